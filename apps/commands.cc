@@ -1,0 +1,10 @@
+#include "apps/commands.h"
+
+namespace fulgur {
+
+void AddCommands(CLI::App& app) {
+  CLI::App* debug = app.add_subcommand("debug", "Read and write the reference formats");
+  debug->require_subcommand(1);
+}
+
+}  // namespace fulgur

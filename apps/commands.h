@@ -1,0 +1,13 @@
+// The subcommands of `fulgur`. Each adds itself to the parser; its callback runs when it was chosen and throws
+// fulgur::Error for what the user got wrong.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace fulgur {
+
+// One line a subcommand, defined in apps/<name>.cc.
+
+void AddCommands(CLI::App& app);
+
+}  // namespace fulgur

@@ -1,0 +1,22 @@
+// fulgur: one binary, one subcommand a file. Each subcommand parses options and calls the library.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "apps/commands.h"
+
+int main(int argc, char** argv) {
+  CLI::App app{"Fulgur runs, serves and trains MiniMax-M1 models."};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", FULGUR_VERSION);
+  fulgur::AddCommands(app);
+  try {
+    app.parse(argc, argv);
+    return 0;
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "fulgur: %s\n", e.what());
+    return 1;
+  }
+}

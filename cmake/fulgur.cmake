@@ -1,0 +1,70 @@
+# Helpers that keep every folder's CMakeLists.txt to a few lines.
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(GTest REQUIRED)
+find_package(benchmark REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+
+add_library(fulgur_options INTERFACE)
+target_include_directories(fulgur_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
+# -ffp-contract=off: a fused multiply-add happens where the code says so and nowhere else, so that two
+# compilers, two instruction sets and two inlining decisions give the same bits.
+target_compile_options(fulgur_options INTERFACE -Wall -Wextra -Wno-unused-parameter -Wno-restrict -ffp-contract=off)
+# The fast vector targets only: one source is compiled for each and chosen at run time.
+target_compile_definitions(fulgur_options INTERFACE HWY_WANT_AVX3_DL=1)
+target_link_libraries(fulgur_options INTERFACE Threads::Threads fmt::fmt)
+if(FULGUR_SANITIZE)
+  target_compile_options(fulgur_options INTERFACE -fsanitize=${FULGUR_SANITIZE} -fno-omit-frame-pointer -g)
+  target_link_options(fulgur_options INTERFACE -fsanitize=${FULGUR_SANITIZE})
+endif()
+
+# fulgur_library(NAME DEPS...): the library of this folder from its *.cc (sub-folders named by SUBDIRS included),
+# its tests from *_test.cc (one executable, `NAME_test`; a test whose name has Slow in it is labelled slow), and its
+# benchmarks from *_bench.cc (one executable, `NAME_bench`).
+function(fulgur_library name)
+  cmake_parse_arguments(arg "" "" "SUBDIRS;DEPS" ${ARGN})
+  set(patterns *.cc)
+  foreach(dir ${arg_SUBDIRS})
+    list(APPEND patterns ${dir}/*.cc)
+  endforeach()
+  file(GLOB sources CONFIGURE_DEPENDS ${patterns})
+  set(tests ${sources})
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  set(benches ${sources})
+  list(FILTER benches INCLUDE REGEX "_bench\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "_(test|bench)\\.cc$")
+
+  if(sources)
+    add_library(fulgur_${name} STATIC ${sources})
+    target_link_libraries(fulgur_${name} PUBLIC fulgur_options ${arg_DEPS})
+  else()
+    add_library(fulgur_${name} INTERFACE)
+    target_link_libraries(fulgur_${name} INTERFACE fulgur_options ${arg_DEPS})
+  endif()
+  if(tests AND BUILD_TESTING)
+    fulgur_test(${name}_test SOURCES ${tests} DEPS fulgur_${name})
+  endif()
+  if(benches)
+    add_executable(${name}_bench ${benches})
+    target_link_libraries(${name}_bench PRIVATE fulgur_${name} benchmark::benchmark_main)
+  endif()
+endfunction()
+
+# fulgur_test(NAME SOURCES ... DEPS ...): a GoogleTest executable; each TEST is one ctest, suites or tests with
+# "Slow" in their name carry the label slow, the rest unit.
+include(GoogleTest)
+function(fulgur_test name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE ${arg_DEPS} GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE FULGUR_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  gtest_discover_tests(${name} TEST_PREFIX ${name}. TEST_FILTER "-*Slow*" PROPERTIES LABELS unit TIMEOUT 600
+                       DISCOVERY_TIMEOUT 60 DISCOVERY_MODE PRE_TEST)
+  gtest_discover_tests(${name} TEST_PREFIX ${name}.slow. TEST_FILTER "*Slow*" PROPERTIES LABELS slow TIMEOUT 3600
+                       DISCOVERY_TIMEOUT 60 DISCOVERY_MODE PRE_TEST)
+endfunction()

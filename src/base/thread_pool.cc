@@ -1,0 +1,125 @@
+#include "base/thread_pool.h"
+
+#include <sched.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace fulgur {
+namespace {
+
+thread_local int g_worker = -1;  // this thread's worker number while it runs a body
+
+int AvailableProcessors() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+  return static_cast<int>(std::thread::hardware_concurrency());
+}
+
+inline void Relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+}  // namespace
+
+struct ThreadPool::Impl {
+  std::vector<std::thread> workers;
+  std::mutex calls;  // one loop at a time
+
+  std::mutex mutex;
+  std::condition_variable wake;
+  std::atomic<uint64_t> generation{0};
+  std::atomic<bool> stop{false};
+  std::atomic<int> running{0};  // helpers that have not finished the present loop
+
+  int64_t n = 0;
+  const std::function<void(int64_t, int)>* body = nullptr;
+  std::atomic<int64_t> next{0};
+  std::mutex error_mutex;
+  std::exception_ptr error;
+
+  void RunBodies(int worker) {
+    const int outer = g_worker;
+    g_worker = worker;
+    for (int64_t i = next.fetch_add(1, std::memory_order_relaxed); i < n;
+         i = next.fetch_add(1, std::memory_order_relaxed)) {
+      try {
+        (*body)(i, worker);
+      } catch (...) {
+        const std::lock_guard lock(error_mutex);
+        if (!error) error = std::current_exception();
+      }
+    }
+    g_worker = outer;
+  }
+
+  void WorkerMain(int worker) {
+    uint64_t seen = 0;
+    while (true) {
+      // Loops follow each other closely within a forward pass: spin a little before sleeping.
+      for (int spin = 0; spin < 2000 && generation.load(std::memory_order_acquire) == seen && !stop; ++spin) Relax();
+      {
+        std::unique_lock lock(mutex);
+        wake.wait(lock, [&] { return stop || generation.load(std::memory_order_acquire) != seen; });
+        if (stop) return;
+        seen = generation.load(std::memory_order_acquire);
+      }
+      RunBodies(worker);
+      running.fetch_sub(1, std::memory_order_release);
+    }
+  }
+};
+
+ThreadPool::ThreadPool(int threads) : impl_(std::make_unique<Impl>()) {
+  if (threads <= 0) threads = AvailableProcessors();
+  for (int w = 1; w < threads; ++w) impl_->workers.emplace_back([this, w] { impl_->WorkerMain(w); });
+}
+
+ThreadPool::~ThreadPool() {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->stop = true;
+  }
+  impl_->wake.notify_all();
+  for (std::thread& t : impl_->workers) t.join();
+}
+
+int ThreadPool::threads() const { return static_cast<int>(impl_->workers.size()) + 1; }
+
+void ThreadPool::ParallelFor(int64_t n, const std::function<void(int64_t, int)>& body) {
+  if (n <= 0) return;
+  if (g_worker >= 0 || impl_->workers.empty() || n == 1) {
+    const int worker = g_worker >= 0 ? g_worker : 0;
+    for (int64_t i = 0; i < n; ++i) body(i, worker);
+    return;
+  }
+  const std::lock_guard call(impl_->calls);
+  Impl& p = *impl_;
+  {
+    const std::lock_guard lock(p.mutex);
+    p.n = n;
+    p.body = &body;
+    p.next.store(0, std::memory_order_relaxed);
+    p.running.store(static_cast<int>(p.workers.size()), std::memory_order_relaxed);
+    p.error = nullptr;
+    p.generation.fetch_add(1, std::memory_order_release);
+  }
+  p.wake.notify_all();
+  p.RunBodies(0);
+  for (int spin = 0; p.running.load(std::memory_order_acquire) > 0; ++spin) {
+    if (spin < 20000) {
+      Relax();
+    } else {
+      std::this_thread::yield();  // a helper was descheduled: leave it the processor
+    }
+  }
+  if (p.error) std::rethrow_exception(p.error);
+}
+
+}  // namespace fulgur

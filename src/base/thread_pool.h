@@ -1,0 +1,31 @@
+// A fixed set of threads that run the iterations of a loop. The caller is one of the workers, so a pool of 1 starts no
+// thread. Which worker runs which iteration is not fixed: callers make every iteration's result independent of that.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+namespace fulgur {
+
+class ThreadPool {
+ public:
+  // threads <= 0: one per processor this process may run on.
+  explicit ThreadPool(int threads = 0);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int threads() const;
+
+  // body(i, worker) for every i in [0, n), each exactly once; returns when all are done. worker is in [0, threads()).
+  // An exception of a body is rethrown here after the loop (the first one). A call from inside a body runs inline.
+  // Calls from several threads at a time wait for each other.
+  void ParallelFor(int64_t n, const std::function<void(int64_t i, int worker)>& body);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fulgur

@@ -1,0 +1,69 @@
+// The architecture of one model, as config.json describes it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+
+namespace fulgur {
+
+enum class AttentionKind { kLightning = 0, kSoftmax = 1 };  // the values in attn_type_list
+
+// Field names are those of MiniMax's published config.json, where it has one.
+struct ModelConfig {
+  std::string model_type = "minimax_m1";
+  int64_t vocab_size = 0;
+  int64_t hidden_size = 0;          // C
+  int64_t intermediate_size = 0;    // I, width of an expert
+  int64_t num_hidden_layers = 0;    // L
+  int64_t num_attention_heads = 0;  // H
+  int64_t num_key_value_heads = 0;  // K, softmax layers only
+  int64_t head_dim = 0;             // D; H * D need not be hidden_size
+  int64_t rotary_dim = 0;           // R <= D, even
+  double rope_theta = 10000000;
+  double rms_norm_eps = 1e-5;
+  int64_t num_local_experts = 0;    // E
+  int64_t num_experts_per_tok = 0;  // k
+  int64_t shared_intermediate_size = 0;  // > 0: there is a shared expert; its width comes from the tensors
+  std::vector<AttentionKind> attn_type_list;  // one per layer
+  bool postnorm = false;
+  float layernorm_linear_attention_alpha = 1, layernorm_linear_attention_beta = 1;
+  float layernorm_full_attention_alpha = 1, layernorm_full_attention_beta = 1;
+  float layernorm_mlp_alpha = 1, layernorm_mlp_beta = 1;
+  double router_aux_loss_coef = 0.001;
+  double initializer_range = 0.02;
+  int64_t max_position_embeddings = 0;
+  std::vector<int64_t> eos_token_ids;  // from eos_token_id, a number or a list; often absent
+
+  bool IsLightning(int64_t layer) const {
+    return attn_type_list[static_cast<size_t>(layer)] == AttentionKind::kLightning;
+  }
+  int64_t qk_width() const { return num_attention_heads * head_dim; }    // H * D
+  int64_t kv_width() const { return num_key_value_heads * head_dim; }    // K * D
+
+  // Understands `minimax_m1`, `minimax_text_01`, and the keys of transformers' own `minimax` (layer_types with
+  // "linear_attention"/"full_attention", *_alpha_factor / *_beta_factor, partial_rotary_factor, rope_parameters).
+  // Throws Error naming `where`, the key, what was expected and found; unknown keys are ignored.
+  static ModelConfig FromJson(const Json& json, const std::string& where);
+  static ModelConfig FromFile(const std::filesystem::path& path);
+  // The published layout (minimax_m1), which FromJson reads back to the same values.
+  Json ToJson() const;
+  // Throws Error if the numbers do not make a model. Called by FromJson.
+  void Validate(const std::string& where) const;
+};
+
+// Parameters of the whole model, and those that one token passes through (embedding row lookups count the whole table
+// in neither; the LM head counts in both). `total` includes the embedding.
+struct ParameterCount {
+  int64_t total = 0, active = 0, embedding = 0;
+};
+ParameterCount CountParameters(const ModelConfig& config);
+
+// Decay slopes of a model's lightning heads (golden README "Slopes"): s = slope_h * (1 - layer/(L-1) + 1e-5), computed in
+// double. The state decays by exp(-s) per token.
+std::vector<double> LightningSlopes(const ModelConfig& config, int64_t layer);
+
+}  // namespace fulgur

@@ -1,0 +1,61 @@
+// The model: parameters, and the one forward pass that prefill, decoding, batches and training share.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "model/config.h"
+#include "model/params.h"
+#include "model/sequence_state.h"
+
+namespace fulgur {
+
+// Tokens to append to one sequence. Several segments in one call must have different states.
+struct Segment {
+  SequenceState* state;
+  std::span<const int32_t> tokens;
+};
+
+enum class LogitRows { kNone, kLast, kAll };  // which rows of each segment get logits
+
+// Called with intermediate values while a forward runs (debug forward). name as in golden README section 3 without the
+// batch dimension folded in: rows are all tokens of all segments in order.
+using Observer = std::function<void(const std::string& name, const float* values, int64_t rows, int64_t cols)>;
+
+class Model {
+ public:
+  // Packs the weights. keep_weights: keep the unpacked ones too (training); otherwise they are dropped.
+  Model(ModelConfig config, Params params, ThreadPool& pool, bool keep_weights = false);
+  static std::unique_ptr<Model> Load(const std::filesystem::path& dir, ThreadPool& pool, bool keep_weights = false);
+  ~Model();
+
+  const ModelConfig& config() const { return config_; }
+  Params& params() { return params_; }
+  ThreadPool& pool() const { return pool_; }
+
+  SequenceState NewState() const { return SequenceState(config_); }
+
+  // Appends the segments' tokens to their states. Logits are [rows, V] row-major, rows in segment order; the span is
+  // valid until the next call. Token ids outside [0, V) are an Error. Empty segments are allowed (and have no last row).
+  // A token's logits depend only on the tokens before it in its sequence: not on other segments, on chunking or threads.
+  std::span<const float> Forward(std::span<const Segment> segments, LogitRows rows, const Observer* observer = nullptr);
+
+  // After params().*.weight changed (training): packs them again.
+  void Repack();
+
+  struct Impl;
+  Impl& impl() { return *impl_; }
+
+ private:
+  ModelConfig config_;
+  Params params_;
+  ThreadPool& pool_;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fulgur

@@ -1,0 +1,113 @@
+#include "tensor/tensor.h"
+
+#include <cstdlib>
+#include <cstring>
+
+namespace fulgur {
+
+size_t DTypeSize(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+      return 4;
+    case DType::kF16:
+    case DType::kBF16:
+      return 2;
+    case DType::kI64:
+      return 8;
+  }
+  return 0;
+}
+
+const char* DTypeName(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+      return "F32";
+    case DType::kF16:
+      return "F16";
+    case DType::kBF16:
+      return "BF16";
+    case DType::kI64:
+      return "I64";
+  }
+  return "?";
+}
+
+std::string ShapeString(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+
+int64_t NumElements(const Shape& shape) {
+  int64_t n = 1;
+  for (const int64_t d : shape) n *= d;
+  return n;
+}
+
+Tensor::Tensor(DType dtype, Shape shape)
+    : dtype_(dtype), shape_(std::move(shape)), size_(NumElements(shape_)), writable_(true) {
+  const size_t aligned = (bytes() + 64) / 64 * 64;  // never 0, so that data is never null
+  void* memory = std::aligned_alloc(64, aligned);
+  if (memory == nullptr) throw Error("out of memory: cannot allocate {} bytes for a tensor", aligned);
+  std::memset(memory, 0, aligned);
+  owner_ = std::shared_ptr<void>(memory, std::free);
+  data_ = static_cast<const std::byte*>(memory);
+}
+
+Tensor::Tensor(DType dtype, Shape shape, const std::byte* data, std::shared_ptr<const void> owner)
+    : dtype_(dtype), shape_(std::move(shape)), size_(NumElements(shape_)), data_(data), owner_(std::move(owner)) {}
+
+Tensor Tensor::Clone() const {
+  if (empty()) return {};
+  Tensor copy(dtype_, shape_);
+  std::memcpy(copy.raw(), data_, bytes());
+  return copy;
+}
+
+float ElementAsFloat(const Tensor& t, int64_t i) {
+  switch (t.dtype()) {
+    case DType::kF32:
+      return t.values<float>()[static_cast<size_t>(i)];
+    case DType::kF16:
+      return ToFloat(t.values<f16>()[static_cast<size_t>(i)]);
+    case DType::kBF16:
+      return ToFloat(t.values<bf16>()[static_cast<size_t>(i)]);
+    case DType::kI64:
+      break;
+  }
+  FULGUR_CHECK(false, "not a float tensor");
+  return 0;
+}
+
+void RowToF32(const Tensor& t, int64_t row, float* out) {
+  const int64_t n = t.dim(1);
+  const std::byte* p = t.raw() + static_cast<size_t>(row * n) * DTypeSize(t.dtype());
+  switch (t.dtype()) {
+    case DType::kF32:
+      std::memcpy(out, p, static_cast<size_t>(n) * 4);
+      return;
+    case DType::kF16:
+      for (int64_t i = 0; i < n; ++i) out[i] = ToFloat(reinterpret_cast<const f16*>(p)[i]);
+      return;
+    case DType::kBF16:
+      for (int64_t i = 0; i < n; ++i) out[i] = ToFloat(reinterpret_cast<const bf16*>(p)[i]);
+      return;
+    case DType::kI64:
+      break;
+  }
+  FULGUR_CHECK(false, "not a float tensor");
+}
+
+Tensor Tensor::ToF32() const { return dtype_ == DType::kF32 ? *this : To(DType::kF32); }
+
+Tensor Tensor::To(DType dtype) const {
+  FULGUR_CHECK(dtype_ != DType::kI64 && (dtype == DType::kF32 || dtype == DType::kBF16));
+  Tensor out(dtype, shape_);
+  for (int64_t i = 0; i < size_; ++i) {
+    const float x = ElementAsFloat(*this, i);
+    if (dtype == DType::kF32) {
+      reinterpret_cast<float*>(out.raw())[i] = x;
+    } else {
+      reinterpret_cast<bf16*>(out.raw())[i] = ToBf16(x);
+    }
+  }
+  return out;
+}
+
+}  // namespace fulgur
