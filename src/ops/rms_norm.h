@@ -1,0 +1,24 @@
+// Root mean square normalisation (Zhang and Sennrich 2019, eq. 4), over each row:
+//   inv_rms = 1 / sqrt(mean_i(x_i^2) + eps),   y_i = w_i * (x_i * inv_rms)
+#pragma once
+
+#include <cstdint>
+
+#include "base/thread_pool.h"
+
+namespace fulgur {
+
+// One row: x [n], w [n] -> y [n]; returns inv_rms. y may be x.
+float RmsNormRow(const float* x, int64_t n, const float* w, float eps, float* y);
+
+// x [m, n], w [n] -> y [m, n], and inv_rms [m] unless null. y may be x.
+void RmsNorm(const float* x, int64_t m, int64_t n, const float* w, float eps, float* y, float* inv_rms,
+             ThreadPool& pool);
+
+// dy, x [m, n], inv_rms [m] of the forward pass, w [n] -> dx [m, n] (overwrites; may be dy), dw [n] (accumulates):
+//   dx_i = inv_rms * (w_i dy_i - x_i * inv_rms^2 / n * sum_j w_j dy_j x_j),   dw_i += sum_rows dy_i x_i inv_rms
+// dw is summed in the order of the rows whatever the number of threads.
+void RmsNormBackward(const float* dy, const float* x, const float* inv_rms, int64_t m, int64_t n, const float* w,
+                     float* dx, float* dw, ThreadPool& pool);
+
+}  // namespace fulgur
