@@ -1,0 +1,377 @@
+#include "ops/gemm.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/gemm.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+// One micro-kernel for every product: a tile of MR rows by NV vectors of columns stays in registers while k runs in
+// increasing order. Row counts and tile widths only decide which elements are computed together, never how one is.
+HWY_BEFORE_NAMESPACE();
+namespace fulgur {
+namespace HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+constexpr int64_t kPanel = PackedMatrix::kPanelWidth;
+constexpr int64_t kKBlock = 256;   // reduction steps between visits to C: a panel's block (32 KB) stays in the cache
+constexpr int64_t kRowBlock = 192; // rows of A that are used again for every panel of a task
+
+using D = hn::CappedTag<float, 16>;
+using V = hn::Vec<D>;
+constexpr int kLanes = static_cast<int>(hn::MaxLanes(D()));
+constexpr int kVecsPerPanel = static_cast<int>(kPanel) / kLanes;
+// Registers for accumulators: 24 of 32 with AVX-512, 12 of 16 otherwise.
+constexpr int kMaxAccumulators = kLanes == 16 ? 24 : 12;
+
+HWY_INLINE V LoadB(const float* p) { return hn::LoadU(D(), p); }
+HWY_INLINE V LoadB(const bf16* p) {
+  const hn::Rebind<uint16_t, D> d16;
+  const hn::Rebind<uint32_t, D> d32;
+  const auto bits = hn::PromoteTo(d32, hn::LoadU(d16, &p->bits));
+  return hn::BitCast(D(), hn::ShiftLeft<16>(bits));
+}
+
+// kRowMajor: rows of A are contiguous along k (a_col == 1). kColMajor: contiguous along rows (a_row == 1).
+enum class ALayout { kRowMajor, kColMajor };
+
+template <typename TB>
+struct Tile {
+  const float* a;
+  int64_t a_stride;  // row-major: between rows; column-major: between k
+  const TB* b;       // the first panel (or part of a panel)
+  int64_t b_panel;   // elements from one panel to the next
+  int64_t ldb;       // elements from one k to the next
+  int64_t k;
+  float* c;
+  int64_t ldc;
+  bool accumulate;
+};
+
+// One k of the tile: MR x NV multiply-adds.
+template <int MR, int NV, ALayout kLayout, typename TB>
+HWY_INLINE void Step(const Tile<TB>& t, int64_t kk, V (&acc)[MR][NV]) {
+  V b[NV];
+#pragma GCC unroll 32
+  for (int v = 0; v < NV; ++v) {
+    b[v] = LoadB(t.b + kk * t.ldb + (v / kVecsPerPanel) * t.b_panel + (v % kVecsPerPanel) * kLanes);
+  }
+#pragma GCC unroll 32
+  for (int i = 0; i < MR; ++i) {
+    const V a = hn::Set(D(), kLayout == ALayout::kRowMajor ? t.a[i * t.a_stride + kk] : t.a[kk * t.a_stride + i]);
+#pragma GCC unroll 32
+    for (int v = 0; v < NV; ++v) acc[i][v] = hn::MulAdd(a, b[v], acc[i][v]);
+  }
+}
+
+// NV vectors of columns: of one panel if NV <= kVecsPerPanel, else of NV / kVecsPerPanel consecutive ones.
+template <int MR, int NV, ALayout kLayout, typename TB>
+HWY_NOINLINE void MicroKernel(const Tile<TB>& t) {
+  const D d;
+  V acc[MR][NV];
+#pragma GCC unroll 32
+  for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 32
+    for (int v = 0; v < NV; ++v) {
+      acc[i][v] = t.accumulate ? hn::LoadU(d, t.c + i * t.ldc + v * kLanes) : hn::Zero(d);
+    }
+  }
+  int64_t kk = 0;
+  for (; kk + 4 <= t.k; kk += 4) {
+    Step<MR, NV, kLayout>(t, kk, acc);
+    Step<MR, NV, kLayout>(t, kk + 1, acc);
+    Step<MR, NV, kLayout>(t, kk + 2, acc);
+    Step<MR, NV, kLayout>(t, kk + 3, acc);
+  }
+  for (; kk < t.k; ++kk) Step<MR, NV, kLayout>(t, kk, acc);
+#pragma GCC unroll 32
+  for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 32
+    for (int v = 0; v < NV; ++v) hn::StoreU(acc[i][v], d, t.c + i * t.ldc + v * kLanes);
+  }
+}
+
+// Widest column group for MR rows that fits the registers, in vectors, and at most 8 of them (8 independent chains already
+// hide the latency of the multiply-add).
+constexpr int GroupVectors(int mr) {
+  int nv = 1;
+  while (nv * 2 * mr <= kMaxAccumulators && nv < 8) nv *= 2;
+  return nv;
+}
+constexpr int kMaxRows = kMaxAccumulators / 2;
+
+// Column groups of one panel, for the last panels when the wide group does not fit.
+template <int MR, ALayout kLayout, typename TB>
+void RunPanel(Tile<TB> t) {
+  constexpr int kNV = std::min(GroupVectors(MR), kVecsPerPanel);
+  for (int v = 0; v < kVecsPerPanel; v += kNV) {
+    Tile<TB> part = t;
+    part.b += v * kLanes;
+    part.c += v * kLanes;
+    MicroKernel<MR, kNV, kLayout>(part);
+  }
+}
+
+template <int MR, ALayout kLayout, typename TB>
+void RunGroup(Tile<TB> t) {
+  MicroKernel<MR, GroupVectors(MR), kLayout>(t);
+}
+
+template <typename TB>
+using TileFn = void (*)(Tile<TB>);
+
+template <ALayout kLayout, typename TB, int... MR>
+constexpr TileFn<TB> PanelFn(int mr, std::integer_sequence<int, MR...>) {
+  constexpr TileFn<TB> table[] = {&RunPanel<MR + 1, kLayout, TB>...};
+  return table[mr - 1];
+}
+template <ALayout kLayout, typename TB, int... MR>
+constexpr TileFn<TB> GroupFn(int mr, std::integer_sequence<int, MR...>) {
+  constexpr TileFn<TB> table[] = {&RunGroup<MR + 1, kLayout, TB>...};
+  return table[mr - 1];
+}
+
+template <typename TB>
+struct Product {
+  int64_t m, n, k;
+  const float* a;
+  int64_t a_row, a_col;
+  const TB* b;
+  int64_t b_panel, ldb;
+  bool b_padded;  // reading a whole panel of B at the right edge is allowed
+  float* c;
+  int64_t ldc;
+  bool accumulate;
+};
+
+// Rows [row0, row1) of panels [panel0, panel1).
+template <ALayout kLayout, typename TB>
+void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, int64_t panel1) {
+  using Rows = std::make_integer_sequence<int, kMaxRows>;
+  alignas(64) float edge_c[kMaxRows * kPanel];
+  static thread_local std::vector<TB> edge_b;
+  const auto a_at = [&](int64_t row, int64_t kk) { return p.a + row * p.a_row + kk * p.a_col; };
+  const int64_t a_stride = kLayout == ALayout::kRowMajor ? p.a_row : p.a_col;
+
+  for (int64_t r = row0; r < row1; r += kRowBlock) {
+    const int64_t r_end = std::min(row1, r + kRowBlock);
+    for (int64_t k0 = 0; k0 < p.k || k0 == 0; k0 += kKBlock) {
+      const int64_t kc = std::min(kKBlock, p.k - k0);
+      const bool accumulate = p.accumulate || k0 > 0;
+      for (int64_t panel = panel0; panel < panel1;) {
+        const int64_t columns = std::min(kPanel, p.n - panel * kPanel);
+        const TB* b = p.b + panel * p.b_panel + k0 * p.ldb;
+        int64_t ldb = p.ldb;
+        if (columns < kPanel && !p.b_padded) {  // read the rest of B's rows through a padded copy
+          edge_b.assign(static_cast<size_t>(kc * kPanel), TB{});
+          for (int64_t kk = 0; kk < kc; ++kk) {
+            std::memcpy(&edge_b[static_cast<size_t>(kk * kPanel)], b + kk * ldb, static_cast<size_t>(columns) * sizeof(TB));
+          }
+          b = edge_b.data();
+          ldb = kPanel;
+        }
+        // A few rows: several panels at a time, so that enough multiply-adds are under way.
+        const int64_t rows = r_end - r;
+        const int64_t group = rows <= kMaxRows ? std::max(1, GroupVectors(static_cast<int>(rows)) / kVecsPerPanel) : 1;
+        if (group > 1 && panel + group <= panel1 && (panel + group) * kPanel <= p.n) {
+          GroupFn<kLayout, TB>(static_cast<int>(rows), Rows())(
+              {a_at(r, k0), a_stride, b, p.b_panel, ldb, kc, p.c + r * p.ldc + panel * kPanel, p.ldc, accumulate});
+          panel += group;
+          continue;
+        }
+        for (int64_t i = r; i < r_end;) {
+          const int mr = static_cast<int>(std::min<int64_t>(kMaxRows, r_end - i));
+          Tile<TB> tile{a_at(i, k0), a_stride, b, p.b_panel, ldb, kc, p.c + i * p.ldc + panel * kPanel, p.ldc, accumulate};
+          if (columns == kPanel) {
+            PanelFn<kLayout, TB>(mr, Rows())(tile);
+          } else {
+            const size_t width = static_cast<size_t>(columns) * sizeof(float);
+            std::memset(edge_c, 0, sizeof edge_c);
+            float* c = tile.c;
+            if (accumulate) {
+              for (int q = 0; q < mr; ++q) std::memcpy(edge_c + q * kPanel, c + q * p.ldc, width);
+            }
+            tile.c = edge_c;
+            tile.ldc = kPanel;
+            PanelFn<kLayout, TB>(mr, Rows())(tile);
+            for (int q = 0; q < mr; ++q) std::memcpy(c + q * p.ldc, edge_c + q * kPanel, width);
+          }
+          i += mr;
+        }
+        ++panel;
+      }
+      if (p.k == 0) break;
+    }
+  }
+}
+
+template <typename TB>
+void RunProduct(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, int64_t panel1) {
+  if (p.a_col == 1) {
+    RunBlock<ALayout::kRowMajor, TB>(p, row0, row1, panel0, panel1);
+  } else {
+    RunBlock<ALayout::kColMajor, TB>(p, row0, row1, panel0, panel1);
+  }
+}
+
+// Cuts the product into tasks: enough of them that threads finish together, each large enough to be worth handing out.
+template <typename TB>
+void Run(const Product<TB>& p, ThreadPool* pool) {
+  const int64_t panels = (p.n + kPanel - 1) / kPanel;
+  const int threads = pool == nullptr ? 1 : pool->threads();
+  const double work = static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
+  if (threads == 1 || work < 1 << 15) {
+    RunProduct(p, 0, p.m, 0, panels);
+    return;
+  }
+  const int64_t wanted = std::clamp<int64_t>(static_cast<int64_t>(work / (1 << 17)), threads, 8 * threads);
+  const int64_t row_blocks = (p.m + kRowBlock - 1) / kRowBlock;
+  const int64_t panel_blocks = std::min(panels, std::max<int64_t>(1, (wanted + row_blocks - 1) / row_blocks));
+  pool->ParallelFor(row_blocks * panel_blocks, [&](int64_t task, int) {
+    const int64_t rb = task / panel_blocks, pb = task % panel_blocks;
+    RunProduct(p, rb * kRowBlock, std::min(p.m, (rb + 1) * kRowBlock), panels * pb / panel_blocks,
+               panels * (pb + 1) / panel_blocks);
+  });
+}
+
+void MatMulF32(const float* x, int64_t ldx, int64_t m, const PackedMatrix& w, float* y, int64_t ldy, ThreadPool* pool) {
+  const int64_t k = w.inputs();
+  Run<float>({m, w.outputs(), k, x, ldx, 1, reinterpret_cast<const float*>(w.panel(0)), k * kPanel, kPanel, true, y, ldy,
+              false},
+             pool);
+}
+
+void MatMulBf16(const float* x, int64_t ldx, int64_t m, const PackedMatrix& w, float* y, int64_t ldy, ThreadPool* pool) {
+  const int64_t k = w.inputs();
+  Run<bf16>({m, w.outputs(), k, x, ldx, 1, reinterpret_cast<const bf16*>(w.panel(0)), k * kPanel, kPanel, true, y, ldy,
+             false},
+            pool);
+}
+
+void GemmF32(const GemmArgs& g, ThreadPool* pool) {
+  Run<float>({g.m, g.n, g.k, g.a, g.a_row, g.a_col, g.b, kPanel, g.ldb, false, g.c, g.ldc, g.accumulate}, pool);
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace fulgur
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include <hwy/targets.h>
+
+namespace fulgur {
+
+HWY_EXPORT(MatMulF32);
+HWY_EXPORT(MatMulBf16);
+HWY_EXPORT(GemmF32);
+
+PackedMatrix::PackedMatrix(const Tensor& weight, ThreadPool& pool) {
+  FULGUR_CHECK(weight.shape().size() == 2, "shape {}", ShapeString(weight.shape()));
+  n_ = weight.dim(0);
+  k_ = weight.dim(1);
+  const DType dtype = weight.dtype() == DType::kBF16 ? DType::kBF16 : DType::kF32;
+  data_ = Tensor(dtype, {panels() * k_ * kPanelWidth});
+  Update(weight, pool);
+}
+
+const std::byte* PackedMatrix::panel(int64_t p) const {
+  return data_.raw() + static_cast<size_t>(p * k_ * kPanelWidth) * DTypeSize(data_.dtype());
+}
+
+namespace {
+
+template <typename T>
+void PackPanel(const T* weight, int64_t n, int64_t k, int64_t panel, T* out) {
+  constexpr int64_t kWidth = PackedMatrix::kPanelWidth;
+  const int64_t first = panel * kWidth, columns = std::min(kWidth, n - first);
+  constexpr int64_t kBlockK = 64;  // keeps the 32 source rows and the destination in the cache
+  for (int64_t k0 = 0; k0 < k; k0 += kBlockK) {
+    const int64_t k1 = std::min(k, k0 + kBlockK);
+    for (int64_t j = 0; j < columns; ++j) {
+      const T* row = weight + (first + j) * k;
+      for (int64_t kk = k0; kk < k1; ++kk) out[kk * kWidth + j] = row[kk];
+    }
+  }
+}
+
+}  // namespace
+
+void PackedMatrix::Update(const Tensor& weight, ThreadPool& pool) {
+  FULGUR_CHECK(weight.dim(0) == n_ && weight.dim(1) == k_);
+  const Tensor source = weight.dtype() == DType::kF16 ? weight.ToF32() : weight;
+  FULGUR_CHECK(source.dtype() == data_.dtype());
+  pool.ParallelFor(panels(), [&](int64_t p, int) {
+    std::byte* out = const_cast<std::byte*>(panel(p));
+    if (data_.dtype() == DType::kBF16) {
+      PackPanel(source.values<bf16>().data(), n_, k_, p, reinterpret_cast<bf16*>(out));
+    } else {
+      PackPanel(source.f32(), n_, k_, p, reinterpret_cast<float*>(out));
+    }
+  });
+}
+
+void MatMul(const float* x, int64_t ldx, int64_t m, const PackedMatrix& w, float* y, int64_t ldy, ThreadPool& pool) {
+  if (m == 0) return;
+  if (w.dtype() == DType::kBF16) {
+    HWY_DYNAMIC_DISPATCH(MatMulBf16)(x, ldx, m, w, y, ldy, &pool);
+  } else {
+    HWY_DYNAMIC_DISPATCH(MatMulF32)(x, ldx, m, w, y, ldy, &pool);
+  }
+}
+
+void Gemm(const GemmArgs& args, ThreadPool& pool) {
+  FULGUR_CHECK(args.a_row == 1 || args.a_col == 1);
+  if (args.m == 0 || args.n == 0) return;
+  HWY_DYNAMIC_DISPATCH(GemmF32)(args, &pool);
+}
+
+void GemmSerial(const GemmArgs& args) {
+  FULGUR_CHECK(args.a_row == 1 || args.a_col == 1);
+  if (args.m == 0 || args.n == 0) return;
+  HWY_DYNAMIC_DISPATCH(GemmF32)(args, nullptr);
+}
+
+void MatMulGradInput(const float* dy, int64_t lddy, int64_t m, const Tensor& w, float* dx, int64_t lddx,
+                     ThreadPool& pool, bool accumulate) {
+  Gemm({m, w.dim(1), w.dim(0), dy, lddy, 1, w.f32(), w.dim(1), dx, lddx, accumulate}, pool);
+}
+
+void MatMulGradWeight(const float* dy, int64_t lddy, const float* x, int64_t ldx, int64_t m, Tensor& dw,
+                      ThreadPool& pool) {
+  Gemm({dw.dim(0), dw.dim(1), m, dy, 1, lddy, x, ldx, dw.f32(), dw.dim(1), true}, pool);
+}
+
+const char* InstructionSet() {
+  return hwy::TargetName(hwy::SupportedTargets() & HWY_TARGETS & -(hwy::SupportedTargets() & HWY_TARGETS));
+}
+
+std::vector<std::string> SupportedInstructionSets() {
+  std::vector<std::string> names;
+  hwy::SetSupportedTargetsForTest(0);
+  for (int64_t left = hwy::SupportedTargets() & HWY_TARGETS; left != 0; left &= left - 1) {
+    names.push_back(hwy::TargetName(left & -left));
+  }
+  return names;
+}
+
+void UseInstructionSet(const std::string& name) {
+  hwy::SetSupportedTargetsForTest(0);
+  if (!name.empty()) {
+    int64_t target = 0;
+    for (int64_t left = hwy::SupportedTargets() & HWY_TARGETS; left != 0; left &= left - 1) {
+      if (name == hwy::TargetName(left & -left)) target = left & -left;
+    }
+    if (target == 0) throw Error("instruction set {} is not one of this machine's: {}", name, fmt::join(SupportedInstructionSets(), ", "));
+    hwy::SetSupportedTargetsForTest(target);
+  }
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+}
+
+}  // namespace fulgur
+#endif  // HWY_ONCE

@@ -1,0 +1,61 @@
+#include <benchmark/benchmark.h>
+
+#include "base/rng.h"
+#include "ops/gemm.h"
+
+namespace fulgur {
+namespace {
+
+Tensor Random(Shape shape, DType dtype = DType::kF32) {
+  Tensor t(DType::kF32, std::move(shape));
+  Rng rng(1);
+  for (float& x : t.values<float>()) x = static_cast<float>(rng.Uniform() - 0.5);
+  return dtype == DType::kF32 ? t : t.To(dtype);
+}
+
+void Report(benchmark::State& state, int64_t m, int64_t n, int64_t k) {
+  state.counters["GFLOP/s"] = benchmark::Counter(2e-9 * static_cast<double>(m * n * k),
+                                                 benchmark::Counter::kIsIterationInvariantRate);
+}
+
+void BM_MatMul(benchmark::State& state, DType dtype) {
+  const int64_t m = state.range(0), n = state.range(1), k = state.range(2);
+  ThreadPool pool(static_cast<int>(state.range(3)));
+  const Tensor x = Random({m, k});
+  const PackedMatrix w(Random({n, k}, dtype), pool);
+  Tensor y(DType::kF32, {m, n});
+  for (auto _ : state) MatMul(x.f32(), k, m, w, y.f32(), n, pool);
+  Report(state, m, n, k);
+}
+void Shapes(benchmark::internal::Benchmark* b) {
+  for (const int threads : {1, 2}) {
+    for (const int m : {1, 2, 4, 8, 12, 64, 1024}) b->Args({m, 768, 256, threads});
+    b->Args({512, 2048, 2048, threads});
+  }
+  b->UseRealTime();
+}
+BENCHMARK_CAPTURE(BM_MatMul, f32, DType::kF32)->Apply(Shapes);
+BENCHMARK_CAPTURE(BM_MatMul, bf16, DType::kBF16)->Apply(Shapes);
+
+void BM_GradInput(benchmark::State& state) {
+  const int64_t m = 1024, n = 768, k = 256;
+  ThreadPool pool(static_cast<int>(state.range(0)));
+  const Tensor dy = Random({m, n}), w = Random({n, k});
+  Tensor dx(DType::kF32, {m, k});
+  for (auto _ : state) MatMulGradInput(dy.f32(), n, m, w, dx.f32(), k, pool);
+  Report(state, m, n, k);
+}
+BENCHMARK(BM_GradInput)->Arg(1)->Arg(2)->UseRealTime();
+
+void BM_GradWeight(benchmark::State& state) {
+  const int64_t m = 1024, n = 768, k = 256;
+  ThreadPool pool(static_cast<int>(state.range(0)));
+  const Tensor dy = Random({m, n}), x = Random({m, k});
+  Tensor dw(DType::kF32, {n, k});
+  for (auto _ : state) MatMulGradWeight(dy.f32(), n, x.f32(), k, m, dw, pool);
+  Report(state, m, n, k);
+}
+BENCHMARK(BM_GradWeight)->Arg(1)->Arg(2)->UseRealTime();
+
+}  // namespace
+}  // namespace fulgur
