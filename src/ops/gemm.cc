@@ -19,8 +19,8 @@ namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
 constexpr int64_t kPanel = PackedMatrix::kPanelWidth;
-constexpr int64_t kKBlock = 256;   // reduction steps between visits to C: a panel's block (32 KB) stays in the cache
-constexpr int64_t kRowBlock = 192; // rows of A that are used again for every panel of a task
+constexpr int64_t kKBlock = 256;    // reduction steps between visits to C: a panel's block (32 KB) stays in the cache
+constexpr int64_t kRowBlock = 192;  // rows of A that are used again for every panel of a task
 
 using D = hn::CappedTag<float, 16>;
 using V = hn::Vec<D>;
@@ -96,8 +96,8 @@ HWY_NOINLINE void MicroKernel(const Tile<TB>& t) {
   }
 }
 
-// Widest column group for MR rows that fits the registers, in vectors, and at most 8 of them (8 independent chains already
-// hide the latency of the multiply-add).
+// Widest column group for MR rows that fits the registers, in vectors, and at most 8 of them (8 independent chains
+// already hide the latency of the multiply-add).
 constexpr int GroupVectors(int mr) {
   int nv = 1;
   while (nv * 2 * mr <= kMaxAccumulators && nv < 8) nv *= 2;
@@ -170,7 +170,8 @@ void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, 
         if (columns < kPanel && !p.b_padded) {  // read the rest of B's rows through a padded copy
           edge_b.assign(static_cast<size_t>(kc * kPanel), TB{});
           for (int64_t kk = 0; kk < kc; ++kk) {
-            std::memcpy(&edge_b[static_cast<size_t>(kk * kPanel)], b + kk * ldb, static_cast<size_t>(columns) * sizeof(TB));
+            std::memcpy(&edge_b[static_cast<size_t>(kk * kPanel)], b + kk * ldb,
+                        static_cast<size_t>(columns) * sizeof(TB));
           }
           b = edge_b.data();
           ldb = kPanel;
@@ -186,7 +187,8 @@ void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, 
         }
         for (int64_t i = r; i < r_end;) {
           const int mr = static_cast<int>(std::min<int64_t>(kMaxRows, r_end - i));
-          Tile<TB> tile{a_at(i, k0), a_stride, b, p.b_panel, ldb, kc, p.c + i * p.ldc + panel * kPanel, p.ldc, accumulate};
+          Tile<TB> tile{a_at(i, k0), a_stride,  b, p.b_panel, ldb, kc, p.c + i * p.ldc + panel * kPanel,
+                        p.ldc,       accumulate};
           if (columns == kPanel) {
             PanelFn<kLayout, TB>(mr, Rows())(tile);
           } else {
@@ -241,12 +243,13 @@ void Run(const Product<TB>& p, ThreadPool* pool) {
 
 void MatMulF32(const float* x, int64_t ldx, int64_t m, const PackedMatrix& w, float* y, int64_t ldy, ThreadPool* pool) {
   const int64_t k = w.inputs();
-  Run<float>({m, w.outputs(), k, x, ldx, 1, reinterpret_cast<const float*>(w.panel(0)), k * kPanel, kPanel, true, y, ldy,
-              false},
+  Run<float>({m, w.outputs(), k, x, ldx, 1, reinterpret_cast<const float*>(w.panel(0)), k * kPanel, kPanel, true, y,
+              ldy, false},
              pool);
 }
 
-void MatMulBf16(const float* x, int64_t ldx, int64_t m, const PackedMatrix& w, float* y, int64_t ldy, ThreadPool* pool) {
+void MatMulBf16(const float* x, int64_t ldx, int64_t m, const PackedMatrix& w, float* y, int64_t ldy,
+                ThreadPool* pool) {
   const int64_t k = w.inputs();
   Run<bf16>({m, w.outputs(), k, x, ldx, 1, reinterpret_cast<const bf16*>(w.panel(0)), k * kPanel, kPanel, true, y, ldy,
              false},
@@ -367,7 +370,9 @@ void UseInstructionSet(const std::string& name) {
     for (int64_t left = hwy::SupportedTargets() & HWY_TARGETS; left != 0; left &= left - 1) {
       if (name == hwy::TargetName(left & -left)) target = left & -left;
     }
-    if (target == 0) throw Error("instruction set {} is not one of this machine's: {}", name, fmt::join(SupportedInstructionSets(), ", "));
+    if (target == 0)
+      throw Error("instruction set {} is not one of this machine's: {}", name,
+                  fmt::join(SupportedInstructionSets(), ", "));
     hwy::SetSupportedTargetsForTest(target);
   }
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());

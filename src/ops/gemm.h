@@ -1,6 +1,6 @@
 // Matrix products. Every output element is a single chain of fused multiply-adds over the reduction index in increasing
-// order, starting from +0 (or from the element's old value when accumulating). So its bits do not depend on how many rows
-// there are, on tiling, on threads, or on which instruction set with a fused multiply-add runs it.
+// order, starting from +0 (or from the element's old value when accumulating). So its bits do not depend on how many
+// rows there are, on tiling, on threads, or on which instruction set with a fused multiply-add runs it.
 //
 // All matrices are float32 row-major with a row stride, except packed weights, which may hold bf16 (widened exactly, so
 // arithmetic is float32 all the same).
@@ -14,8 +14,8 @@
 
 namespace fulgur {
 
-// Weights W [N, K] of a linear map y = x W^T, stored as panels of kPanelWidth outputs: panel p holds, for each k in turn,
-// W[p * width .. p * width + width)[k]; the last panel is padded with zeros.
+// Weights W [N, K] of a linear map y = x W^T, stored as panels of kPanelWidth outputs: panel p holds, for each k in
+// turn, W[p * width .. p * width + width)[k]; the last panel is padded with zeros.
 class PackedMatrix {
  public:
   static constexpr int64_t kPanelWidth = 32;
@@ -42,8 +42,8 @@ class PackedMatrix {
 // y [M, N] = x [M, K] W^T.  ldx, ldy: row strides in elements.
 void MatMul(const float* x, int64_t ldx, int64_t m, const PackedMatrix& w, float* y, int64_t ldy, ThreadPool& pool);
 
-// General float32 product with strides, for backward passes: c[i, j] (+)= sum_k a[i * a_row + k * a_col] * b[k * ldb + j],
-// i < m, j < n, k < kk. accumulate: start from c instead of +0.
+// General float32 product with strides, for backward passes: c[i, j] (+)= sum_k a[i * a_row + k * a_col] * b[k * ldb +
+// j], i < m, j < n, k < kk. accumulate: start from c instead of +0.
 struct GemmArgs {
   int64_t m, n, k;
   const float* a;
@@ -54,8 +54,8 @@ struct GemmArgs {
   int64_t ldc;
   bool accumulate = false;
 };
-void Gemm(const GemmArgs& args, ThreadPool& pool);   // split over the pool
-void GemmSerial(const GemmArgs& args);               // on this thread, for use inside a ParallelFor body
+void Gemm(const GemmArgs& args, ThreadPool& pool);  // split over the pool
+void GemmSerial(const GemmArgs& args);              // on this thread, for use inside a ParallelFor body
 
 // Gradients of y = x W^T, with W [N, K] float32 row-major:
 //   dx [M, K] = dy [M, N] W                       (overwrites)

@@ -14,8 +14,8 @@ Tensor Random(Shape shape, DType dtype = DType::kF32) {
 }
 
 void Report(benchmark::State& state, int64_t m, int64_t n, int64_t k) {
-  state.counters["GFLOP/s"] = benchmark::Counter(2e-9 * static_cast<double>(m * n * k),
-                                                 benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(2e-9 * static_cast<double>(m * n * k), benchmark::Counter::kIsIterationInvariantRate);
 }
 
 void BM_MatMul(benchmark::State& state, DType dtype) {

@@ -1,0 +1,80 @@
+// Vector helpers of the attention kernels. Included once per instruction set.
+#if defined(FULGUR_OPS_ATTENTION_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef FULGUR_OPS_ATTENTION_INL_H_
+#undef FULGUR_OPS_ATTENTION_INL_H_
+#else
+#define FULGUR_OPS_ATTENTION_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+#include <cmath>
+#include <cstdint>
+
+HWY_BEFORE_NAMESPACE();
+namespace fulgur {
+namespace HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+using D16 = hn::CappedTag<float, 16>;
+using V16 = hn::Vec<D16>;
+
+// out[0..d) += sum_{j < n} s[j] * rows[j * stride + 0..d), j in order: the chain of multiply-adds that Gemm makes for a
+// row.
+HWY_INLINE void AddWeightedRows(const float* s, int64_t n, const float* rows, int64_t stride, float* out, int64_t d) {
+  const D16 tag;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(tag));
+  int64_t e = 0;
+  for (; e + 4 * lanes <= d; e += 4 * lanes) {
+    V16 a0 = hn::LoadU(tag, out + e), a1 = hn::LoadU(tag, out + e + lanes);
+    V16 a2 = hn::LoadU(tag, out + e + 2 * lanes), a3 = hn::LoadU(tag, out + e + 3 * lanes);
+    for (int64_t j = 0; j < n; ++j) {
+      const float* row = rows + j * stride + e;
+      const V16 w = hn::Set(tag, s[j]);
+      a0 = hn::MulAdd(w, hn::LoadU(tag, row), a0);
+      a1 = hn::MulAdd(w, hn::LoadU(tag, row + lanes), a1);
+      a2 = hn::MulAdd(w, hn::LoadU(tag, row + 2 * lanes), a2);
+      a3 = hn::MulAdd(w, hn::LoadU(tag, row + 3 * lanes), a3);
+    }
+    hn::StoreU(a0, tag, out + e);
+    hn::StoreU(a1, tag, out + e + lanes);
+    hn::StoreU(a2, tag, out + e + 2 * lanes);
+    hn::StoreU(a3, tag, out + e + 3 * lanes);
+  }
+  for (; e + lanes <= d; e += lanes) {
+    V16 a = hn::LoadU(tag, out + e);
+    for (int64_t j = 0; j < n; ++j) a = hn::MulAdd(hn::Set(tag, s[j]), hn::LoadU(tag, rows + j * stride + e), a);
+    hn::StoreU(a, tag, out + e);
+  }
+  for (; e < d; ++e) {
+    const hn::CappedTag<float, 1> one;
+    auto a = hn::LoadU(one, out + e);
+    for (int64_t j = 0; j < n; ++j) a = hn::MulAdd(hn::Set(one, s[j]), hn::LoadU(one, rows + j * stride + e), a);
+    hn::StoreU(a, one, out + e);
+  }
+}
+
+// x[0..n) *= factor.
+HWY_INLINE void Scale(float* x, int64_t n, float factor) {
+  const D16 tag;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(tag));
+  const V16 f = hn::Set(tag, factor);
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) hn::StoreU(hn::Mul(hn::LoadU(tag, x + i), f), tag, x + i);
+  for (; i < n; ++i) x[i] *= factor;
+}
+
+// out[c, r] = in[r, c].
+HWY_INLINE void Transpose(const float* in, int64_t in_stride, int64_t rows, int64_t cols, float* out,
+                          int64_t out_stride) {
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < cols; ++c) out[c * out_stride + r] = in[r * in_stride + c];
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace fulgur
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,215 @@
+#include "ops/lightning_attention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "ops/gemm.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/lightning_attention.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "ops/attention-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fulgur {
+namespace HWY_NAMESPACE {
+namespace {
+
+constexpr int64_t kC = kLightningChunk;
+constexpr int64_t kRows = 8;  // rows whose common part of the causal sum is one product
+
+// M <- lambda^C M + sum_j lambda^(C-1-j) k_j^T v_j.   k: [D, C] transposed, v: [C, D].
+void FoldChunk(const float* k, const float* v, int64_t d, const float* power, float* state, float* scratch) {
+  Scale(state, d * d, power[kC]);
+  for (int64_t x = 0; x < d; ++x) {
+    for (int64_t j = 0; j < kC; ++j) scratch[x * kC + j] = k[x * kC + j] * power[kC - 1 - j];
+  }
+  GemmSerial({d, d, kC, scratch, kC, 1, v, d, state, d, true});
+}
+
+void ForwardHead(const LightningSegment& s, int64_t heads, int64_t d, int64_t h, const float* power) {
+  static thread_local std::vector<float> scratch;
+  scratch.resize(static_cast<size_t>(2 * kC * d + kC * kC));
+  float* const decayed = scratch.data();  // [C, D]: q scaled for the state, or [D, C]: k scaled for folding
+  float* const q = decayed + kC * d;      // [C, D]
+  float* const scores = q + kC * d;       // [C, C]
+  float* const state = s.state + h * d * d;
+  float* const k = s.k + h * d * kC;
+  float* const v = s.v + h * kC * d;
+  const int64_t row_stride = heads * 3 * d, out_stride = heads * d;
+
+  int64_t chunk_start = s.chunk_start;
+  for (int64_t r = 0; r < s.rows;) {
+    int64_t offset = s.position + r - chunk_start;
+    if (offset == kC) {
+      FoldChunk(k, v, d, power, state, decayed);
+      chunk_start += kC;
+      offset = 0;
+    }
+    const int64_t n = std::min(kC - offset, s.rows - r);
+    const float* rows = s.qkv + r * row_stride + h * 3 * d;
+    float* out = s.out + r * out_stride + h * d;
+    for (int64_t i = 0; i < n; ++i) {
+      const float* row = rows + i * row_stride;
+      std::memcpy(q + i * d, row, static_cast<size_t>(d) * sizeof(float));
+      for (int64_t x = 0; x < d; ++x) {
+        decayed[i * d + x] = row[x] * power[offset + i + 1];
+        k[x * kC + offset + i] = row[d + x];
+      }
+      std::memcpy(v + (offset + i) * d, row + 2 * d, static_cast<size_t>(d) * sizeof(float));
+    }
+    if (chunk_start > 0) {
+      GemmSerial({n, d, d, decayed, d, 1, state, d, out, out_stride});
+    } else {
+      for (int64_t i = 0; i < n; ++i) std::memset(out + i * out_stride, 0, static_cast<size_t>(d) * sizeof(float));
+    }
+    // Columns past the last row are computed from what k holds there and never read.
+    const int64_t columns = (offset + n + 31) / 32 * 32;
+    GemmSerial({n, columns, d, q, d, 1, k, kC, scores, kC});
+    for (int64_t i = 0; i < n; ++i) {
+      float* row = scores + i * kC;
+      const float* decay = power + offset + i;
+      for (int64_t j = 0; j <= offset + i; ++j) row[j] *= decay[-j];
+    }
+    for (int64_t i0 = 0; i0 < n; i0 += kRows) {
+      const int64_t rows_here = std::min(kRows, n - i0), common = offset + i0 + 1;
+      GemmSerial({rows_here, d, common, scores + i0 * kC, kC, 1, v, d, out + i0 * out_stride, out_stride, true});
+      for (int64_t i = 1; i < rows_here; ++i) {
+        AddWeightedRows(scores + (i0 + i) * kC + common, i, v + common * d, d, out + (i0 + i) * out_stride, d);
+      }
+    }
+    r += n;
+  }
+}
+
+void BackwardHead(const float* qkv, const float* dout, int64_t rows, int64_t heads, int64_t d, int64_t h,
+                  const float* power, float* dqkv) {
+  const int64_t chunks = (rows + kC - 1) / kC, row_stride = heads * 3 * d, out_stride = heads * d;
+  static thread_local std::vector<float> scratch;
+  scratch.resize(static_cast<size_t>((chunks + 3) * d * d + 10 * kC * d + 2 * kC * kC));
+  float* p = scratch.data();
+  const auto take = [&](int64_t n) {
+    float* at = p;
+    p += n;
+    return at;
+  };
+  float* const states = take(chunks * d * d);  // state at the start of each chunk
+  float* const dstate = take(d * d);           // gradient of the state after the chunk at hand
+  float* const transposed = take(d * d);
+  float *const q = take(kC * d), *const k = take(kC * d), *const v = take(kC * d), *const dy = take(kC * d);
+  float *const kt = take(kC * d), *const vt = take(kC * d), *const tmp = take(kC * d);
+  float *const dq = take(kC * d), *const dk = take(kC * d), *const dv = take(kC * d);
+  float *const score = take(kC * kC), *const dscore = take(kC * kC);
+
+  const auto load = [&](int64_t c) {
+    const int64_t n = std::min(kC, rows - c * kC);
+    for (int64_t i = 0; i < n; ++i) {
+      const float* row = qkv + (c * kC + i) * row_stride + h * 3 * d;
+      std::memcpy(q + i * d, row, static_cast<size_t>(d) * sizeof(float));
+      std::memcpy(k + i * d, row + d, static_cast<size_t>(d) * sizeof(float));
+      std::memcpy(v + i * d, row + 2 * d, static_cast<size_t>(d) * sizeof(float));
+      std::memcpy(dy + i * d, dout + (c * kC + i) * out_stride + h * d, static_cast<size_t>(d) * sizeof(float));
+    }
+    return n;
+  };
+
+  std::fill(states, states + d * d, 0.0f);
+  for (int64_t c = 0; c + 1 < chunks; ++c) {
+    load(c);
+    Transpose(k, d, kC, d, kt, kC);
+    float* next = states + (c + 1) * d * d;
+    std::memcpy(next, states + c * d * d, static_cast<size_t>(d * d) * sizeof(float));
+    FoldChunk(kt, v, d, power, next, tmp);
+  }
+  std::fill(dstate, dstate + d * d, 0.0f);
+  for (int64_t c = chunks - 1; c >= 0; --c) {
+    const int64_t n = load(c);
+    const float* state = states + c * d * d;
+    Transpose(k, d, n, d, kt, kC);
+    Transpose(v, d, n, d, vt, kC);
+    GemmSerial({n, n, d, q, d, 1, kt, kC, score, kC});
+    GemmSerial({n, n, d, dy, d, 1, vt, kC, dscore, kC});
+    for (int64_t i = 0; i < n; ++i) {
+      for (int64_t j = 0; j < n; ++j) {
+        const float decay = j <= i ? power[i - j] : 0.0f;
+        score[i * kC + j] *= decay;
+        dscore[i * kC + j] *= decay;
+      }
+    }
+    // dq_i = lambda^(i+1) dy_i M^T + sum_{j <= i} dscore_ij k_j
+    Transpose(state, d, d, d, transposed, d);
+    GemmSerial({n, d, d, dy, d, 1, transposed, d, dq, d});
+    for (int64_t i = 0; i < n; ++i) Scale(dq + i * d, d, power[i + 1]);
+    GemmSerial({n, d, n, dscore, kC, 1, k, d, dq, d, true});
+    // dk_j = lambda^(n-1-j) v_j dM^T + sum_{i >= j} dscore_ij q_i;   dv_j = lambda^(n-1-j) k_j dM + sum_{i >= j}
+    // score_ij dy_i
+    Transpose(dstate, d, d, d, transposed, d);
+    GemmSerial({n, d, d, v, d, 1, transposed, d, dk, d});
+    GemmSerial({n, d, d, k, d, 1, dstate, d, dv, d});
+    for (int64_t j = 0; j < n; ++j) {
+      Scale(dk + j * d, d, power[n - 1 - j]);
+      Scale(dv + j * d, d, power[n - 1 - j]);
+    }
+    GemmSerial({n, d, n, dscore, 1, kC, q, d, dk, d, true});
+    GemmSerial({n, d, n, score, 1, kC, dy, d, dv, d, true});
+    for (int64_t i = 0; i < n; ++i) {
+      float* row = dqkv + (c * kC + i) * row_stride + h * 3 * d;
+      std::memcpy(row, dq + i * d, static_cast<size_t>(d) * sizeof(float));
+      std::memcpy(row + d, dk + i * d, static_cast<size_t>(d) * sizeof(float));
+      std::memcpy(row + 2 * d, dv + i * d, static_cast<size_t>(d) * sizeof(float));
+    }
+    if (c == 0) break;
+    // dM <- lambda^n dM + sum_i lambda^(i+1) q_i^T dy_i
+    Scale(dstate, d * d, power[n]);
+    for (int64_t i = 0; i < n; ++i) {
+      for (int64_t x = 0; x < d; ++x) tmp[i * d + x] = q[i * d + x] * power[i + 1];
+    }
+    GemmSerial({d, d, n, tmp, 1, d, dy, d, dstate, d, true});
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace fulgur
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fulgur {
+
+HWY_EXPORT(ForwardHead);
+HWY_EXPORT(BackwardHead);
+
+LightningDecay::LightningDecay(std::span<const double> slopes) {
+  powers.reserve(slopes.size() * (kLightningChunk + 1));
+  for (const double s : slopes) {
+    for (int64_t n = 0; n <= kLightningChunk; ++n)
+      powers.push_back(static_cast<float>(std::exp(-s * static_cast<double>(n))));
+  }
+}
+
+void LightningAttention(std::span<const LightningSegment> segments, int64_t heads, int64_t head_dim,
+                        const LightningDecay& decay, ThreadPool& pool) {
+  pool.ParallelFor(static_cast<int64_t>(segments.size()) * heads, [&](int64_t task, int) {
+    const int64_t h = task % heads;
+    HWY_DYNAMIC_DISPATCH(ForwardHead)(segments[static_cast<size_t>(task / heads)], heads, head_dim, h, decay.head(h));
+  });
+}
+
+void LightningAttentionBackward(const float* qkv, const float* dout, std::span<const int64_t> starts, int64_t heads,
+                                int64_t head_dim, const LightningDecay& decay, float* dqkv, ThreadPool& pool) {
+  const int64_t documents = static_cast<int64_t>(starts.size()) - 1;
+  pool.ParallelFor(documents * heads, [&](int64_t task, int) {
+    const int64_t h = task % heads, first = starts[static_cast<size_t>(task / heads)];
+    const int64_t rows = starts[static_cast<size_t>(task / heads) + 1] - first;
+    if (rows == 0) return;
+    HWY_DYNAMIC_DISPATCH(BackwardHead)
+    (qkv + first * heads * 3 * head_dim, dout + first * heads * head_dim, rows, heads, head_dim, h, decay.head(h),
+     dqkv + first * heads * 3 * head_dim);
+  });
+}
+
+}  // namespace fulgur
+#endif  // HWY_ONCE

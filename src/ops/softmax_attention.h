@@ -1,0 +1,51 @@
+// Causal softmax attention with grouped keys and values, over a KV cache in blocks at absolute positions [64 n, 64 n +
+// 64). Query head i uses kv head i / (H / K). Scores q . k / sqrt(D); softmax in float32, online over blocks in order
+// (the rescaling of Milakov and Gimelshein, arXiv 1805.02867), so a row's bits depend on its keys alone.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/thread_pool.h"
+
+namespace fulgur {
+
+inline constexpr int64_t kKvBlock = 64;
+
+struct KvBlockView {
+  float* k;  // [K, D, 64]: keys after rotary, transposed
+  float* v;  // [K, 64, D]
+};
+
+// New rows of one sequence. Their keys and values are written into the blocks first.
+struct SoftmaxSegment {
+  const float* q;  // [rows, H, D] after rotary
+  const float* k;  // [rows, K, D] after rotary
+  const float* v;  // [rows, K, D]
+  float* out;      // [rows, H, D]
+  float* lse;      // [rows, H]: log of the sum of exponentials, for backward; or nullptr
+  int64_t rows;
+  int64_t position;                     // tokens before these rows
+  std::span<const KvBlockView> blocks;  // enough for position + rows tokens
+};
+
+void SoftmaxAttention(std::span<const SoftmaxSegment> segments, int64_t heads, int64_t kv_heads, int64_t head_dim,
+                      ThreadPool& pool);
+
+// Gradient for whole documents (starts: first row of each, then T). q, out, dout, dq [T, H, D]; k, v, dk, dv [T, K, D];
+// lse [T, H]. Overwrites dq, dk, dv.
+struct SoftmaxBackwardArgs {
+  const float* q;
+  const float* k;
+  const float* v;
+  const float* out;
+  const float* lse;
+  const float* dout;
+  float* dq;
+  float* dk;
+  float* dv;
+};
+void SoftmaxAttentionBackward(const SoftmaxBackwardArgs& args, std::span<const int64_t> starts, int64_t heads,
+                              int64_t kv_heads, int64_t head_dim, ThreadPool& pool);
+
+}  // namespace fulgur
