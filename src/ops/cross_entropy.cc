@@ -1,0 +1,132 @@
+#include "ops/cross_entropy.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "ops/parallel.h"
+#include "ops/vec.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/cross_entropy.cc"
+#include <hwy/foreach_target.h>
+// clang-format off
+#include "ops/vec-inl.h"
+// clang-format on
+
+#ifndef FULGUR_OPS_CROSS_ENTROPY_CC_
+#define FULGUR_OPS_CROSS_ENTROPY_CC_
+namespace fulgur {
+
+struct RowSums {
+  float max;       // of the logits
+  float sum;       // of e_i = exp(logit_i - max)
+  float weighted;  // of e_i (logit_i - max)
+};
+
+}  // namespace fulgur
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace fulgur {
+namespace HWY_NAMESPACE {
+
+void RowSumsKernel(const float* logits, int64_t v, bool want_weighted, RowSums* sums) {
+  sums->max = MaxRow(logits, v);
+  const Row16 max = Set16(sums->max);
+  Row16 sum = Zero16(), weighted = Zero16();
+  if (want_weighted) {
+    ForEach16(v, kMinusInfinity, [&](auto load, auto) HWY_ATTR {
+      const Row16 x = Sub(load(logits), max);
+      const Row16 e = Exp(x);
+      sum = Add(sum, e);
+      // x is kept finite where e is 0: p log p -> 0.
+      weighted = MulAdd(e, Max(x, Set16(-200.0f)), weighted);
+    });
+  } else {
+    ForEach16(v, kMinusInfinity, [&](auto load, auto) HWY_ATTR { sum = Add(sum, Exp(Sub(load(logits), max))); });
+  }
+  sums->sum = ReduceSum(sum);
+  sums->weighted = ReduceSum(weighted);
+}
+
+void LogProbBackwardKernel(const float* logits, int64_t v, float grad, float* dlogits) {
+  RowSums sums;
+  RowSumsKernel(logits, v, false, &sums);
+  const float scale = -grad / sums.sum;
+  ForEach16(v, 0.0f, [=](auto load, auto store) HWY_ATTR {
+    store(Mul(Set16(scale), Exp(Sub(load(logits), Set16(sums.max)))), dlogits);
+  });
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace fulgur
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fulgur {
+
+HWY_EXPORT(RowSumsKernel);
+HWY_EXPORT(LogProbBackwardKernel);
+
+namespace {
+
+RowSums SumsOf(const float* logits, int64_t v, bool want_weighted = false) {
+  RowSums sums;
+  HWY_DYNAMIC_DISPATCH(RowSumsKernel)(logits, v, want_weighted, &sums);
+  return sums;
+}
+
+float LogProbOf(const RowSums& sums, const float* logits, int64_t v, int32_t target) {
+  FULGUR_CHECK(target >= 0 && target < v, "target {} of {} tokens", target, v);
+  return static_cast<float>(static_cast<double>(logits[target]) - static_cast<double>(sums.max) -
+                            std::log(static_cast<double>(sums.sum)));
+}
+
+}  // namespace
+
+float LogSumExp(const float* logits, int64_t v) {
+  const RowSums sums = SumsOf(logits, v);
+  return static_cast<float>(static_cast<double>(sums.max) + std::log(static_cast<double>(sums.sum)));
+}
+
+float LogProb(const float* logits, int64_t v, int32_t target) {
+  return LogProbOf(SumsOf(logits, v), logits, v, target);
+}
+
+void LogProbs(const float* logits, int64_t m, int64_t v, const int32_t* targets, float* logprobs, float* entropies,
+              ThreadPool& pool) {
+  ParallelRows(pool, m, v, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const float* row = logits + r * v;
+      const bool ignored = targets[r] < 0;
+      logprobs[r] = 0.0f;
+      if (ignored && entropies == nullptr) continue;
+      const RowSums sums = SumsOf(row, v, entropies != nullptr);
+      if (!ignored) logprobs[r] = LogProbOf(sums, row, v, targets[r]);
+      if (entropies != nullptr) {
+        const double sum = static_cast<double>(sums.sum);
+        entropies[r] = static_cast<float>(std::log(sum) - static_cast<double>(sums.weighted) / sum);
+      }
+    }
+  });
+}
+
+void LogProbsBackward(const float* logits, int64_t m, int64_t v, const int32_t* targets, const float* grad,
+                      float* dlogits, ThreadPool& pool) {
+  ParallelRows(pool, m, v, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      float* row = dlogits + r * v;
+      if (targets[r] < 0 || grad[r] == 0.0f) {
+        std::fill(row, row + v, 0.0f);
+        continue;
+      }
+      FULGUR_CHECK(targets[r] < v, "target {} of {} tokens", targets[r], v);
+      HWY_DYNAMIC_DISPATCH(LogProbBackwardKernel)(logits + r * v, v, grad[r], row);
+      row[targets[r]] += grad[r];
+    }
+  });
+}
+
+}  // namespace fulgur
+#endif
