@@ -8,22 +8,25 @@
 
 namespace fulgur {
 
-Json ParseJson(std::string_view text, const std::string& where) {
+namespace {
+
+template <typename AnyJson>
+AnyJson Parse(std::string_view text, const std::string& where) {
   constexpr int kMaxDepth = 512;
   std::vector<std::unordered_set<std::string>> keys;  // of the objects that are open
-  const auto callback = [&](int depth, Json::parse_event_t event, Json& parsed) {
+  const auto callback = [&](int depth, typename AnyJson::parse_event_t event, AnyJson& parsed) {
     if (depth > kMaxDepth) throw Error("{}: JSON nested deeper than {} levels", where, kMaxDepth);
     switch (event) {
-      case Json::parse_event_t::object_start:
+      case AnyJson::parse_event_t::object_start:
         keys.emplace_back();
         break;
-      case Json::parse_event_t::object_end:
+      case AnyJson::parse_event_t::object_end:
         keys.pop_back();
         break;
-      case Json::parse_event_t::key:
-        if (!keys.back().insert(parsed.get_ref<const std::string&>()).second) {
+      case AnyJson::parse_event_t::key:
+        if (!keys.back().insert(parsed.template get_ref<const std::string&>()).second) {
           throw Error("{}: key \"{}\" appears twice in one JSON object", where,
-                      parsed.get_ref<const std::string&>());
+                      parsed.template get_ref<const std::string&>());
         }
         break;
       default:
@@ -32,10 +35,17 @@ Json ParseJson(std::string_view text, const std::string& where) {
     return true;
   };
   try {
-    return Json::parse(text.begin(), text.end(), callback);
+    return AnyJson::parse(text.begin(), text.end(), callback);
   } catch (const nlohmann::json::exception& e) {
     throw Error("{}: not valid JSON: {}", where, e.what());
   }
+}
+
+}  // namespace
+
+Json ParseJson(std::string_view text, const std::string& where) { return Parse<Json>(text, where); }
+nlohmann::json ParseSortedJson(std::string_view text, const std::string& where) {
+  return Parse<nlohmann::json>(text, where);
 }
 
 Json ReadJsonFile(const std::filesystem::path& path) { return ParseJson(ReadFile(path), path.string()); }
