@@ -9,6 +9,7 @@ find_package(benchmark REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
 
 add_library(fulgur_options INTERFACE)
 target_include_directories(fulgur_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
@@ -19,7 +20,8 @@ target_compile_options(fulgur_options INTERFACE -Wall -Wextra -Wno-unused-parame
 target_compile_definitions(fulgur_options INTERFACE "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4)")
 target_link_libraries(fulgur_options INTERFACE Threads::Threads fmt::fmt)
 if(FULGUR_SANITIZE)
-  target_compile_options(fulgur_options INTERFACE -fsanitize=${FULGUR_SANITIZE} -fno-omit-frame-pointer -g)
+  target_compile_options(fulgur_options INTERFACE -fsanitize=${FULGUR_SANITIZE} -fno-sanitize-recover=all
+                         -fno-omit-frame-pointer -g)
   target_link_options(fulgur_options INTERFACE -fsanitize=${FULGUR_SANITIZE})
 endif()
 
