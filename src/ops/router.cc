@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "ops/elementwise.h"
 #include "ops/parallel.h"
 #include "ops/vec.h"
 
