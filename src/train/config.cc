@@ -1,0 +1,354 @@
+#include "train/config.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "envs/task.h"
+
+namespace fulgur {
+namespace {
+
+// An object of the config. Every key must be asked for; Done() throws for the ones that were not.
+class Section {
+ public:
+  Section(const Json& json, std::string where) : json_(json), where_(std::move(where)) {
+    if (!json_.is_object()) throw Error("{} must be an object, not {}", where_, json_.type_name());
+  }
+
+  bool Has(const char* key) {
+    known_.insert(key);
+    return json_.contains(key) && !json_[key].is_null();
+  }
+  template <typename T>
+  T Get(const char* key) {
+    known_.insert(key);
+    return JsonGet<T>(json_, key, where_);
+  }
+  template <typename T>
+  T GetOr(const char* key, T fallback) {
+    known_.insert(key);
+    return JsonGetOr<T>(json_, key, std::move(fallback), where_);
+  }
+  int64_t Integer(const char* key, int64_t fallback, int64_t least) {
+    const int64_t value = GetOr<int64_t>(key, fallback);
+    if (value < least) throw Error("{}: \"{}\" is {}, but must be at least {}", where_, key, value, least);
+    return value;
+  }
+  // Zero or more, and finite (JSON has no others).
+  double Number(const char* key, double fallback, double most = 1e30) {
+    const double value = GetOr<double>(key, fallback);
+    if (!(value >= 0 && value <= most)) {
+      throw Error("{}: \"{}\" is {}, but must lie between 0 and {}", where_, key, value, most);
+    }
+    return value;
+  }
+  const Json& Value(const char* key) {
+    known_.insert(key);
+    if (!json_.contains(key)) throw Error("{} has no \"{}\"", where_, key);
+    return json_[key];
+  }
+  Section Child(const char* key) {
+    static const Json kEmpty = Json::object();
+    return Section(Has(key) ? json_[key] : kEmpty, where_ + ": \"" + key + "\"");
+  }
+  const std::string& where() const { return where_; }
+
+  void Done() const {
+    for (const auto& [key, value] : json_.items()) {
+      if (!known_.contains(key)) {
+        throw Error("{} has an unknown key \"{}\"; known here: {}", where_, key, fmt::join(known_, ", "));
+      }
+    }
+  }
+
+ private:
+  const Json& json_;
+  std::string where_;
+  std::set<std::string> known_;
+};
+
+int CheckDifficulty(const Task& task, int64_t difficulty, const std::string& where) {
+  if (difficulty < task.min_difficulty() || difficulty > task.max_difficulty()) {
+    throw Error("{}: task {} has no difficulty {}; it goes from {} to {}", where, task.name(), difficulty,
+                task.min_difficulty(), task.max_difficulty());
+  }
+  return static_cast<int>(difficulty);
+}
+
+// `json`: "all", "nano" (up to the hardest level of the bundled model), [lowest, highest], or {"difficulty": weight}.
+std::vector<std::pair<int, double>> ReadDifficulties(const Json& json, const Task& task, const std::string& where) {
+  std::vector<std::pair<int, double>> difficulties;
+  if (json == "all" || json == "nano") {
+    const int highest = json == "all" ? task.max_difficulty() : task.nano_difficulty();
+    for (int d = task.min_difficulty(); d <= highest; ++d) difficulties.emplace_back(d, 1.0);
+  } else if (json.is_array() && json.size() == 2 && json[0].is_number_integer() && json[1].is_number_integer()) {
+    const int lo = CheckDifficulty(task, json[0].get<int64_t>(), where);
+    const int hi = CheckDifficulty(task, json[1].get<int64_t>(), where);
+    if (lo > hi) throw Error("{}: \"difficulties\" [{}, {}] go from high to low", where, lo, hi);
+    for (int d = lo; d <= hi; ++d) difficulties.emplace_back(d, 1.0);
+  } else if (json.is_object()) {
+    for (const auto& [key, value] : json.items()) {
+      if (key.empty() || key.size() > 6 || key.find_first_not_of("0123456789") != std::string::npos) {
+        throw Error("{}: \"difficulties\" maps difficulties to weights, but has the key \"{}\"", where, key);
+      }
+      const int d = CheckDifficulty(task, std::stoi(key), where);
+      if (!value.is_number() || !(value.get<double>() >= 0 && value.get<double>() <= 1e30)) {
+        throw Error("{}: the weight of difficulty {} must be a number of at least 0, not {}", where, d, value.dump());
+      }
+      difficulties.emplace_back(d, value.get<double>());
+    }
+    if (std::none_of(difficulties.begin(), difficulties.end(), [](const auto& d) { return d.second > 0; })) {
+      throw Error("{}: no difficulty has a weight above 0", where);
+    }
+  } else {
+    throw Error(
+        "{}: \"difficulties\" must be \"all\", \"nano\", [lowest, highest] or an object from difficulty to "
+        "weight, not {}",
+        where, json.dump());
+  }
+  return difficulties;
+}
+
+TaskMix ReadTaskMix(const Json& json, const Json& difficulties, const std::string& where) {
+  TaskMix mix;
+  if (json.is_string()) {
+    mix.name = json.get<std::string>();
+    mix.difficulties = ReadDifficulties(difficulties, GetTask(mix.name), where);
+    return mix;
+  }
+  Section s(json, where);
+  mix.name = s.Get<std::string>("name");
+  mix.weight = s.Number("weight", 1);
+  mix.difficulties =
+      ReadDifficulties(s.Has("difficulties") ? s.Value("difficulties") : difficulties, GetTask(mix.name), where);
+  s.Done();
+  return mix;
+}
+
+SourceConfig ReadSource(const Json& json, const std::string& where) {
+  Section s(json, where);
+  SourceConfig source;
+  const auto type = s.Get<std::string>("type");
+  source.weight = s.Number("weight", 1);
+  if (type == "tasks") {
+    source.type = SourceConfig::Type::kTasks;
+    source.name = s.GetOr<std::string>("name", "tasks");
+    const Json& tasks = s.Value("tasks");
+    const Json difficulties = s.Has("difficulties") ? s.Value("difficulties") : Json("all");
+    if (tasks == "all") {
+      for (const Task* task : AllTasks()) source.tasks.push_back(ReadTaskMix(Json(task->name()), difficulties, where));
+    } else if (tasks.is_array() && !tasks.empty()) {
+      for (size_t i = 0; i < tasks.size(); ++i) {
+        source.tasks.push_back(ReadTaskMix(tasks[i], difficulties, fmt::format("{}: \"tasks\"[{}]", where, i)));
+      }
+    } else {
+      throw Error("{}: \"tasks\" must be \"all\" or a list of tasks", where);
+    }
+    if (std::none_of(source.tasks.begin(), source.tasks.end(), [](const TaskMix& t) { return t.weight > 0; })) {
+      throw Error("{}: no task has a weight above 0", where);
+    }
+  } else if (type == "text" || type == "chat") {
+    source.type = type == "text" ? SourceConfig::Type::kText : SourceConfig::Type::kChat;
+    source.path = s.Get<std::string>("path");
+    source.name = s.GetOr<std::string>("name", source.path.stem().string());
+    if (source.type == SourceConfig::Type::kText) {
+      source.begin = s.GetOr<std::string>("begin", "<begin_of_document>");
+      source.end = s.GetOr<std::string>("end", "<end_of_sentence>");
+    }
+  } else {
+    throw Error("{}: \"type\" is \"{}\", but must be tasks, text or chat", where, type);
+  }
+  s.Done();
+  return source;
+}
+
+std::vector<SourceConfig> ReadSources(const Json& json, const std::string& where) {
+  if (!json.is_array() || json.empty()) throw Error("{} must be a list of at least one source", where);
+  std::vector<SourceConfig> sources;
+  for (size_t i = 0; i < json.size(); ++i) sources.push_back(ReadSource(json[i], fmt::format("{}[{}]", where, i)));
+  return sources;
+}
+
+Json SourcesToJson(const std::vector<SourceConfig>& sources) {
+  Json list = Json::array();
+  for (const SourceConfig& source : sources) {
+    Json s = {{"weight", source.weight}};
+    if (source.type == SourceConfig::Type::kTasks) {
+      s["type"] = "tasks";
+      for (const TaskMix& task : source.tasks) {
+        Json difficulties = Json::array();
+        for (const auto& [difficulty, weight] : task.difficulties) difficulties.push_back({difficulty, weight});
+        s["tasks"].push_back({{"name", task.name}, {"weight", task.weight}, {"difficulties", difficulties}});
+      }
+    } else {
+      s["type"] = source.type == SourceConfig::Type::kText ? "text" : "chat";
+      s["path"] = source.path.string();
+      s["begin"] = source.begin;
+      s["end"] = source.end;
+    }
+    list.push_back(s);
+  }
+  return list;
+}
+
+}  // namespace
+
+TrainConfig TrainConfig::FromJson(const Json& json, const std::string& where) {
+  TrainConfig c;
+  Section s(json, where);
+  c.out = s.Get<std::string>("out");
+  c.seed = static_cast<uint64_t>(s.Integer("seed", 1, 0));
+  c.threads = static_cast<int>(std::min<int64_t>(s.Integer("threads", 0, 0), 1024));
+
+  {
+    s.Value("model");
+    Section m = s.Child("model");
+    if (m.Has("path")) {
+      c.model.path = m.Get<std::string>("path");
+      c.model.tokenizer = c.model.path;
+      if (m.Has("config") || m.Has("tokenizer")) {
+        throw Error("{}: \"path\" brings its own config and tokenizer; leave out \"config\" and \"tokenizer\"",
+                    m.where());
+      }
+    } else if (m.Has("config")) {
+      const Json& config = m.Value("config");
+      if (config.is_string()) {
+        c.model.config = ReadJsonFile(config.get<std::string>());
+      } else {
+        c.model.config = config;
+      }
+      if (!c.model.config.is_object()) {
+        throw Error("{}: \"config\" must be an object of dimensions or the path of a config.json", m.where());
+      }
+      c.model.tokenizer = m.Get<std::string>("tokenizer");
+    } else {
+      throw Error("{} needs \"path\" (a model to start from) or \"config\" and \"tokenizer\" (a new one)", m.where());
+    }
+    m.Done();
+  }
+
+  c.data = ReadSources(s.Value("data"), where + ": \"data\"");
+  if (std::none_of(c.data.begin(), c.data.end(), [](const SourceConfig& d) { return d.weight > 0; })) {
+    throw Error("{}: \"data\": no source has a weight above 0", where);
+  }
+
+  {
+    Section b = s.Child("batch");
+    c.batch.tokens = b.Integer("tokens", c.batch.tokens, 2);
+    c.batch.max_length = b.Integer("max_length", std::min<int64_t>(c.batch.max_length, c.batch.tokens), 2);
+    c.batch.micro_tokens =
+        b.Integer("micro_tokens", std::max(std::min(c.batch.micro_tokens, c.batch.tokens), c.batch.max_length), 2);
+    c.batch.recompute = b.GetOr<bool>("recompute", c.batch.recompute);
+    if (c.batch.max_length > c.batch.micro_tokens || c.batch.micro_tokens > c.batch.tokens) {
+      throw Error("{}: max_length {} <= micro_tokens {} <= tokens {} must hold", b.where(), c.batch.max_length,
+                  c.batch.micro_tokens, c.batch.tokens);
+    }
+    if (c.batch.tokens > int64_t{1} << 31) throw Error("{}: \"tokens\" is too large: {}", b.where(), c.batch.tokens);
+    b.Done();
+  }
+  {
+    Section o = s.Child("optimizer");
+    c.optimizer.beta1 = o.Number("beta1", c.optimizer.beta1, 0.999999);
+    c.optimizer.beta2 = o.Number("beta2", c.optimizer.beta2, 0.999999999);
+    c.optimizer.eps = o.Number("eps", c.optimizer.eps);
+    c.optimizer.weight_decay = o.Number("weight_decay", c.optimizer.weight_decay);
+    c.decay_norms = o.GetOr<bool>("decay_norms", c.decay_norms);
+    c.clip = o.Number("clip", c.clip);
+    o.Done();
+  }
+  {
+    if (s.Has("steps") == s.Has("tokens")) {
+      throw Error("{} needs \"steps\" or \"tokens\" (of the whole run), one of them", where);
+    }
+    constexpr int64_t kMostSteps = int64_t{1} << 40;
+    c.schedule.steps =
+        s.Has("steps") ? s.Integer("steps", 1, 1) : std::max<int64_t>(1, s.Integer("tokens", 1, 1) / c.batch.tokens);
+    if (c.schedule.steps > kMostSteps) throw Error("{}: {} steps are too many", where, c.schedule.steps);
+    Section l = s.Child("schedule");
+    c.schedule.lr = l.Number("lr", c.schedule.lr);
+    c.schedule.warmup_steps = l.Integer("warmup_steps", 0, 0);
+    const double fraction = l.Number("decay_fraction", 0, 1);
+    c.schedule.decay_steps = std::llround(fraction * static_cast<double>(c.schedule.steps));
+    c.schedule.final_ratio = l.Number("final_ratio", c.schedule.final_ratio, 1);
+    const auto decay = l.GetOr<std::string>("decay", "cosine");
+    if (decay == "cosine") {
+      c.schedule.decay = Schedule::Decay::kCosine;
+    } else if (decay == "linear") {
+      c.schedule.decay = Schedule::Decay::kLinear;
+    } else if (decay == "sqrt") {
+      c.schedule.decay = Schedule::Decay::kSqrt;
+    } else {
+      throw Error("{}: \"decay\" is \"{}\", but must be cosine, linear or sqrt", l.where(), decay);
+    }
+    if (c.schedule.warmup_steps > c.schedule.steps - c.schedule.decay_steps) {
+      throw Error("{}: {} warm-up steps and {} decay steps are more than the {} steps of the run", l.where(),
+                  c.schedule.warmup_steps, c.schedule.decay_steps, c.schedule.steps);
+    }
+    l.Done();
+  }
+  if (s.Has("aux_coef")) c.aux_coef = s.Number("aux_coef", 0);
+  {
+    Section v = s.Child("validation");
+    c.validation.every = v.Integer("every", c.validation.every, 0);
+    c.validation.instances = v.Integer("instances", c.validation.instances, 1);
+    if (v.Has("data")) {
+      c.validation.data = ReadSources(v.Value("data"), v.where() + ": \"data\"");
+    } else {
+      for (const SourceConfig& source : c.data) {
+        if (source.type == SourceConfig::Type::kTasks) c.validation.data.push_back(source);
+      }
+    }
+    v.Done();
+  }
+  {
+    Section k = s.Child("checkpoint");
+    c.checkpoint.every_steps = k.Integer("every_steps", c.checkpoint.every_steps, 0);
+    c.checkpoint.every_seconds = k.Number("every_seconds", c.checkpoint.every_seconds);
+    c.checkpoint.keep = k.Integer("keep", c.checkpoint.keep, 1);
+    k.Done();
+  }
+  const auto dtype = s.GetOr<std::string>("save_dtype", "BF16");
+  if (dtype == "BF16") {
+    c.save_dtype = DType::kBF16;
+  } else if (dtype == "F32") {
+    c.save_dtype = DType::kF32;
+  } else {
+    throw Error("{}: \"save_dtype\" is \"{}\", but must be BF16 or F32", where, dtype);
+  }
+  s.Done();
+  return c;
+}
+
+TrainConfig TrainConfig::FromFile(const std::filesystem::path& path) {
+  return FromJson(ReadJsonFile(path), path.string());
+}
+
+Json TrainConfig::Fingerprint() const {
+  static const char* const kDecays[] = {"cosine", "linear", "sqrt"};
+  return {
+      {"seed", seed},
+      {"model.path", model.path.string()},
+      {"model.config", model.config},
+      {"model.tokenizer", model.tokenizer.string()},
+      {"data", SourcesToJson(data)},
+      {"batch.tokens", batch.tokens},
+      {"batch.micro_tokens", batch.micro_tokens},
+      {"batch.max_length", batch.max_length},
+      {"optimizer.beta1", optimizer.beta1},
+      {"optimizer.beta2", optimizer.beta2},
+      {"optimizer.eps", optimizer.eps},
+      {"optimizer.weight_decay", optimizer.weight_decay},
+      {"optimizer.decay_norms", decay_norms},
+      {"optimizer.clip", clip},
+      {"steps", schedule.steps},
+      {"schedule.lr", schedule.lr},
+      {"schedule.warmup_steps", schedule.warmup_steps},
+      {"schedule.decay_steps", schedule.decay_steps},
+      {"schedule.final_ratio", schedule.final_ratio},
+      {"schedule.decay", kDecays[static_cast<int>(schedule.decay)]},
+      {"aux_coef", aux_coef},
+  };
+}
+
+}  // namespace fulgur

@@ -1,0 +1,89 @@
+// The configuration of a training run, from a JSON file. docs/training.md lists every key.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/json.h"
+#include "ops/adamw.h"
+#include "tensor/tensor.h"
+#include "train/optimizer.h"
+
+namespace fulgur {
+
+// Instances of one task. Its difficulties are drawn with the given weights.
+struct TaskMix {
+  std::string name;
+  double weight = 1;
+  std::vector<std::pair<int, double>> difficulties;  // (difficulty, weight)
+};
+
+// Where examples come from. An example is taken from a source with a probability proportional to its weight.
+struct SourceConfig {
+  enum class Type {
+    kTasks,  // problems that tasks make up, with their worked solutions
+    kText,   // JSON lines with "text": every token counts
+    kChat,   // JSON lines with "messages" (and perhaps "tools"): what the assistant says counts
+  };
+  Type type = Type::kTasks;
+  std::string name;  // in messages and metrics
+  double weight = 1;
+  std::vector<TaskMix> tasks;  // kTasks
+  std::filesystem::path path;  // kText, kChat
+  std::string begin, end;      // kText: special tokens around a document
+};
+
+struct TrainConfig {
+  std::filesystem::path out;  // checkpoints, metrics and the final model go here
+  uint64_t seed = 1;
+  int threads = 0;  // 0: one per processor
+
+  struct Model {
+    std::filesystem::path path;       // start from this model, tokenizer included; or
+    Json config;                      // these dimensions, with random weights, and
+    std::filesystem::path tokenizer;  // this folder's tokenizer and chat template
+  } model;
+
+  std::vector<SourceConfig> data;
+
+  struct Batch {
+    int64_t tokens = 8192;        // of a step, at most
+    int64_t micro_tokens = 8192;  // that go through the model at a time (bounds memory)
+    int64_t max_length = 1024;    // of a document; longer text is cut, longer chats and problems are left out
+    bool recompute = false;       // run each layer again in the backward pass instead of keeping its values
+  } batch;
+
+  AdamWOptions optimizer;  // lr is schedule.lr
+  bool decay_norms = true;
+  double clip = 1;  // global norm of the gradient; 0: no clipping
+  Schedule schedule;
+  double aux_coef = -1;  // weight of the load-balance loss; negative: router_aux_loss_coef of the model's config
+
+  struct Validation {
+    int64_t every = 0;               // steps; 0: never
+    int64_t instances = 16;          // held-out problems per task, or documents per source
+    std::vector<SourceConfig> data;  // default: the task sources of `data`
+  } validation;
+
+  struct Checkpoint {
+    int64_t every_steps = 0;     // 0: by time only
+    double every_seconds = 300;  // 0: by steps only
+    int64_t keep = 2;            // newest ones that are kept
+  } checkpoint;
+
+  DType save_dtype = DType::kBF16;  // of the matrices of the final model
+
+  // Throws Error that names `where` and the key, for unknown keys, missing ones and values that make no sense. Paths
+  // are relative to the current folder.
+  static TrainConfig FromJson(const Json& json, const std::string& where);
+  static TrainConfig FromFile(const std::filesystem::path& path);
+
+  // Every key that decides what the weights become, with defaults filled in, in one flat object: "optimizer.lr": 0.001.
+  // Two configs with equal fingerprints train the same weights, bit for bit.
+  Json Fingerprint() const;
+};
+
+}  // namespace fulgur
