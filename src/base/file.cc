@@ -78,7 +78,10 @@ void AtomicFile::Commit() {
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) ThrowErrno("rename to", path_);
   ::close(fd_);
   fd_ = -1;
-  const std::filesystem::path folder = path_.has_parent_path() ? path_.parent_path() : ".";
+  SyncFolder(path_.has_parent_path() ? path_.parent_path() : ".");
+}
+
+void SyncFolder(const std::filesystem::path& folder) {
   const Descriptor directory{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (directory.fd >= 0) ::fsync(directory.fd);
 }

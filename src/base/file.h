@@ -33,6 +33,9 @@ class AtomicFile {
   int fd_ = -1;
 };
 
+// Makes the names in a folder (files created, renamed, removed) survive a power failure.
+void SyncFolder(const std::filesystem::path& folder);
+
 // A read-only shared map of a whole file. An empty file maps to an empty span.
 class MappedFile {
  public:

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <type_traits>
 
 namespace fulgur {
 
@@ -96,17 +97,51 @@ void RowToF32(const Tensor& t, int64_t row, float* out) {
 
 Tensor Tensor::ToF32() const { return dtype_ == DType::kF32 ? *this : To(DType::kF32); }
 
-Tensor Tensor::To(DType dtype) const {
-  FULGUR_CHECK(dtype_ != DType::kI64 && (dtype == DType::kF32 || dtype == DType::kBF16));
-  Tensor out(dtype, shape_);
-  for (int64_t i = 0; i < size_; ++i) {
-    const float x = ElementAsFloat(*this, i);
-    if (dtype == DType::kF32) {
-      reinterpret_cast<float*>(out.raw())[i] = x;
+namespace {
+
+template <typename From, typename To>
+void Convert(const std::byte* from, std::byte* to, int64_t n) {
+  const From* x = reinterpret_cast<const From*>(from);
+  To* y = reinterpret_cast<To*>(to);
+  for (int64_t i = 0; i < n; ++i) {
+    float value;
+    if constexpr (std::is_same_v<From, float>) {
+      value = x[i];
     } else {
-      reinterpret_cast<bf16*>(out.raw())[i] = ToBf16(x);
+      value = ToFloat(x[i]);
+    }
+    if constexpr (std::is_same_v<To, float>) {
+      y[i] = value;
+    } else {
+      y[i] = ToBf16(value);
     }
   }
+}
+
+template <typename From>
+void ConvertFrom(const std::byte* from, DType dtype, std::byte* to, int64_t n) {
+  dtype == DType::kF32 ? Convert<From, float>(from, to, n) : Convert<From, bf16>(from, to, n);
+}
+
+}  // namespace
+
+Tensor Tensor::To(DType dtype) const {
+  FULGUR_CHECK(dtype == DType::kF32 || dtype == DType::kBF16);
+  Tensor out(dtype, shape_);
+  switch (dtype_) {
+    case DType::kF32:
+      ConvertFrom<float>(data_, dtype, out.raw(), size_);
+      return out;
+    case DType::kF16:
+      ConvertFrom<f16>(data_, dtype, out.raw(), size_);
+      return out;
+    case DType::kBF16:
+      ConvertFrom<bf16>(data_, dtype, out.raw(), size_);
+      return out;
+    case DType::kI64:
+      break;
+  }
+  FULGUR_CHECK(false, "not a float tensor");
   return out;
 }
 

@@ -16,8 +16,8 @@ namespace fulgur {
 
 enum class DType { kF32, kF16, kBF16, kI64 };
 
-size_t DTypeSize(DType dtype);          // bytes of an element
-const char* DTypeName(DType dtype);     // "F32", "F16", "BF16", "I64", as in safetensors
+size_t DTypeSize(DType dtype);       // bytes of an element
+const char* DTypeName(DType dtype);  // "F32", "F16", "BF16", "I64", as in safetensors
 
 template <typename T>
 inline constexpr DType kDTypeOf = DType::kF32;
