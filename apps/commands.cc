@@ -3,8 +3,11 @@
 namespace fulgur {
 
 void AddCommands(CLI::App& app) {
+  AddEnv(app);
+
   CLI::App* debug = app.add_subcommand("debug", "Read and write the reference formats");
   debug->require_subcommand(1);
+  AddDebugModel(*debug);
 }
 
 }  // namespace fulgur

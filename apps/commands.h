@@ -7,6 +7,8 @@
 namespace fulgur {
 
 // One line a subcommand, defined in apps/<name>.cc.
+void AddDebugModel(CLI::App& debug);
+void AddEnv(CLI::App& app);
 
 void AddCommands(CLI::App& app);
 

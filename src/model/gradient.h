@@ -16,16 +16,17 @@ inline constexpr int32_t kIgnore = -100;  // a target that does not count
 // Documents one after the other. Nothing crosses from one to the next: each is a sequence of its own.
 struct TokenBatch {
   std::vector<int32_t> tokens;
-  std::vector<int32_t> targets;   // per token: the token it should predict, or kIgnore
-  std::vector<int64_t> starts;    // first token of each document, then tokens.size()
+  std::vector<int32_t> targets;  // per token: the token it should predict, or kIgnore
+  std::vector<int64_t> starts;   // first token of each document, then tokens.size()
 
   // Appends a document whose position t predicts token t + 1 where counts[t + 1] is set; an empty `counts`: everywhere.
   void AddDocument(std::span<const int32_t> document, std::span<const uint8_t> counts = {});
   int64_t targets_counted() const;
 };
 
-// Turns log-probabilities into a loss: logprobs[t] belongs to targets[t] (0 where ignored); writes d loss / d logprobs[t]
-// into grad[t] (0 where ignored) and returns the loss. Cross-entropy, and every policy-gradient objective, is one of these.
+// Turns log-probabilities into a loss: logprobs[t] belongs to targets[t] (0 where ignored); writes d loss / d
+// logprobs[t] into grad[t] (0 where ignored) and returns the loss. Cross-entropy, and every policy-gradient objective,
+// is one of these.
 using RowLoss = std::function<double(std::span<const float> logprobs, std::span<float> grad)>;
 
 // -mean over `count` targets of logprob (count <= 0: the batch's own). With several batches accumulated into one step,
@@ -33,16 +34,16 @@ using RowLoss = std::function<double(std::span<const float> logprobs, std::span<
 RowLoss CrossEntropy(const TokenBatch& batch, int64_t count = 0);
 
 struct LossReport {
-  double loss = 0;          // row_loss + aux_coef * aux
+  double loss = 0;  // row_loss + aux_coef * aux
   double row_loss = 0;
-  double aux = 0;           // load balance, golden README section 5; perfect balance is k
-  std::vector<float> logprobs;            // per token, 0 where ignored: the very bits that Model::Forward's logits give
-  std::vector<int64_t> expert_counts;     // [L * E]: tokens each expert worked on
+  double aux = 0;                      // load balance, golden README section 5; perfect balance is k
+  std::vector<float> logprobs;         // per token, 0 where ignored: the very bits that Model::Forward's logits give
+  std::vector<int64_t> expert_counts;  // [L * E]: tokens each expert worked on
 };
 
 struct GradientOptions {
-  double aux_coef = 0;      // weight of the auxiliary loss
-  bool recompute = true;    // keep only each layer's input and run the layer again in backward
+  double aux_coef = 0;    // weight of the auxiliary loss
+  bool recompute = true;  // keep only each layer's input and run the layer again in backward
 };
 
 // Adds the gradient of the loss to `grads` (from ZerosLike). The model must hold its weights (keep_weights) in float32.
@@ -51,6 +52,6 @@ LossReport AddGradient(Model& model, const TokenBatch& batch, const RowLoss& row
                        Params& grads);
 
 // The same without gradients (validation).
-LossReport EvaluateLoss(Model& model, const TokenBatch& batch, const RowLoss& row_loss);
+LossReport EvaluateLoss(Model& model, const TokenBatch& batch, const RowLoss& row_loss, double aux_coef = 0);
 
 }  // namespace fulgur

@@ -41,8 +41,9 @@ class Model {
   SequenceState NewState() const { return SequenceState(config_); }
 
   // Appends the segments' tokens to their states. Logits are [rows, V] row-major, rows in segment order; the span is
-  // valid until the next call. Token ids outside [0, V) are an Error. Empty segments are allowed (and have no last row).
-  // A token's logits depend only on the tokens before it in its sequence: not on other segments, on chunking or threads.
+  // valid until the next call. Token ids outside [0, V) are an Error. Empty segments are allowed (and have no last
+  // row). A token's logits depend only on the tokens before it in its sequence: not on other segments, on chunking or
+  // threads.
   std::span<const float> Forward(std::span<const Segment> segments, LogitRows rows, const Observer* observer = nullptr);
 
   // After params().*.weight changed (training): packs them again.

@@ -1,0 +1,196 @@
+#include "model/sequence_state.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "ops/lightning_attention.h"
+#include "ops/softmax_attention.h"
+#include "tensor/safetensors.h"
+
+namespace fulgur {
+
+static_assert(kBlock == kLightningChunk && kBlock == kKvBlock);
+
+SequenceState::Layer::Layer(const ModelConfig& config, int64_t n) {
+  if (!config.IsLightning(n)) return;
+  const size_t H = static_cast<size_t>(config.num_attention_heads), D = static_cast<size_t>(config.head_dim);
+  lightning.state.resize(H * D * D);
+  lightning.k.resize(H * D * kBlock);
+  lightning.v.resize(H * kBlock * D);
+}
+
+void SequenceState::Layer::ReserveBlocks(const ModelConfig& config, int64_t tokens) {
+  const size_t floats = static_cast<size_t>(config.kv_width() * kBlock);
+  while (static_cast<int64_t>(blocks.size()) * kBlock < tokens) {
+    blocks.push_back(std::make_shared<KvBlock>(KvBlock{std::vector<float>(floats), std::vector<float>(floats)}));
+  }
+}
+
+SequenceState::SequenceState(const ModelConfig& config) {
+  layers_.reserve(static_cast<size_t>(config.num_hidden_layers));
+  for (int64_t n = 0; n < config.num_hidden_layers; ++n) {
+    layers_.emplace_back(config, n);
+    has_lightning_ = has_lightning_ || config.IsLightning(n);
+  }
+}
+
+size_t SequenceState::bytes() const {
+  size_t floats = 0;
+  for (const Layer& l : layers_) {
+    floats += l.lightning.state.size() + l.lightning.k.size() + l.lightning.v.size();
+    for (const auto& block : l.blocks) floats += block->k.size() + block->v.size();
+  }
+  return floats * sizeof(float);
+}
+
+bool SequenceState::CanTruncate(int64_t length) const {
+  return length >= 0 && length <= length_ && (!has_lightning_ || length >= chunk_start_);
+}
+
+void SequenceState::Truncate(int64_t length) {
+  if (!CanTruncate(length)) {
+    throw Error(
+        "cannot go back from {} to {} tokens: the lightning state has taken in the first {}; restore a snapshot",
+        length_, length, chunk_start_);
+  }
+  length_ = length;
+  const size_t blocks = static_cast<size_t>((length + kBlock - 1) / kBlock);
+  for (Layer& l : layers_) {
+    if (l.blocks.size() > blocks) l.blocks.resize(blocks);
+  }
+}
+
+void SequenceState::Reserve(const ModelConfig& config, int64_t count) {
+  if (count == 0) return;
+  for (int64_t n = 0; n < config.num_hidden_layers; ++n) {
+    if (config.IsLightning(n)) continue;
+    Layer& l = layer(n);
+    // The block that will be written to may be shared with a fork.
+    const size_t own = static_cast<size_t>(length_ / kBlock);
+    if (own < l.blocks.size() && l.blocks[own].use_count() > 1)
+      l.blocks[own] = std::make_shared<KvBlock>(*l.blocks[own]);
+    l.ReserveBlocks(config, length_ + count);
+  }
+}
+
+void SequenceState::Advance(int64_t count) {
+  if (count == 0) return;
+  length_ += count;
+  chunk_start_ = std::max(chunk_start_, (length_ - 1) / kBlock * kBlock);
+}
+
+Tensor SequenceState::LightningState(const ModelConfig& config, int64_t n) const {
+  const int64_t H = config.num_attention_heads, D = config.head_dim, rows = length_ - chunk_start_;
+  const std::vector<double> slopes = LightningSlopes(config, n);
+  Tensor out(DType::kF32, {H, D, D});
+  const Lightning& m = layer(n).lightning;
+  for (int64_t h = 0; h < H; ++h) {
+    const double s = slopes[static_cast<size_t>(h)];
+    for (int64_t x = 0; x < D; ++x) {
+      for (int64_t y = 0; y < D; ++y) {
+        double sum = std::exp(-s * static_cast<double>(rows)) * m.state[static_cast<size_t>((h * D + x) * D + y)];
+        for (int64_t j = 0; j < rows; ++j) {
+          sum += std::exp(-s * static_cast<double>(rows - 1 - j)) *
+                 static_cast<double>(m.k[static_cast<size_t>((h * D + x) * kBlock + j)]) *
+                 m.v[static_cast<size_t>((h * kBlock + j) * D + y)];
+        }
+        out.f32()[(h * D + x) * D + y] = static_cast<float>(sum);
+      }
+    }
+  }
+  return out;
+}
+
+namespace {
+
+Tensor Copy(const std::vector<float>& values, Shape shape) {
+  Tensor t(DType::kF32, std::move(shape));
+  std::copy(values.begin(), values.end(), t.f32());
+  return t;
+}
+
+// The tensor `name` of a saved state, checked against the model.
+const Tensor& Saved(const TensorMap& tensors, const std::string& name, const Shape& shape,
+                    const std::filesystem::path& path) {
+  const auto it = tensors.find(name);
+  if (it == tensors.end()) throw Error("{}: the tensor {} is missing: not a state of this model", path.string(), name);
+  if (it->second.shape() != shape || it->second.dtype() != DType::kF32) {
+    throw Error("{}: {} is {} {}, this model's states have F32 {}", path.string(), name, DTypeName(it->second.dtype()),
+                ShapeString(it->second.shape()), ShapeString(shape));
+  }
+  return it->second;
+}
+
+}  // namespace
+
+void SequenceState::Save(const ModelConfig& config, const std::filesystem::path& path) const {
+  const int64_t H = config.num_attention_heads, K = config.num_key_value_heads, D = config.head_dim;
+  std::vector<std::pair<std::string, Tensor>> tensors;
+  Tensor counters(DType::kI64, {2});
+  counters.values<int64_t>()[0] = length_;
+  counters.values<int64_t>()[1] = chunk_start_;
+  tensors.emplace_back("counters", counters);
+  for (int64_t n = 0; n < config.num_hidden_layers; ++n) {
+    const std::string prefix = fmt::format("layers.{}.", n);
+    if (config.IsLightning(n)) {
+      const Lightning& m = layer(n).lightning;
+      tensors.emplace_back(prefix + "state", Copy(m.state, {H, D, D}));
+      tensors.emplace_back(prefix + "chunk_k", Copy(m.k, {H, D, kBlock}));
+      tensors.emplace_back(prefix + "chunk_v", Copy(m.v, {H, kBlock, D}));
+    } else {
+      const auto& blocks = layer(n).blocks;
+      const int64_t count = static_cast<int64_t>(blocks.size()), size = K * D * kBlock;
+      Tensor k(DType::kF32, {count, K, D, kBlock}), v(DType::kF32, {count, K, kBlock, D});
+      for (int64_t b = 0; b < count; ++b) {
+        std::copy_n(blocks[static_cast<size_t>(b)]->k.data(), size, k.f32() + b * size);
+        std::copy_n(blocks[static_cast<size_t>(b)]->v.data(), size, v.f32() + b * size);
+      }
+      tensors.emplace_back(prefix + "k", k);
+      tensors.emplace_back(prefix + "v", v);
+    }
+  }
+  WriteSafetensors(path, tensors, {{"format", "fulgur sequence state"}});
+}
+
+SequenceState SequenceState::Load(const std::filesystem::path& path, const ModelConfig& config) {
+  const int64_t H = config.num_attention_heads, K = config.num_key_value_heads, D = config.head_dim;
+  const TensorMap tensors = ReadSafetensors(path);
+  const auto counters = tensors.find("counters");
+  if (counters == tensors.end() || counters->second.dtype() != DType::kI64 || counters->second.shape() != Shape{2}) {
+    throw Error("{}: no I64 tensor \"counters\" of shape [2]: not a sequence state", path.string());
+  }
+  SequenceState state(config);
+  state.length_ = counters->second.values<int64_t>()[0];
+  state.chunk_start_ = counters->second.values<int64_t>()[1];
+  if (state.length_ < 0 || state.length_ > int64_t{1} << 40 || state.chunk_start_ < 0 ||
+      state.chunk_start_ % kBlock != 0 || state.chunk_start_ > state.length_ ||
+      state.length_ - state.chunk_start_ > kBlock) {
+    throw Error("{}: counters [{}, {}] do not describe a sequence", path.string(), state.length_, state.chunk_start_);
+  }
+  const int64_t count = (state.length_ + kBlock - 1) / kBlock, size = K * D * kBlock;
+  for (int64_t n = 0; n < config.num_hidden_layers; ++n) {
+    const std::string prefix = fmt::format("layers.{}.", n);
+    const auto read = [&](const char* name, const Shape& shape, std::vector<float>& into) {
+      const auto values = Saved(tensors, prefix + name, shape, path).values<float>();
+      into.assign(values.begin(), values.end());
+    };
+    Layer& l = state.layer(n);
+    if (config.IsLightning(n)) {
+      read("state", {H, D, D}, l.lightning.state);
+      read("chunk_k", {H, D, kBlock}, l.lightning.k);
+      read("chunk_v", {H, kBlock, D}, l.lightning.v);
+    } else {
+      l.ReserveBlocks(config, state.length_);
+      const Tensor& k = Saved(tensors, prefix + "k", {count, K, D, kBlock}, path);
+      const Tensor& v = Saved(tensors, prefix + "v", {count, K, kBlock, D}, path);
+      for (int64_t b = 0; b < count; ++b) {
+        std::copy_n(k.f32() + b * size, size, l.blocks[static_cast<size_t>(b)]->k.data());
+        std::copy_n(v.f32() + b * size, size, l.blocks[static_cast<size_t>(b)]->v.data());
+      }
+    }
+  }
+  return state;
+}
+
+}  // namespace fulgur
