@@ -1,0 +1,155 @@
+// Generation: requests in, tokens and text out, many sequences a forward pass.
+//
+// Requests join and leave between steps (continuous batching, Yu et al. 2022, "Orca"). Each step feeds every running
+// sequence its next token and up to prefill_chunk tokens of waiting prompts through one forward pass. A row of that
+// pass depends on its own sequence alone (model/model.h) and a draw on (seed, position) alone (engine/sampler.h), so a
+// request's tokens, log-probabilities and text are the same whatever else is running.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/sampler.h"
+#include "engine/text_match.h"
+#include "engine/thinking.h"
+#include "model/model.h"
+#include "text/tokenizer.h"
+
+namespace fulgur {
+
+// MiniMax-M1 report, section 4.3: a generation is cut off after 3,000 consecutive tokens that each had a probability
+// above 0.99, which is how endless repetition looks. Tokens that the engine appends start the count anew.
+struct EarlyTruncation {
+  int64_t tokens = 3000;  // 0: never
+  double probability = 0.99;
+};
+
+struct StoppingRules {
+  int64_t max_tokens = 0;                  // of output, those that the engine appends included; 0: up to max_context
+  std::vector<int32_t> stop_tokens;        // end the output; part of its tokens, not of its text
+  std::vector<std::string> stop_strings;   // end the output, neither they nor what follows is part of its text
+  std::optional<int64_t> thinking_budget;  // most thinking tokens (engine/thinking.h); 0: no thinking
+  bool starts_in_thinking = false;         // the prompt has already opened the thinking
+  std::string closing_sentence{kClosingSentence};
+  EarlyTruncation early_truncation;
+
+  // Throws Error naming the value and what it should be.
+  void Validate() const;
+};
+
+struct GenerationRequest {
+  std::vector<int32_t> prompt;
+  SamplingParams sampling;
+  StoppingRules stopping;
+  // Outputs to sample from this prompt, which is processed once. Output i is what a request with seed + i would give.
+  int64_t outputs = 1;
+  // A state that has already taken in the first state->length() tokens of the prompt; fewer than all of them.
+  std::optional<SequenceState> state;
+  bool keep_prompt_state = false;  // hand out the state after the prompt (OutputEnd::prompt_state)
+};
+
+enum class FinishReason { kStop, kStopString, kLength, kEarlyTruncation, kCancelled, kError };
+// "stop", "stop_string", "length", "early_truncation", "cancelled", "error"
+const char* FinishReasonName(FinishReason reason);
+
+struct OutputToken {
+  int32_t id = 0;
+  bool sampled = true;  // false: appended by the engine to close the thinking; logprob is 0 then and top empty
+  float logprob = 0;
+  std::vector<TokenLogprob> top;
+  bool operator==(const OutputToken&) const = default;
+};
+
+struct OutputEnd {
+  FinishReason reason = FinishReason::kStop;
+  std::string message;  // kError: what happened; kStopString: which one
+  int64_t prompt_tokens = 0, reused_tokens = 0, output_tokens = 0, thinking_tokens = 0;
+  bool thinking_cut = false;  // the budget closed the thinking
+  // The sequence so far: the prompt and the output without its last sampled token (and whatever was not yet processed).
+  // May be moved from. Null if nothing was processed.
+  SequenceState* state = nullptr;
+  std::shared_ptr<const SequenceState> prompt_state;  // if keep_prompt_state
+};
+
+struct OutputEvent {
+  int64_t request = 0;
+  int64_t output = 0;                   // which of the request's outputs
+  std::span<const OutputToken> tokens;  // new ones
+  std::string_view text;                // new, complete characters, certain not to belong to a stop string
+  OutputEnd* end = nullptr;             // set in an output's last event
+};
+// May call Submit and Cancel, not Step.
+using OutputCallback = std::function<void(const OutputEvent&)>;
+
+struct EngineOptions {
+  int64_t max_batch = 64;       // sequences that run at a time
+  int64_t prefill_chunk = 512;  // tokens of prompts a step
+  int64_t max_context = 0;      // prompt and output of one sequence; 0: the model's max_position_embeddings
+};
+
+class Engine {
+ public:
+  // Both must outlive the engine. Not thread-safe: one thread calls it.
+  Engine(Model& model, const Tokenizer& tokenizer, EngineOptions options = {});
+  ~Engine();
+
+  // Returns the request's number. Throws Error if the request cannot be served (empty or too long prompt, token ids the
+  // model does not have, parameters out of range).
+  int64_t Submit(GenerationRequest request, OutputCallback callback);
+  // Ends the outputs that are not finished yet with kCancelled, in the next step.
+  void Cancel(int64_t request);
+  // One forward pass and its callbacks; false if there was nothing to do.
+  bool Step();
+  void Run() {
+    while (Step()) {
+    }
+  }
+
+  int64_t running() const;  // sequences in the batch
+  int64_t waiting() const;  // requests with outputs that have not begun
+  const TokenMask& sampleable() const { return sampleable_; }
+  int64_t max_context() const { return max_context_; }
+
+ private:
+  struct Request;
+  struct Output;
+
+  bool DropCancelled();
+  bool StartOutputs();
+  void Append(Output& output, OutputToken token);
+  void AppendText(Output& output, std::string_view text);
+  void Take(Output& output, SampledToken token);
+  void Finish(Output& output, FinishReason reason, std::string message = {});
+  void Emit(Output& output);
+
+  Model& model_;
+  const Tokenizer& tokenizer_;
+  EngineOptions options_;
+  int64_t max_context_;
+  TokenMask sampleable_;
+  std::vector<SamplerScratch> scratch_;          // one a worker
+  std::list<std::shared_ptr<Request>> waiting_;  // outputs left to begin, in order of arrival
+  std::list<std::unique_ptr<Output>> running_;
+  int64_t next_request_ = 1;
+};
+
+// One output, collected.
+struct Generation {
+  std::vector<OutputToken> tokens;
+  std::string text;
+  OutputEnd end;  // without `state`
+  std::vector<int32_t> ids() const;
+};
+
+// Runs one request to its end (and whatever else the engine has); one Generation an output. Throws Error if one ended
+// with kError.
+std::vector<Generation> Generate(Engine& engine, GenerationRequest request);
+
+}  // namespace fulgur

@@ -1,0 +1,85 @@
+// From a row of logits to a token.
+//
+// Order of application: penalties on the logits, then temperature, then top-k, top-p and min-p on the distribution that
+// the temperature gives, then one draw. A draw depends on (seed, position) and on the row alone, so a request's tokens
+// are the same whatever else runs beside it. Log-probabilities that are reported belong to the unmodified distribution,
+// the softmax of the raw logits: they are what a trainer computes for the same token.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "model/params.h"
+
+namespace fulgur {
+
+struct SamplingParams {
+  double temperature = 1;         // 0: the most likely token, the lowest id if several are
+  int64_t top_k = 0;              // only the k most likely tokens; 0: all. Equal logits: lower ids first
+  double top_p = 1;               // only the fewest most likely tokens that have at least this probability together
+  double min_p = 0;               // only tokens with at least this share of the most likely token's probability
+  double repetition_penalty = 1;  // logits of tokens seen in prompt or output: divided by it if > 0, else multiplied
+  double presence_penalty = 0;    // subtracted from the logit of every token in the output
+  double frequency_penalty = 0;   // subtracted from a token's logit as often as the output has it
+  uint64_t seed = 0;
+  int64_t top_logprobs = 0;  // how many of the most likely tokens to report beside the sampled one
+
+  // Throws Error naming the value and the range it should be in.
+  void Validate() const;
+  bool HasPenalties() const { return repetition_penalty != 1 || presence_penalty != 0 || frequency_penalty != 0; }
+};
+
+struct TokenLogprob {
+  int32_t id = 0;
+  float logprob = 0;  // natural logarithm, ops/cross_entropy.h LogProb of the raw logits
+  bool operator==(const TokenLogprob&) const = default;
+};
+
+struct SampledToken {
+  int32_t id = 0;
+  float logprob = 0;
+  std::vector<TokenLogprob>
+      top;  // params.top_logprobs of them, most likely first, among the tokens that may be sampled
+};
+
+// [V] of 0 and 1: tokens that may be sampled. Not: ids that the tokenizer does not have (>= vocab_size), and ids whose
+// row of the embedding is all zero, which is how published checkpoints pad the vocabulary.
+using TokenMask = std::vector<uint8_t>;
+TokenMask SampleableTokens(const Tensor& embedding, int64_t vocab_size);
+
+// Working memory of Sample, one a thread.
+struct SamplerScratch {
+  std::vector<float> logits;
+  std::vector<TokenLogprob> candidates;
+  std::vector<double> weights;
+};
+
+// Samples the tokens of one sequence.
+class Sampler {
+ public:
+  explicit Sampler(SamplingParams params);  // validates them
+
+  // Tokens for the penalties. Sample does not count what it returns, as the caller may yet reject it.
+  void AddPrompt(std::span<const int32_t> ids);
+  void AddOutput(int32_t id);
+
+  // logits [V]; position: index in the sequence of the token to sample. NaN counts as -inf; throws Error if no token is
+  // left that may be sampled.
+  SampledToken Sample(std::span<const float> logits, const TokenMask& allowed, int64_t position,
+                      SamplerScratch& scratch) const;
+
+  const SamplingParams& params() const { return params_; }
+
+ private:
+  struct Counts {
+    bool in_prompt = false;
+    int64_t output = 0;
+  };
+  SamplingParams params_;
+  std::unordered_map<int32_t, Counts> counts_;  // only kept if there are penalties
+};
+
+}  // namespace fulgur
