@@ -1,0 +1,146 @@
+// fulgur env: the tasks, sample problems, and scores of given answers.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "apps/commands.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "envs/task.h"
+
+namespace fulgur {
+namespace {
+
+void List(bool json) {
+  for (const Task* task : AllTasks()) {
+    if (json) {
+      const Json line = {{"task", task->name()},
+                         {"description", task->description()},
+                         {"min_difficulty", task->min_difficulty()},
+                         {"max_difficulty", task->max_difficulty()},
+                         {"nano_difficulty", task->nano_difficulty()}};
+      fmt::print("{}\n", line.dump());
+    } else {
+      fmt::print("{:<20} {} (difficulty {} to {})\n", task->name(), task->description(), task->min_difficulty(),
+                 task->max_difficulty());
+    }
+  }
+}
+
+struct SampleOptions {
+  std::string task, split;
+  int difficulty = 0, count = 1;
+  uint64_t seed = 0;
+  bool solution = false, json = false;
+};
+
+void Sample(const SampleOptions& options) {
+  const Task& task = GetTask(options.task);
+  const int difficulty = options.difficulty == 0 ? task.min_difficulty() : options.difficulty;
+  for (int i = 0; i < options.count; ++i) {
+    const uint64_t seed = options.seed + static_cast<uint64_t>(i);
+    const TaskInstance instance = options.split == "train"  ? GenerateTrain(task, seed, difficulty)
+                                  : options.split == "test" ? GenerateTest(task, seed, difficulty)
+                                                            : task.Generate(seed, difficulty);
+    const Solution solution = options.solution ? task.Solve(instance) : Solution{};
+    if (options.json) {
+      Json line = {{"task", instance.task},
+                   {"seed", instance.seed},
+                   {"difficulty", instance.difficulty},
+                   {"prompt", instance.prompt},
+                   {"data", instance.data}};
+      if (options.solution) {
+        line["thinking"] = solution.thinking;
+        line["answer"] = solution.answer;
+      }
+      fmt::print("{}\n", line.dump());
+    } else {
+      fmt::print("{}# {} difficulty {} seed {}\n{}\n", i == 0 ? "" : "\n", instance.task, instance.difficulty,
+                 instance.seed, instance.prompt);
+      if (options.solution) fmt::print("\n<think>\n{}\n</think>\n\n{}\n", solution.thinking, solution.answer);
+    }
+  }
+}
+
+Score ScoreLine(const std::string& text, const std::string& where) {
+  const Json line = ParseJson(text, where);
+  const Task& task = GetTask(JsonGet<std::string>(line, "task", where));
+  const std::string response = JsonGet<std::string>(line, "response", where);
+  if (!line.contains("data")) {
+    const int64_t difficulty = JsonGet<int64_t>(line, "difficulty", where);
+    if (difficulty < task.min_difficulty() || difficulty > task.max_difficulty()) {
+      throw Error("{}: task {} has no difficulty {}", where, task.name(), difficulty);
+    }
+    if (!line.contains("seed") || !line["seed"].is_number_integer()) {
+      throw Error("{}: either \"data\" or \"difficulty\" and a whole number as \"seed\" must be there", where);
+    }
+    return task.Verify(task.Generate(line["seed"].get<uint64_t>(), static_cast<int>(difficulty)), response);
+  }
+  TaskInstance instance;
+  instance.task = task.name();
+  instance.data = line["data"];
+  return task.Verify(instance, response);
+}
+
+void VerifyLines(const std::string& path) {
+  std::ifstream file;
+  if (!path.empty() && path != "-") {
+    file.open(path);
+    if (!file) throw Error("{}: cannot be read", path);
+  }
+  std::istream& input = file.is_open() ? file : std::cin;
+  const std::string name = file.is_open() ? path : "standard input";
+  int64_t lines = 0, failed = 0;
+  for (std::string text; std::getline(input, text);) {
+    ++lines;
+    if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
+    Json result;
+    try {
+      const Score score = ScoreLine(text, fmt::format("{} line {}", name, lines));
+      result = {{"score", score.value}, {"reason", score.reason}};
+    } catch (const Error& error) {
+      ++failed;
+      result = {{"error", error.what()}};
+    }
+    fmt::print("{}\n", result.dump(-1, ' ', false, Json::error_handler_t::replace));
+    std::fflush(stdout);
+  }
+  if (failed > 0) throw Error("{} of {} lines could not be scored", failed, lines);
+}
+
+}  // namespace
+
+void AddEnv(CLI::App& app) {
+  CLI::App* env = app.add_subcommand("env", "Tasks: list them, sample problems, score answers");
+  env->require_subcommand(1);
+
+  CLI::App* list = env->add_subcommand("list", "Name and describe all tasks");
+  const auto json = std::make_shared<bool>(false);
+  list->add_flag("--json", *json, "One JSON object a line");
+  list->callback([=] { List(*json); });
+
+  CLI::App* sample = env->add_subcommand("sample", "Print problems of a task");
+  const auto options = std::make_shared<SampleOptions>();
+  sample->add_option("--task", options->task, "Name of the task")->required();
+  sample->add_option("--difficulty", options->difficulty, "Difficulty (default: the task's easiest)")
+      ->check(CLI::PositiveNumber);
+  sample->add_option("--seed", options->seed, "Seed of the first problem; the next has seed + 1");
+  sample->add_option("--count", options->count, "How many problems")->check(CLI::PositiveNumber);
+  sample->add_flag("--solution", options->solution, "With the worked solution and the answer");
+  sample->add_option("--split", options->split, "Only problems that training may see, or only held-out ones")
+      ->check(CLI::IsMember({"train", "test"}));
+  sample->add_flag("--json", options->json, "One JSON object a line");
+  sample->callback([=] { Sample(*options); });
+
+  CLI::App* verify = env->add_subcommand(
+      "verify", "Score answers: JSON lines {task, response, and seed + difficulty or data} in, {score, reason} out");
+  const auto path = std::make_shared<std::string>();
+  verify->add_option("input", *path, "File of JSON lines (default: standard input)");
+  verify->callback([=] { VerifyLines(*path); });
+}
+
+}  // namespace fulgur

@@ -1,0 +1,120 @@
+// Completing a sequence of brackets: a stack of the open ones, restated with the unread rest after every symbol.
+//
+// Difficulty: symbols given: 1: 3 to 5, 2: 5 to 7, 3: 8 to 10, 4: 11 to 16, 5: 17 to 30, 6: 31 to 60. At most 4 are
+// open at a time up to 3, then 6, 8, 10. Square and round brackets at 1, < > too from 2 on.
+#include <algorithm>
+#include <array>
+
+#include "envs/answer.h"
+#include "envs/task.h"
+
+namespace fulgur {
+namespace {
+
+constexpr std::string_view kOpen = "([<", kClose = ")]>";
+struct Level {
+  int shortest, longest, depth, kinds;
+};
+constexpr std::array<Level, 7> kLevels = {
+    {{}, {3, 5, 4, 2}, {5, 7, 4, 3}, {8, 10, 4, 3}, {11, 16, 6, 3}, {17, 30, 8, 3}, {31, 60, 10, 3}}};
+
+char Closing(char open) { return kClose[kOpen.find(open)]; }
+
+std::string Spaced(std::string_view symbols) {
+  std::string text;
+  for (const char c : symbols) text += std::string(text.empty() ? "" : " ") + c;
+  return text;
+}
+
+// " ( [" or nothing: what follows a word in a line of the solution.
+std::string After(std::string_view symbols) { return symbols.empty() ? "" : " " + Spaced(symbols); }
+
+class DyckLanguage : public Task {
+ public:
+  const char* name() const override { return "dyck_language"; }
+  const char* description() const override { return "Close the brackets that are still open, in the right order"; }
+  int max_difficulty() const override { return 6; }
+  int nano_difficulty() const override { return 3; }
+
+  Solution Solve(const TaskInstance& instance) const override {
+    const std::string symbols = Read(instance);
+    std::string stack, thinking;
+    for (size_t i = 0; i <= symbols.size(); ++i) {
+      if (i > 0) Push(symbols[i - 1], &stack);
+      if (i < symbols.size()) thinking += fmt::format("left{} stack{}\n", After(symbols.substr(i)), After(stack));
+    }
+    std::string closing;
+    while (!stack.empty()) {
+      closing += Closing(stack.back());
+      thinking += fmt::format("stack{} close{}\n", After(stack), After(closing));
+      stack.pop_back();
+    }
+    return {thinking + "stack empty", BoxedAnswer(Spaced(closing))};
+  }
+
+ protected:
+  void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
+    const Level level = kLevels[difficulty];
+    const int length = static_cast<int>(rng.Int(level.shortest, level.longest));
+    std::string symbols, stack;
+    while (static_cast<int>(symbols.size()) < length || stack.empty()) {
+      if (static_cast<int>(symbols.size()) == length) symbols.clear();  // nothing left to close: draw again
+      const bool full = static_cast<int>(stack.size()) == level.depth;
+      const bool open = stack.empty() || (!full && rng.Chance(0.6));
+      symbols += open ? kOpen[rng.Below(level.kinds)] : Closing(stack.back());
+      Push(symbols.back(), &stack);
+    }
+    instance->data = {{"symbols", Spaced(symbols)}};
+    const std::array<std::string, 3> prompts = {
+        fmt::format("Complete the brackets: {}", Spaced(symbols)),
+        fmt::format("Close all open brackets: {}", Spaced(symbols)),
+        fmt::format("Which brackets are missing at the end? {}", Spaced(symbols))};
+    instance->prompt = rng.Pick(prompts) + "\nPut only the missing brackets in \\boxed{}.";
+  }
+
+  Score Judge(const TaskInstance& instance, const std::string& answer) const override {
+    std::string stack, given;
+    for (const char c : Read(instance)) Push(c, &stack);
+    for (const std::string& piece : SplitList(answer)) given += piece;
+    for (const char c : given) {
+      if (kClose.find(c) == std::string_view::npos) return {0, Quoted(given) + " has more than closing brackets"};
+      if (stack.empty()) return {0, "closes more brackets than are open"};
+      if (Closing(stack.back()) != c) {
+        return {0, fmt::format("'{}' where '{}' is to be closed", c, stack.back())};
+      }
+      stack.pop_back();
+    }
+    if (!stack.empty()) return {0, fmt::format("leaves {} brackets open", stack.size())};
+    return {1, ""};
+  }
+
+ private:
+  static void Push(char c, std::string* stack) {
+    if (kOpen.find(c) != std::string_view::npos) {
+      stack->push_back(c);
+    } else {
+      stack->pop_back();
+    }
+  }
+
+  static std::string Read(const TaskInstance& instance) {
+    const std::string where = "data of dyck_language";
+    std::string symbols, stack;
+    for (const std::string& piece : SplitList(JsonGet<std::string>(instance.data, "symbols", where))) symbols += piece;
+    for (const char c : symbols) {
+      const bool open = kOpen.find(c) != std::string_view::npos;
+      if (!open && (stack.empty() || Closing(stack.back()) != c)) {
+        throw Error("{}: \"symbols\" must begin a balanced sequence of ( ) [ ] < >", where);
+      }
+      Push(c, &stack);
+    }
+    if (stack.empty()) throw Error("{}: \"symbols\" leaves nothing to close", where);
+    return symbols;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Task> MakeDyckLanguage() { return std::make_unique<DyckLanguage>(); }
+
+}  // namespace fulgur
