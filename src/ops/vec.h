@@ -6,7 +6,7 @@
 
 namespace fulgur {
 
-// Within 1 ulp, and sigmoid(x) = 1 / (1 + exp(-x)).
+// exp within 1.2 ulp (0.9 with a fused multiply-add), and sigmoid(x) = 1 / (1 + exp(-x)).
 float Exp(float x);
 float Sigmoid(float x);
 

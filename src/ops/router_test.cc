@@ -1,0 +1,152 @@
+#include "ops/router.h"
+
+#include "ops/complex_step.h"
+#include "ops/router_ref.h"
+#include "ops/test_util.h"
+
+namespace fulgur {
+namespace {
+
+struct Routing {
+  std::vector<int32_t> experts;
+  std::vector<float> weights;
+};
+
+Routing RunRoute(const std::vector<float>& logits, int64_t num_experts, int64_t k, int threads = 1) {
+  ThreadPool pool(threads);
+  const int64_t m = static_cast<int64_t>(logits.size()) / num_experts;
+  Routing r{std::vector<int32_t>(static_cast<size_t>(m * k)), std::vector<float>(static_cast<size_t>(m * k))};
+  Route(logits.data(), m, num_experts, k, r.experts.data(), r.weights.data(), pool);
+  return r;
+}
+
+std::vector<float> RunRouteBackward(const std::vector<float>& dweights, const Routing& routing, int64_t num_experts,
+                                    int64_t k, int threads = 1) {
+  ThreadPool pool(threads);
+  const int64_t m = static_cast<int64_t>(dweights.size()) / k;
+  std::vector<float> dlogits(static_cast<size_t>(m * num_experts), 9.0f);
+  RouteBackward(dweights.data(), routing.weights.data(), routing.experts.data(), m, num_experts, k, dlogits.data(),
+                pool);
+  return dlogits;
+}
+
+TEST(Router, ForwardAndBackwardMatchTheReference) {
+  for (int64_t experts : kOddSizes) {
+    for (int64_t k : {int64_t{1}, int64_t{2}, int64_t{3}, experts}) {
+      if (k > experts) continue;
+      SCOPED_TRACE(testing::Message() << experts << " experts, top " << k);
+      const int64_t m = 4;
+      const std::vector<float> logits = RandomVector(m * experts, 1, 2), dweights = RandomVector(m * k, 2);
+      const Routing routing = RunRoute(logits, experts, k);
+      std::vector<int32_t> selected;
+      std::vector<double> weights, dlogits;
+      for (int64_t r = 0; r < m; ++r) {
+        const std::vector<float> row = Slice(logits, r * experts, experts);
+        for (int32_t e : ref::TopK(As(row), k)) selected.push_back(e);
+        for (double w : ref::RoutingWeights(As(row), k)) weights.push_back(w);
+        const auto f = [&](const std::vector<Complex>& v) {
+          return WeightedBy(Slice(dweights, r * k, k), ref::RoutingWeights(v, k));
+        };
+        for (double d : ComplexStepGradient(f, As(row))) dlogits.push_back(d);
+      }
+      EXPECT_EQ(routing.experts, selected);
+      ExpectClose(routing.weights, weights, 1e-6);
+      const std::vector<float> actual = RunRouteBackward(dweights, routing, experts, k);
+      // With one expert selected the weight is the constant 1, and the gradient 0.
+      if (k == 1) {
+        EXPECT_THAT(actual, testing::Each(0));
+      } else {
+        ExpectClose(actual, dlogits, 2e-6);
+      }
+    }
+  }
+}
+
+TEST(Router, EqualLogitsGoToTheLowestIndex) {
+  const Routing r = RunRoute({1, 3, 3, 2, 3}, 5, 3);
+  EXPECT_THAT(r.experts, testing::ElementsAre(1, 2, 4));
+  EXPECT_THAT(r.weights, testing::Each(1.0f / 3));
+}
+
+TEST(Router, SelectsDistinctExpertsEvenFromNonsense) {
+  const float nan = std::nanf(""), infinity = std::numeric_limits<float>::infinity();
+  for (const std::vector<float>& logits : {std::vector<float>{nan, nan, nan, nan},
+                                           {nan, 1, nan, 2},
+                                           {-infinity, -infinity, -infinity, -infinity},
+                                           {infinity, nan, 1, infinity}}) {
+    std::vector<int32_t> experts = RunRoute(logits, 4, 3).experts;
+    std::sort(experts.begin(), experts.end());
+    EXPECT_EQ(std::unique(experts.begin(), experts.end()), experts.end());
+    EXPECT_GE(experts.front(), 0);
+    EXPECT_LT(experts.back(), 4);
+  }
+}
+
+TEST(Router, AuxLossMatchesTheReference) {
+  ThreadPool pool(2);
+  const int64_t m = 9, k = 2;
+  for (int64_t experts : {7, 16, 33}) {
+    SCOPED_TRACE(experts);
+    const std::vector<float> logits = RandomVector(m * experts, 1);
+    const std::vector<int32_t> selected = RunRoute(logits, experts, k).experts;
+    AuxLoss aux(experts);
+    EXPECT_EQ(aux.Value(), 0);
+    aux.Add(logits.data(), selected.data(), 4, k);  // in two calls, as of two layers
+    aux.Add(&logits[static_cast<size_t>(4 * experts)], &selected[static_cast<size_t>(4 * k)], m - 4, k);
+    EXPECT_EQ(aux.rows(), m);
+    EXPECT_NEAR(aux.Value(), ref::AuxLoss(As(logits), experts, k), 1e-6);
+
+    std::vector<float> dlogits(logits.size(), 0.25f);  // accumulates
+    aux.AddGradient(logits.data(), m, 10, dlogits.data(), pool);
+    std::vector<double> expected = ComplexStepGradient(
+        [&](const std::vector<Complex>& v) { return 10.0 * ref::AuxLoss(v, experts, k); }, As(logits));
+    for (double& v : expected) v += 0.25;
+    ExpectClose(dlogits, expected, 1e-6);
+  }
+}
+
+TEST(Router, AuxLossOfPerfectBalanceIsK) {
+  // Row r selects experts r and r + 1 of 4, all with the same logits up to rotation.
+  std::vector<float> logits;
+  for (int r = 0; r < 4; ++r) {
+    for (int e = 0; e < 4; ++e) logits.push_back((e - r + 4) % 4 == 0 ? 2.0f : (e - r + 4) % 4 == 1 ? 1.0f : 0.0f);
+  }
+  AuxLoss aux(4);
+  aux.Add(logits.data(), RunRoute(logits, 4, 2).experts.data(), 4, 2);
+  EXPECT_NEAR(aux.Value(), 2, 1e-6);
+}
+
+// All results of a routing of m rows, as floats.
+std::vector<float> All(int64_t m, int64_t experts, int64_t k, int threads) {
+  const std::vector<float> logits = RandomVector(m * experts, 5);
+  const Routing r = RunRoute(logits, experts, k, threads);
+  std::vector<float> all = RunRouteBackward(RandomVector(m * k, 6), r, experts, k, threads);
+  all.insert(all.end(), r.weights.begin(), r.weights.end());
+  all.insert(all.end(), r.experts.begin(), r.experts.end());
+  AuxLoss aux(experts);
+  aux.Add(logits.data(), r.experts.data(), m, k);
+  ThreadPool pool(threads);
+  std::vector<float> dlogits(logits.size());
+  aux.AddGradient(logits.data(), m, 1, dlogits.data(), pool);
+  all.insert(all.end(), dlogits.begin(), dlogits.end());
+  all.push_back(static_cast<float>(aux.Value()));
+  return all;
+}
+
+TEST(Router, ARowDoesNotDependOnOthers) {
+  const std::vector<float> logits = RandomVector(50 * 33, 5);
+  const Routing whole = RunRoute(logits, 33, 3);
+  for (int64_t r = 0; r < 50; ++r) {
+    ExpectSameBits(RunRoute(Slice(logits, r * 33, 33), 33, 3).weights, Slice(whole.weights, r * 3, 3));
+  }
+}
+
+TEST(Router, SameBitsWithAnyNumberOfThreadsAndOnAllInstructionSets) {
+  for (int64_t experts : {7, 33}) {
+    ExpectSameBits(All(5000, experts, 2, 2), All(5000, experts, 2, 1));
+    ExpectSameOnAllInstructionSets([experts] { return All(40, experts, 2, 1); });
+  }
+}
+
+}  // namespace
+}  // namespace fulgur
