@@ -47,6 +47,7 @@ class DocumentPass {
 
   DocumentPass(Model& model, const TokenBatch& batch, Keep keep)
       : model_(model),
+        params_(model.params()),
         m_(model.impl()),
         config_(model.config()),
         batch_(batch),
@@ -73,7 +74,7 @@ class DocumentPass {
     if (m_.tape.size() < kept) m_.tape.resize(kept);
     if (keep_ == Keep::kInputs) m_.inputs.resize(static_cast<size_t>(L));
     m_.next.resize(std::max(m_.next.size(), static_cast<size_t>(T_ * C)));
-    Embed(model_.params(), batch_.tokens, m_.next.data());
+    Embed(params_, batch_.tokens, m_.next.data());
     expert_counts_.assign(static_cast<size_t>(L * config_.num_local_experts), 0);
     for (int64_t n = 0; n < L; ++n) {
       LayerActivations& a = Activations(n);
@@ -90,7 +91,7 @@ class DocumentPass {
     const size_t rows = static_cast<size_t>(T_);
     m_.final_norm.resize(std::max(m_.final_norm.size(), rows * static_cast<size_t>(C)));
     m_.inv_rms.resize(std::max(m_.inv_rms.size(), rows));
-    RmsNorm(m_.next.data(), T_, C, model_.params().final_norm.f32(), static_cast<float>(config_.rms_norm_eps),
+    RmsNorm(m_.next.data(), T_, C, params_.final_norm.f32(), static_cast<float>(config_.rms_norm_eps),
             m_.final_norm.data(), m_.inv_rms.data(), model_.pool());
     m_.logprobs.assign(rows, 0.0f);
     ForHeadRows([&](int64_t row, int64_t count, const float* logits) {
@@ -110,9 +111,9 @@ class DocumentPass {
       m_.dlogits.resize(std::max(m_.dlogits.size(), static_cast<size_t>(count * V)));
       LogProbsBackward(logits, count, V, batch_.targets.data() + row, dlogprobs.data() + row, m_.dlogits.data(), pool);
       MatMulGradWeight(m_.dlogits.data(), V, m_.final_norm.data() + row * C, C, count, grads.lm_head.weight, pool);
-      MatMulGradInput(m_.dlogits.data(), V, count, model_.params().lm_head.weight, m_.dnorm.data() + row * C, C, pool);
+      MatMulGradInput(m_.dlogits.data(), V, count, params_.lm_head.weight, m_.dnorm.data() + row * C, C, pool);
     });
-    RmsNormBackward(m_.dnorm.data(), m_.next.data(), m_.inv_rms.data(), T_, C, model_.params().final_norm.f32(),
+    RmsNormBackward(m_.dnorm.data(), m_.next.data(), m_.inv_rms.data(), T_, C, params_.final_norm.f32(),
                     m_.dout.data(), grads.final_norm.f32(), pool);
     for (int64_t n = L - 1; n >= 0; --n) {
       LayerActivations& a = Activations(n);
@@ -120,7 +121,7 @@ class DocumentPass {
         std::copy_n(m_.inputs[static_cast<size_t>(n)].data(), T_ * C, a.x.data());
         RunLayer(n);
       }
-      LayerBackward(Context(), n, model_.params().layers[static_cast<size_t>(n)], m_.decay[static_cast<size_t>(n)],
+      LayerBackward(Context(), n, params_.layers[static_cast<size_t>(n)], m_.decay[static_cast<size_t>(n)],
                     batch_.starts, a, m_.dout.data(), aux_, aux_coef, grads.layers[static_cast<size_t>(n)],
                     m_.dx.data(), m_.backward);
       m_.dout.swap(m_.dx);
@@ -157,7 +158,7 @@ class DocumentPass {
       }
       m_.segments.push_back({&memory[d], rows, 0, 0});
     }
-    LayerForward(Context(), n, model_.params().layers[static_cast<size_t>(n)], m_.decay[static_cast<size_t>(n)],
+    LayerForward(Context(), n, params_.layers[static_cast<size_t>(n)], m_.decay[static_cast<size_t>(n)],
                  m_.segments, Activations(n), m_.next.data(), nullptr);
   }
 
@@ -169,13 +170,14 @@ class DocumentPass {
     for (int64_t row = 0; row < T_; row += step) {
       const int64_t count = std::min(step, T_ - row);
       m_.logits.resize(std::max(m_.logits.size(), static_cast<size_t>(count * V)));
-      MatMul(m_.final_norm.data() + row * C, C, count, model_.params().lm_head.packed, m_.logits.data(), V,
+      MatMul(m_.final_norm.data() + row * C, C, count, params_.lm_head.packed, m_.logits.data(), V,
              model_.pool());
       f(row, count, m_.logits.data());
     }
   }
 
   Model& model_;
+  const Params& params_;
   Model::Impl& m_;
   const ModelConfig& config_;
   const TokenBatch& batch_;

@@ -57,6 +57,7 @@ void Embed(const Params& params, std::span<const int32_t> tokens, float* out) {
 
 std::span<const float> Model::Forward(std::span<const Segment> segments, LogitRows rows, const Observer* observer) {
   Impl& m = *impl_;
+  const Params& params = params_;
   const int64_t C = config_.hidden_size, V = config_.vocab_size;
   int64_t T = 0;
   for (const Segment& s : segments) {
@@ -88,7 +89,7 @@ std::span<const float> Model::Forward(std::span<const Segment> segments, LogitRo
       m.segments.push_back(
           {&s.state->layer(n), static_cast<int64_t>(s.tokens.size()), s.state->length(), s.state->chunk_start()});
     }
-    LayerForward(context, n, params_.layers[static_cast<size_t>(n)], m.decay[static_cast<size_t>(n)], m.segments,
+    LayerForward(context, n, params.layers[static_cast<size_t>(n)], m.decay[static_cast<size_t>(n)], m.segments,
                  m.activations, m.next.data(), observer);
     m.activations.x.swap(m.next);
     if (observer != nullptr) (*observer)(fmt::format("hidden.{}", n + 1), m.activations.x.data(), T, C);
@@ -112,12 +113,12 @@ std::span<const float> Model::Forward(std::span<const Segment> segments, LogitRo
   }
   m.final_norm.resize(std::max(m.final_norm.size(), static_cast<size_t>(count * C)));
   m.inv_rms.resize(std::max(m.inv_rms.size(), static_cast<size_t>(count)));
-  RmsNorm(x, count, C, params_.final_norm.f32(), static_cast<float>(config_.rms_norm_eps), m.final_norm.data(),
+  RmsNorm(x, count, C, params.final_norm.f32(), static_cast<float>(config_.rms_norm_eps), m.final_norm.data(),
           m.inv_rms.data(), pool_);
   if (observer != nullptr) (*observer)("final_norm", m.final_norm.data(), count, C);
   if (rows == LogitRows::kNone) return {};
   m.logits.resize(std::max(m.logits.size(), static_cast<size_t>(count * V)));
-  MatMul(m.final_norm.data(), C, count, params_.lm_head.packed, m.logits.data(), V, pool_);
+  MatMul(m.final_norm.data(), C, count, params.lm_head.packed, m.logits.data(), V, pool_);
   return {m.logits.data(), static_cast<size_t>(count * V)};
 }
 
