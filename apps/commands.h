@@ -7,6 +7,7 @@
 namespace fulgur {
 
 // One line a subcommand, defined in apps/<name>.cc.
+void AddDebugAdamW(CLI::App& debug);
 void AddDebugModel(CLI::App& debug);
 void AddEnv(CLI::App& app);
 
