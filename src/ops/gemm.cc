@@ -19,7 +19,7 @@ namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
 constexpr int64_t kPanel = PackedMatrix::kPanelWidth;
-constexpr int64_t kKBlock = 256;    // reduction steps between visits to C: a panel's block (32 KB) stays in the cache
+constexpr int64_t kKBlock = 128;  // reduction steps between visits to C: a panel's block (16 KB) stays in the L1 cache
 constexpr int64_t kRowBlock = 192;  // rows of A that are used again for every panel of a task
 
 using D = hn::CappedTag<float, 16>;
@@ -76,6 +76,7 @@ HWY_NOINLINE void MicroKernel(const Tile<TB>& t) {
   V acc[MR][NV];
 #pragma GCC unroll 32
   for (int i = 0; i < MR; ++i) {
+    if (!t.accumulate) __builtin_prefetch(t.c + i * t.ldc, 1);  // the stores at the end should not wait for these lines
 #pragma GCC unroll 32
     for (int v = 0; v < NV; ++v) {
       acc[i][v] = t.accumulate ? hn::LoadU(d, t.c + i * t.ldc + v * kLanes) : hn::Zero(d);
@@ -154,56 +155,77 @@ template <ALayout kLayout, typename TB>
 void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, int64_t panel1) {
   using Rows = std::make_integer_sequence<int, kMaxRows>;
   alignas(64) float edge_c[kMaxRows * kPanel];
-  static thread_local std::vector<TB> edge_b;
-  const auto a_at = [&](int64_t row, int64_t kk) { return p.a + row * p.a_row + kk * p.a_col; };
-  const int64_t a_stride = kLayout == ALayout::kRowMajor ? p.a_row : p.a_col;
+  static thread_local std::vector<float> packed_a;  // column-major A: [tile][k][kMaxRows]
+  static thread_local std::vector<TB> packed_b;     // [k][kPanel]
 
   for (int64_t r = row0; r < row1; r += kRowBlock) {
-    const int64_t r_end = std::min(row1, r + kRowBlock);
+    const int64_t rows = std::min(row1 - r, kRowBlock);
+    const int64_t tiles = (rows + kMaxRows - 1) / kMaxRows;
     for (int64_t k0 = 0; k0 < p.k || k0 == 0; k0 += kKBlock) {
       const int64_t kc = std::min(kKBlock, p.k - k0);
       const bool accumulate = p.accumulate || k0 > 0;
+      const float* const a = p.a + r * p.a_row + k0 * p.a_col;
+      if (kLayout == ALayout::kColMajor) {
+        packed_a.resize(static_cast<size_t>(tiles * kc * kMaxRows));
+        for (int64_t kk = 0; kk < kc; ++kk) {
+          for (int64_t tile = 0; tile < tiles; ++tile) {
+            std::memcpy(&packed_a[static_cast<size_t>((tile * kc + kk) * kMaxRows)], a + kk * p.a_col + tile * kMaxRows,
+                        static_cast<size_t>(std::min<int64_t>(kMaxRows, rows - tile * kMaxRows)) * sizeof(float));
+          }
+        }
+      }
       for (int64_t panel = panel0; panel < panel1;) {
         const int64_t columns = std::min(kPanel, p.n - panel * kPanel);
-        const TB* b = p.b + panel * p.b_panel + k0 * p.ldb;
-        int64_t ldb = p.ldb;
-        if (columns < kPanel && !p.b_padded) {  // read the rest of B's rows through a padded copy
-          edge_b.assign(static_cast<size_t>(kc * kPanel), TB{});
-          for (int64_t kk = 0; kk < kc; ++kk) {
-            std::memcpy(&edge_b[static_cast<size_t>(kk * kPanel)], b + kk * ldb,
-                        static_cast<size_t>(columns) * sizeof(TB));
-          }
-          b = edge_b.data();
-          ldb = kPanel;
-        }
+        Tile<TB> t{a,         p.a_row, p.b + panel * p.b_panel + k0 * p.ldb, p.b_panel,
+                   p.ldb,     kc,      p.c + r * p.ldc + panel * kPanel,     p.ldc,
+                   accumulate};
         // A few rows: several panels at a time, so that enough multiply-adds are under way.
-        const int64_t rows = r_end - r;
         const int64_t group = rows <= kMaxRows ? std::max(1, GroupVectors(static_cast<int>(rows)) / kVecsPerPanel) : 1;
         if (group > 1 && panel + group <= panel1 && (panel + group) * kPanel <= p.n) {
-          GroupFn<kLayout, TB>(static_cast<int>(rows), Rows())(
-              {a_at(r, k0), a_stride, b, p.b_panel, ldb, kc, p.c + r * p.ldc + panel * kPanel, p.ldc, accumulate});
+          if (kLayout == ALayout::kColMajor) {
+            t.a = packed_a.data();
+            t.a_stride = kMaxRows;
+          }
+          GroupFn<kLayout, TB>(static_cast<int>(rows), Rows())(t);
           panel += group;
           continue;
         }
-        for (int64_t i = r; i < r_end;) {
-          const int mr = static_cast<int>(std::min<int64_t>(kMaxRows, r_end - i));
-          Tile<TB> tile{a_at(i, k0), a_stride,  b, p.b_panel, ldb, kc, p.c + i * p.ldc + panel * kPanel,
-                        p.ldc,       accumulate};
-          if (columns == kPanel) {
-            PanelFn<kLayout, TB>(mr, Rows())(tile);
-          } else {
-            const size_t width = static_cast<size_t>(columns) * sizeof(float);
-            std::memset(edge_c, 0, sizeof edge_c);
-            float* c = tile.c;
-            if (accumulate) {
-              for (int q = 0; q < mr; ++q) std::memcpy(edge_c + q * kPanel, c + q * p.ldc, width);
-            }
-            tile.c = edge_c;
-            tile.ldc = kPanel;
-            PanelFn<kLayout, TB>(mr, Rows())(tile);
-            for (int q = 0; q < mr; ++q) std::memcpy(c + q * p.ldc, edge_c + q * kPanel, width);
+        // B that is not packed: copy a panel that serves many rows, or that ends at the right edge (padded with zeros).
+        if (!p.b_padded && (columns < kPanel || rows > 2 * kMaxRows)) {
+          packed_b.resize(static_cast<size_t>(kKBlock * kPanel));
+          for (int64_t kk = 0; kk < kc; ++kk) {
+            TB* const row = &packed_b[static_cast<size_t>(kk * kPanel)];
+            std::memcpy(row, t.b + kk * p.ldb, static_cast<size_t>(columns) * sizeof(TB));
+            std::fill(row + columns, row + kPanel, TB{});
           }
-          i += mr;
+          t.b = packed_b.data();
+          t.ldb = kPanel;
+        }
+        for (int64_t tile = 0; tile < tiles; ++tile) {
+          const int64_t i = tile * kMaxRows;
+          const int mr = static_cast<int>(std::min<int64_t>(kMaxRows, rows - i));
+          Tile<TB> part = t;
+          if (kLayout == ALayout::kColMajor) {
+            part.a = packed_a.data() + tile * kc * kMaxRows;
+            part.a_stride = kMaxRows;
+          } else {
+            part.a = t.a + i * p.a_row;
+          }
+          part.c = t.c + i * p.ldc;
+          if (columns == kPanel) {
+            PanelFn<kLayout, TB>(mr, Rows())(part);
+            continue;
+          }
+          const size_t width = static_cast<size_t>(columns) * sizeof(float);
+          float* const c = part.c;
+          std::memset(edge_c, 0, sizeof edge_c);
+          if (accumulate) {
+            for (int q = 0; q < mr; ++q) std::memcpy(edge_c + q * kPanel, c + q * p.ldc, width);
+          }
+          part.c = edge_c;
+          part.ldc = kPanel;
+          PanelFn<kLayout, TB>(mr, Rows())(part);
+          for (int q = 0; q < mr; ++q) std::memcpy(c + q * p.ldc, edge_c + q * kPanel, width);
         }
         ++panel;
       }
