@@ -10,42 +10,88 @@ namespace fulgur {
 
 namespace {
 
-template <typename AnyJson>
-AnyJson Parse(std::string_view text, const std::string& where) {
-  constexpr int kMaxDepth = 512;
-  std::vector<std::unordered_set<std::string>> keys;  // of the objects that are open
-  const auto callback = [&](int depth, typename AnyJson::parse_event_t event, AnyJson& parsed) {
-    if (depth > kMaxDepth) throw Error("{}: JSON nested deeper than {} levels", where, kMaxDepth);
-    switch (event) {
-      case AnyJson::parse_event_t::object_start:
-        keys.emplace_back();
-        break;
-      case AnyJson::parse_event_t::object_end:
-        keys.pop_back();
-        break;
-      case AnyJson::parse_event_t::key:
-        if (!keys.back().insert(parsed.template get_ref<const std::string&>()).second) {
-          throw Error("{}: key \"{}\" appears twice in one JSON object", where,
-                      parsed.template get_ref<const std::string&>());
-        }
-        break;
-      default:
-        break;
+// Builds the value from the parser's events. (The library's own parser with a callback, which could check the same,
+// takes n * n steps for n members: it searches for the key at each insertion and for discarded values at each end.)
+class JsonBuilder final : public nlohmann::json_sax<Json> {
+ public:
+  explicit JsonBuilder(const std::string& where) : where_(where) {}
+  Json Take() { return std::move(root_); }
+
+  bool null() override { return Put(nullptr); }
+  bool boolean(bool value) override { return Put(value); }
+  bool number_integer(number_integer_t value) override { return Put(value); }
+  bool number_unsigned(number_unsigned_t value) override { return Put(value); }
+  bool number_float(number_float_t value, const string_t&) override { return Put(value); }
+  bool string(string_t& value) override { return Put(std::move(value)); }
+  bool binary(binary_t&) override { return false; }  // not in JSON text
+  bool start_object(size_t) override { return Open(Json::object()); }
+  bool start_array(size_t) override { return Open(Json::array()); }
+  bool end_object() override { return Close(); }
+  bool end_array() override { return Close(); }
+  bool key(string_t& key) override {
+    if (!open_.back().keys.insert(key).second) {
+      throw Error("{}: key \"{}\" appears twice in one JSON object", where_, key);
     }
+    key_ = std::move(key);
     return true;
-  };
-  try {
-    return AnyJson::parse(text.begin(), text.end(), callback);
-  } catch (const nlohmann::json::exception& e) {
-    throw Error("{}: not valid JSON: {}", where, e.what());
   }
-}
+  bool parse_error(size_t, const std::string&, const nlohmann::json::exception& e) override {
+    throw Error("{}: not valid JSON: {}", where_, e.what());
+  }
+
+ private:
+  struct Level {
+    Json* value;
+    std::unordered_set<std::string> keys;
+  };
+
+  template <typename T>
+  bool Put(T&& value) {
+    Insert(Json(std::forward<T>(value)));
+    return true;
+  }
+  // The place of the new value stays where it is while it is open: its parent does not grow until it is closed.
+  Json* Insert(Json value) {
+    if (open_.empty()) {
+      root_ = std::move(value);
+      return &root_;
+    }
+    Json& parent = *open_.back().value;
+    if (parent.is_array()) {
+      auto& items = parent.get_ref<Json::array_t&>();
+      items.push_back(std::move(value));
+      return &items.back();
+    }
+    // ordered_json's objects are vectors of pairs; emplace() would search for the key first.
+    using Members = std::vector<Json::object_t::value_type>;
+    Members& members = parent.get_ref<Json::object_t&>();
+    members.emplace_back(std::move(key_), std::move(value));
+    return &members.back().second;
+  }
+  bool Open(Json value) {
+    constexpr size_t kMaxDepth = 512;
+    if (open_.size() >= kMaxDepth) throw Error("{}: JSON nested deeper than {} levels", where_, kMaxDepth);
+    Json* place = Insert(std::move(value));
+    open_.push_back({place, {}});
+    return true;
+  }
+  bool Close() {
+    open_.pop_back();
+    return true;
+  }
+
+  const std::string& where_;
+  Json root_;
+  std::vector<Level> open_;
+  std::string key_;
+};
 
 }  // namespace
 
-Json ParseJson(std::string_view text, const std::string& where) { return Parse<Json>(text, where); }
-nlohmann::json ParseSortedJson(std::string_view text, const std::string& where) {
-  return Parse<nlohmann::json>(text, where);
+Json ParseJson(std::string_view text, const std::string& where) {
+  JsonBuilder builder(where);
+  Json::sax_parse(text.begin(), text.end(), &builder);
+  return builder.Take();
 }
 
 Json ReadJsonFile(const std::filesystem::path& path) { return ParseJson(ReadFile(path), path.string()); }

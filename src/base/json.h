@@ -13,12 +13,10 @@ namespace fulgur {
 using Json = nlohmann::ordered_json;
 
 // Parses `text`; `where` (a path, "line 12 of x.jsonl") is named in the Error. Nesting is limited to 512 levels, and an
-// object that has the same key twice is an error.
+// object that has the same key twice is an error. Takes time in proportion to the text, however many keys an object has;
+// looking a key up afterwards is a linear search, so go through a large object by iteration.
 Json ParseJson(std::string_view text, const std::string& where);
 Json ReadJsonFile(const std::filesystem::path& path);
-// The same into an object whose keys are sorted, not in file order. Json looks a key up by a linear search, so parsing
-// an object of n keys takes n * n steps; this takes n log n, for files with very many keys.
-nlohmann::json ParseSortedJson(std::string_view text, const std::string& where);
 
 // The value of `key`, which must be there and of the right type: JsonGet<int64_t>(config, "hidden_size",
 // "config.json"). Numbers are range-checked; an integer is not taken from 1.5 nor from true.

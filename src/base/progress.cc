@@ -12,11 +12,13 @@ namespace {
 
 std::string Scaled(double value, double base, const char* const* suffixes, int count) {
   int i = 0;
-  while (std::abs(value) >= base && i + 1 < count) {
+  while (std::abs(value) >= base - 0.5 && i + 1 < count) {  // 999.6 would be printed as 1000
     value /= base;
     ++i;
   }
-  return fmt::format("{:.{}f}{}", value, i == 0 || value >= 100 ? 0 : (value >= 10 ? 1 : 2), suffixes[i]);
+  const double size = std::abs(value);
+  const int decimals = i == 0 || size >= 99.95 ? 0 : (size >= 9.995 ? 1 : 2);
+  return fmt::format("{:.{}f}{}", value, decimals, suffixes[i]);
 }
 
 }  // namespace

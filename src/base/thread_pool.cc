@@ -7,12 +7,15 @@
 #include <exception>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace fulgur {
 namespace {
 
-thread_local int g_worker = -1;  // this thread's worker number while it runs a body
+// While this thread runs a body of a parallel loop: whose loop, and as which worker.
+thread_local const void* g_pool = nullptr;
+thread_local int g_worker = -1;
 
 int AvailableProcessors() {
   cpu_set_t set;
@@ -30,7 +33,7 @@ inline void Relax() {
 
 struct ThreadPool::Impl {
   std::vector<std::thread> workers;
-  std::mutex calls;  // one loop at a time
+  std::recursive_mutex calls;  // one loop at a time; loops may nest in one thread
 
   std::mutex mutex;
   std::condition_variable wake;
@@ -45,8 +48,8 @@ struct ThreadPool::Impl {
   std::exception_ptr error;
 
   void RunBodies(int worker) {
-    const int outer = g_worker;
-    g_worker = worker;
+    const void* const outer_pool = std::exchange(g_pool, this);
+    const int outer_worker = std::exchange(g_worker, worker);
     for (int64_t i = next.fetch_add(1, std::memory_order_relaxed); i < n;
          i = next.fetch_add(1, std::memory_order_relaxed)) {
       try {
@@ -56,7 +59,8 @@ struct ThreadPool::Impl {
         if (!error) error = std::current_exception();
       }
     }
-    g_worker = outer;
+    g_pool = outer_pool;
+    g_worker = outer_worker;
   }
 
   void WorkerMain(int worker) {
@@ -94,13 +98,16 @@ int ThreadPool::threads() const { return static_cast<int>(impl_->workers.size())
 
 void ThreadPool::ParallelFor(int64_t n, const std::function<void(int64_t, int)>& body) {
   if (n <= 0) return;
-  if (g_worker >= 0 || impl_->workers.empty() || n == 1) {
-    const int worker = g_worker >= 0 ? g_worker : 0;
-    for (int64_t i = 0; i < n; ++i) body(i, worker);
+  Impl& p = *impl_;
+  if (g_pool == &p) {  // from inside a body: the other workers are busy
+    for (int64_t i = 0; i < n; ++i) body(i, g_worker);
     return;
   }
-  const std::lock_guard call(impl_->calls);
-  Impl& p = *impl_;
+  const std::lock_guard call(p.calls);
+  if (g_pool != nullptr || p.workers.empty() || n == 1) {
+    for (int64_t i = 0; i < n; ++i) body(i, 0);
+    return;
+  }
   {
     const std::lock_guard lock(p.mutex);
     p.n = n;

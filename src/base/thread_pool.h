@@ -19,8 +19,8 @@ class ThreadPool {
   int threads() const;
 
   // body(i, worker) for every i in [0, n), each exactly once; returns when all are done. worker is in [0, threads()).
-  // An exception of a body is rethrown here after the loop (the first one). A call from inside a body runs inline.
-  // Calls from several threads at a time wait for each other.
+  // An exception of a body is rethrown here after the loop (the first one; other iterations may or may not have run).
+  // A call from inside a body runs inline. Calls from several threads at a time wait for each other.
   void ParallelFor(int64_t n, const std::function<void(int64_t i, int worker)>& body);
 
  private:

@@ -1,0 +1,89 @@
+#include "base/json.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace fulgur {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::ThrowsMessage;
+
+template <typename T>
+T Get(const char* text, const char* key = "x") {
+  return JsonGet<T>(ParseJson(text, "here"), key, "here");
+}
+
+TEST(Json, KeepsTheOrderOfKeys) {
+  EXPECT_EQ(ParseJson(R"({"b": 1, "a": [true, null, "x"]})", "here").dump(), R"({"b":1,"a":[true,null,"x"]})");
+}
+
+TEST(Json, BadTextNamesWhere) {
+  for (const char* text : {"", "{", "[1,]", "nul", "{\"a\" 1}", "\"\xff\"", "1 2", "[1e999]"}) {
+    EXPECT_THAT([&] { ParseJson(text, "line 3 of x.jsonl"); }, ThrowsMessage<Error>(HasSubstr("line 3 of x.jsonl")))
+        << text;
+  }
+}
+
+TEST(Json, DuplicateKeys) {
+  EXPECT_THAT([] { ParseJson(R"({"a": {"b": 1, "c": 2, "b": 3}})", "here"); },
+              ThrowsMessage<Error>(AllOf(HasSubstr("here"), HasSubstr("\"b\" appears twice"))));
+  EXPECT_NO_THROW(ParseJson(R"({"a": {"b": 1}, "b": {"a": 2}})", "here"));
+}
+
+TEST(Json, DepthIsLimited) {
+  const auto nested = [](size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  EXPECT_NO_THROW(ParseJson(nested(500), "here"));
+  EXPECT_THAT([&] { ParseJson(nested(600), "here"); }, ThrowsMessage<Error>(HasSubstr("nested deeper than 512")));
+  EXPECT_THROW(ParseJson(std::string(3000000, '['), "here"), Error);
+}
+
+TEST(Json, Integers) {
+  EXPECT_EQ(Get<int64_t>(R"({"x": -3})"), -3);
+  EXPECT_EQ(Get<int64_t>(R"({"x": 9223372036854775807})"), INT64_MAX);
+  EXPECT_EQ(Get<int64_t>(R"({"x": 1e6})"), 1000000);
+  for (const char* text : {R"({"x": 1.5})", R"({"x": true})", R"({"x": "1"})", R"({"x": null})", R"({"x": [1]})",
+                           R"({"x": 9223372036854775808})", R"({"x": 1e300})"}) {
+    EXPECT_THAT([&] { Get<int64_t>(text); }, ThrowsMessage<Error>(AllOf(HasSubstr("here"), HasSubstr("\"x\""))))
+        << text;
+  }
+}
+
+TEST(Json, OtherTypes) {
+  EXPECT_TRUE(Get<bool>(R"({"x": true})"));
+  EXPECT_EQ(Get<double>(R"({"x": 3})"), 3.0);
+  EXPECT_EQ(Get<std::string>(R"({"x": "é"})"), "é");
+  EXPECT_THAT([] { Get<bool>(R"({"x": 1})"); }, ThrowsMessage<Error>(HasSubstr("true or false, found 1")));
+  EXPECT_THAT([] { Get<double>(R"({"x": "3"})"); }, ThrowsMessage<Error>(HasSubstr("a number")));
+  EXPECT_THAT([] { Get<std::string>(R"({"x": 3})"); }, ThrowsMessage<Error>(HasSubstr("a string")));
+}
+
+TEST(Json, MissingKeys) {
+  EXPECT_THAT([] { Get<int64_t>("{}"); }, ThrowsMessage<Error>(HasSubstr("\"x\" is missing")));
+  EXPECT_THAT([] { Get<int64_t>("[]"); }, ThrowsMessage<Error>(HasSubstr("expected a JSON object")));
+  const Json object = ParseJson(R"({"null": null, "wrong": "s"})", "here");
+  EXPECT_EQ(JsonGetOr<int64_t>(object, "none", 5, "here"), 5);
+  EXPECT_EQ(JsonGetOr<int64_t>(object, "null", 5, "here"), 5);
+  EXPECT_THROW(JsonGetOr<int64_t>(object, "wrong", 5, "here"), Error);
+}
+
+TEST(Json, LongValuesAreCutInMessages) {
+  const std::string text = R"({"x": ")" + std::string(10000, 'a') + "\"}";
+  try {
+    Get<int64_t>(text.c_str());
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_LT(std::string(e.what()).size(), 200u);
+  }
+}
+
+// Quadratic time, which a linear search at each insertion would give, would be minutes.
+TEST(Json, ManyKeys) {
+  std::string text = "{";
+  for (int i = 0; i < 300000; ++i) text += fmt::format("{}\"key{}\": [{}]", i == 0 ? "" : ", ", i, i);
+  EXPECT_EQ(ParseJson(text + "}", "here").size(), 300000u);
+}
+
+}  // namespace
+}  // namespace fulgur
