@@ -14,7 +14,7 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
     return 0;
   } catch (const CLI::ParseError& e) {
-    return app.exit(e);
+    return app.exit(e) == 0 ? 0 : 1;  // prints help, version or what was wrong
   } catch (const std::exception& e) {
     std::fprintf(stderr, "fulgur: %s\n", e.what());
     return 1;
