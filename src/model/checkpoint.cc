@@ -283,7 +283,7 @@ void FillRandom(const ModelConfig& config, uint64_t seed, const std::string& nam
 }  // namespace
 
 WeightIndex ParseWeightIndex(std::string_view text, const std::string& where) {
-  const nlohmann::json json = ParseSortedJson(text, where);
+  const Json json = ParseJson(text, where);
   if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object()) {
     throw Error("{}: expected an object with a \"weight_map\" from tensor names to file names", where);
   }
@@ -300,7 +300,7 @@ WeightIndex ParseWeightIndex(std::string_view text, const std::string& where) {
   }
   if (index.weight_map.empty()) throw Error("{}: weight_map names no tensor", where);
   if (json.contains("metadata") && json["metadata"].is_object() && json["metadata"].contains("total_size")) {
-    const nlohmann::json& size = json["metadata"]["total_size"];
+    const Json& size = json["metadata"]["total_size"];
     if (!size.is_number() || !(size.get<double>() >= 0) || !(size.get<double>() < 0x1p62)) {
       throw Error("{}: metadata.total_size must be a number of bytes", where);
     }

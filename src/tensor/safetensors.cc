@@ -22,8 +22,8 @@ std::optional<DType> DTypeFromName(const std::string& name) {
   return std::nullopt;
 }
 
-std::string Short(const nlohmann::json& value) {
-  std::string text = value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+std::string Short(const Json& value) {
+  std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
   if (text.size() > 80) text = text.substr(0, 77) + "...";
   return text;
 }
@@ -36,13 +36,13 @@ struct Entry {
 };
 
 // A list of non-negative integers.
-std::vector<uint64_t> Integers(const nlohmann::json& object, const char* key, const std::string& what) {
+std::vector<uint64_t> Integers(const Json& object, const char* key, const std::string& what) {
   const auto it = object.find(key);
   if (it == object.end()) throw Error("{}: the key \"{}\" is missing", what, key);
   std::vector<uint64_t> values;
   bool good = it->is_array();
   if (good) {
-    for (const nlohmann::json& value : *it) {
+    for (const Json& value : *it) {
       good = good && value.is_number_unsigned();
       if (!good) break;
       values.push_back(value.get<uint64_t>());
@@ -52,7 +52,7 @@ std::vector<uint64_t> Integers(const nlohmann::json& object, const char* key, co
   return values;
 }
 
-Entry ParseEntry(const std::string& name, const nlohmann::json& value, const std::string& where) {
+Entry ParseEntry(const std::string& name, const Json& value, const std::string& where) {
   const std::string what = fmt::format("{}: tensor \"{}\"", where, name);
   if (!value.is_object()) {
     throw Error("{}: expected an object with dtype, shape and data_offsets, found {}", what, Short(value));
@@ -143,7 +143,7 @@ TensorMap ParseSafetensors(std::span<const std::byte> bytes, std::shared_ptr<con
   }
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), header_bytes);
   if (!text.starts_with('{')) throw Error("{}: not a safetensors file: the header must begin with '{{'", where);
-  const nlohmann::json header = ParseSortedJson(text, where + " (header)");
+  const Json header = ParseJson(text, where + " (header)");
   bytes = bytes.subspan(header_bytes);
 
   std::vector<Entry> entries;
@@ -182,7 +182,7 @@ TensorMap ReadSafetensors(const std::filesystem::path& path, Metadata* metadata)
 SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, const std::vector<Entry>& entries,
                                      const Metadata& metadata)
     : file_(path) {
-  nlohmann::json header = nlohmann::json::object();
+  Json header = Json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   for (const Entry& entry : entries) {
     FULGUR_CHECK(!header.contains(entry.name), "tensor {} twice", entry.name);
