@@ -215,6 +215,7 @@ TrainConfig TrainConfig::FromJson(const Json& json, const std::string& where) {
       const Json& config = m.Value("config");
       if (config.is_string()) {
         c.model.config = ReadJsonFile(config.get<std::string>());
+        c.model.config_is_file = true;
       } else {
         c.model.config = config;
       }
@@ -237,12 +238,15 @@ TrainConfig TrainConfig::FromJson(const Json& json, const std::string& where) {
     Section b = s.Child("batch");
     c.batch.tokens = b.Integer("tokens", c.batch.tokens, 2);
     c.batch.max_length = b.Integer("max_length", std::min<int64_t>(c.batch.max_length, c.batch.tokens), 2);
-    c.batch.micro_tokens =
-        b.Integer("micro_tokens", std::max(std::min(c.batch.micro_tokens, c.batch.tokens), c.batch.max_length), 2);
+    c.batch.micro_tokens = b.Integer("micro_tokens", c.batch.tokens, 2);
     c.batch.recompute = b.GetOr<bool>("recompute", c.batch.recompute);
     if (c.batch.max_length > c.batch.micro_tokens || c.batch.micro_tokens > c.batch.tokens) {
       throw Error("{}: max_length {} <= micro_tokens {} <= tokens {} must hold", b.where(), c.batch.max_length,
                   c.batch.micro_tokens, c.batch.tokens);
+    }
+    if (c.batch.tokens % c.batch.micro_tokens != 0) {
+      throw Error("{}: tokens {} must be a multiple of micro_tokens {}", b.where(), c.batch.tokens,
+                  c.batch.micro_tokens);
     }
     if (c.batch.tokens > int64_t{1} << 31) throw Error("{}: \"tokens\" is too large: {}", b.where(), c.batch.tokens);
     b.Done();

@@ -44,6 +44,7 @@ struct TrainConfig {
   struct Model {
     std::filesystem::path path;       // start from this model, tokenizer included; or
     Json config;                      // these dimensions, with random weights, and
+    bool config_is_file = false;      // they came from a file, where unknown keys are ignored
     std::filesystem::path tokenizer;  // this folder's tokenizer and chat template
   } model;
 
@@ -51,7 +52,7 @@ struct TrainConfig {
 
   struct Batch {
     int64_t tokens = 8192;        // of a step, at most
-    int64_t micro_tokens = 8192;  // that go through the model at a time (bounds memory)
+    int64_t micro_tokens = 8192;  // that go through the model at a time (bounds memory); divides `tokens`
     int64_t max_length = 1024;    // of a document; longer text is cut, longer chats and problems are left out
     bool recompute = false;       // run each layer again in the backward pass instead of keeping its values
   } batch;

@@ -1,0 +1,327 @@
+#include "train/data.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "envs/task.h"
+
+namespace fulgur {
+namespace {
+
+// Streams of the seed: what a number is drawn for.
+enum Stream : uint64_t { kMixture = 1, kTaskRecord, kShuffle, kWindow, kHeldOutRecord, kTrainingData };
+
+constexpr int kMostSkips = 1000;  // in a row
+
+template <typename Items, typename Weight>
+const auto& PickWeighted(Rng& rng, const Items& items, Weight weight) {
+  double sum = 0;
+  for (const auto& item : items) sum += weight(item);
+  double x = rng.Uniform() * sum;
+  const auto* last = &*std::begin(items);
+  for (const auto& item : items) {
+    if (weight(item) <= 0) continue;
+    last = &item;
+    if (x < weight(item)) break;
+    x -= weight(item);
+  }
+  return *last;
+}
+
+Json TaskRecord(const Task& task, uint64_t seed, int difficulty, bool held_out) {
+  const TaskInstance instance = held_out ? GenerateTest(task, seed, difficulty) : GenerateTrain(task, seed, difficulty);
+  const Solution solution = task.Solve(instance);
+  return {{"task", task.name()},
+          {"difficulty", difficulty},
+          {"messages",
+           {{{"role", "user"}, {"content", instance.prompt}},
+            {{"role", "assistant"}, {"content", AssistantText(solution.thinking, solution.answer)}}}}};
+}
+
+class TaskSource : public Source {
+ public:
+  TaskSource(std::vector<TaskMix> tasks, uint64_t seed, bool held_out)
+      : tasks_(std::move(tasks)), seed_(Mix(seed, held_out ? kHeldOutRecord : kTaskRecord)), held_out_(held_out) {}
+
+  Json Record(uint64_t index) const override {
+    Rng rng(Mix(seed_, index));
+    const TaskMix& mix = PickWeighted(rng, tasks_, [](const TaskMix& t) { return t.weight; });
+    const int difficulty = PickWeighted(rng, mix.difficulties, [](const auto& d) { return d.second; }).first;
+    return TaskRecord(GetTask(mix.name), rng.Next(), difficulty, held_out_);
+  }
+
+ private:
+  std::vector<TaskMix> tasks_;
+  uint64_t seed_;
+  bool held_out_;
+};
+
+class FileSource : public Source {
+ public:
+  FileSource(const std::filesystem::path& path, const std::string& key, uint64_t seed, bool shuffle)
+      : lines_(path, key), seed_(Mix(seed, kShuffle)), shuffle_(shuffle) {}
+
+  Json Record(uint64_t index) const override {
+    const uint64_t n = lines_.size(), epoch = index / n, i = index % n;
+    return lines_.Get(shuffle_ ? Permute(i, n, Mix(seed_, epoch)) : i);
+  }
+
+ private:
+  JsonLines lines_;
+  uint64_t seed_;
+  bool shuffle_;
+};
+
+}  // namespace
+
+JsonLines::JsonLines(const std::filesystem::path& path, const std::string& key) : file_(path) {
+  const std::string_view text(reinterpret_cast<const char*>(file_.bytes().data()), file_.bytes().size());
+  size_t number = 0;
+  for (size_t begin = 0; begin < text.size();) {
+    size_t end = text.find('\n', begin);
+    if (end == std::string_view::npos) end = text.size();
+    ++number;
+    if (text.substr(begin, end - begin).find_first_not_of(" \t\r") != std::string_view::npos) {
+      lines_.push_back({begin, end, number});
+      const Json line = Get(lines_.size() - 1);
+      if (!line.is_object() || !line.contains(key)) {
+        throw Error("{}, line {}: expected an object with \"{}\"", path.string(), number, key);
+      }
+      if (key == "text" && !line[key].is_string()) {
+        throw Error("{}, line {}: \"text\" must be a string, not {}", path.string(), number, line[key].type_name());
+      }
+    }
+    begin = end + 1;
+  }
+  if (lines_.empty()) throw Error("{} has no lines", path.string());
+}
+
+Json JsonLines::Get(size_t i) const {
+  const Line& line = lines_[i];
+  const char* text = reinterpret_cast<const char*>(file_.bytes().data());
+  return ParseJson({text + line.begin, line.end - line.begin},
+                   fmt::format("{}, line {}", file_.path().string(), line.number));
+}
+
+uint64_t Permute(uint64_t i, uint64_t n, uint64_t seed) {
+  const int half = std::max(1, static_cast<int>(std::bit_width(n - 1) + 1) / 2);  // 2 * half bits hold n - 1
+  const uint64_t mask = (uint64_t{1} << half) - 1;
+  do {
+    uint64_t left = i >> half, right = i & mask;
+    for (uint64_t round = 0; round < 4; ++round) {
+      const uint64_t mixed = left ^ (Mix(Mix(seed, round), right) & mask);
+      left = right;
+      right = mixed;
+    }
+    i = left << half | right;
+  } while (i >= n);
+  return i;
+}
+
+std::unique_ptr<Source> Source::Make(const SourceConfig& config, uint64_t seed, bool held_out) {
+  switch (config.type) {
+    case SourceConfig::Type::kTasks:
+      return std::make_unique<TaskSource>(config.tasks, seed, held_out);
+    case SourceConfig::Type::kText:
+      return std::make_unique<FileSource>(config.path, "text", seed, !held_out);
+    case SourceConfig::Type::kChat:
+      return std::make_unique<FileSource>(config.path, "messages", seed, !held_out);
+  }
+  FULGUR_CHECK(false);
+  return nullptr;
+}
+
+RecordEncoder::RecordEncoder(const Tokenizer& tokenizer, const ChatTemplate& chat_template, int64_t max_length)
+    : tokenizer_(tokenizer), conversation_(tokenizer, chat_template), max_length_(max_length) {}
+
+std::optional<Example> RecordEncoder::Encode(const Json& record, const SourceConfig& source, uint64_t random) const {
+  const auto limit = static_cast<size_t>(max_length_);
+  if (source.type != SourceConfig::Type::kText) {
+    Example example;
+    try {
+      example = conversation_.Encode(record["messages"], record.contains("tools") ? record["tools"] : Json());
+    } catch (const Error& e) {
+      throw Error("source {}: {}", source.name, e.what());
+    }
+    if (example.tokens.size() > limit) return std::nullopt;
+    return example;
+  }
+  Example example;
+  for (const auto& [text, special] : {std::pair(source.begin, Tokenizer::Special::kRecognised),
+                                      std::pair(record["text"].get<std::string>(), Tokenizer::Special::kPlainText),
+                                      std::pair(source.end, Tokenizer::Special::kRecognised)}) {
+    const std::vector<int32_t> ids = tokenizer_.Encode(text, special);
+    example.tokens.insert(example.tokens.end(), ids.begin(), ids.end());
+  }
+  if (example.tokens.size() < 2) return std::nullopt;
+  if (example.tokens.size() > limit) {
+    const auto begin = static_cast<std::ptrdiff_t>(Rng(random).Below(example.tokens.size() - limit + 1));
+    example.tokens = std::vector<int32_t>(example.tokens.begin() + begin,
+                                          example.tokens.begin() + begin + static_cast<std::ptrdiff_t>(limit));
+  }
+  example.counts.assign(example.tokens.size(), 1);
+  return example;
+}
+
+Json DataState::ToJson() const { return {{"examples", examples}, {"drawn", drawn}, {"skipped", skipped}}; }
+
+DataState DataState::FromJson(const Json& json, size_t sources, const std::string& where) {
+  DataState state;
+  state.examples = static_cast<uint64_t>(JsonGet<int64_t>(json, "examples", where));
+  for (auto [key, values] : {std::pair("drawn", &state.drawn), std::pair("skipped", &state.skipped)}) {
+    if (!json.contains(key) || !json[key].is_array() || json[key].size() != sources) {
+      throw Error("{}: \"{}\" must have a number for each of the {} sources", where, key, sources);
+    }
+    for (const Json& value : json[key]) {
+      if (!value.is_number_unsigned()) throw Error("{}: \"{}\" holds {}, not a count", where, key, value.dump());
+      values->push_back(value.get<uint64_t>());
+    }
+  }
+  return state;
+}
+
+Mixture::Mixture(const std::vector<SourceConfig>& sources, uint64_t seed) : configs_(sources), seed_(seed) {
+  for (size_t i = 0; i < configs_.size(); ++i) {
+    weights_.push_back(configs_[i].weight);
+    sources_.push_back(Source::Make(configs_[i], Mix(seed, i), false));
+  }
+}
+
+Mixture::Draw Mixture::Next(DataState& state) const {
+  state.drawn.resize(configs_.size());
+  state.skipped.resize(configs_.size());
+  Rng rng(Mix(Mix(seed_, kMixture), state.examples));
+  const double& weight = PickWeighted(rng, weights_, [](double w) { return w; });
+  const auto source = static_cast<size_t>(&weight - weights_.data());
+  const uint64_t index = state.drawn[source]++;
+  ++state.examples;
+  return {source, index, sources_[source]->Record(index)};
+}
+
+uint64_t Mixture::RandomOf(const Draw& draw) const { return Mix(Mix(Mix(seed_, kWindow), draw.source), draw.index); }
+
+Mixture TrainingMixture(const TrainConfig& config) { return Mixture(config.data, Mix(config.seed, kTrainingData)); }
+
+Packer::Packer(const Mixture& mixture, const RecordEncoder& encoder, const TrainConfig::Batch& batch, DataState start)
+    : mixture_(mixture), encoder_(encoder), batch_(batch), state_(std::move(start)) {}
+
+Packer::Pending Packer::Take() {
+  if (pending_) {
+    Pending pending = std::move(*pending_);
+    pending_.reset();
+    return pending;
+  }
+  DataState next = state_;
+  for (int skips = 0; skips < kMostSkips; ++skips) {
+    const Mixture::Draw draw = mixture_.Next(next);
+    const SourceConfig& source = mixture_.configs()[draw.source];
+    std::optional<Example> example = encoder_.Encode(draw.record, source, mixture_.RandomOf(draw));
+    if (example) return {std::move(*example), next};
+    ++next.skipped[draw.source];
+  }
+  throw Error("{} examples in a row do not fit into batch.max_length = {} tokens; make it larger", kMostSkips,
+              batch_.max_length);
+}
+
+StepData Packer::Next() {
+  StepData step;
+  const int64_t batches = batch_.tokens / batch_.micro_tokens;
+  for (int64_t b = 0; b < batches; ++b) {
+    TokenBatch micro;
+    while (true) {
+      Pending next = Take();
+      if (static_cast<int64_t>(micro.tokens.size() + next.example.tokens.size()) > batch_.micro_tokens) {
+        pending_ = std::move(next);
+        break;
+      }
+      micro.AddDocument(next.example.tokens, next.example.counts);
+      state_ = next.after;
+    }
+    step.tokens += static_cast<int64_t>(micro.tokens.size());
+    step.targets += micro.targets_counted();
+    step.micro.push_back(std::move(micro));
+  }
+  step.after = state_;
+  return step;
+}
+
+StepQueue::StepQueue(Packer packer, size_t ahead) : packer_(std::move(packer)), ahead_(ahead) {
+  thread_ = std::thread([this] {
+    std::unique_lock lock(mutex_);
+    while (!stop_) {
+      if (ready_.size() >= ahead_) {
+        changed_.wait(lock);
+        continue;
+      }
+      lock.unlock();
+      StepData step;
+      std::exception_ptr error;
+      try {
+        step = packer_.Next();
+      } catch (...) {
+        error = std::current_exception();
+      }
+      lock.lock();
+      if (error) {
+        error_ = error;
+        changed_.notify_all();
+        return;
+      }
+      ready_.push_back(std::move(step));
+      changed_.notify_all();
+    }
+  });
+}
+
+StepQueue::~StepQueue() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+StepData StepQueue::Next() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return !ready_.empty() || error_; });
+  if (ready_.empty()) std::rethrow_exception(error_);
+  StepData step = std::move(ready_.front());
+  ready_.pop_front();
+  changed_.notify_all();
+  return step;
+}
+
+std::map<std::string, std::vector<Example>> ValidationExamples(const std::vector<SourceConfig>& sources,
+                                                               const RecordEncoder& encoder, int64_t instances,
+                                                               uint64_t seed) {
+  std::map<std::string, std::vector<Example>> sets;
+  for (const SourceConfig& config : sources) {
+    std::vector<SourceConfig> parts;  // one for each task
+    for (const TaskMix& task : config.tasks) {
+      if (task.weight <= 0) continue;
+      parts.push_back(config);
+      parts.back().name = task.name;
+      parts.back().tasks = {task};
+    }
+    if (parts.empty()) parts.push_back(config);
+    for (const SourceConfig& part : parts) {
+      const std::unique_ptr<Source> source = Source::Make(part, seed, true);
+      std::vector<Example>& examples = sets[part.name];
+      for (int64_t i = 0; i < instances; ++i) {
+        const auto index = static_cast<uint64_t>(i);
+        if (auto example = encoder.Encode(source->Record(index), part, Mix(seed, index))) {
+          examples.push_back(std::move(*example));
+        }
+      }
+      if (examples.empty()) {
+        throw Error("validation: all {} examples of {} are longer than batch.max_length", instances, part.name);
+      }
+    }
+  }
+  return sets;
+}
+
+}  // namespace fulgur
