@@ -4,11 +4,15 @@ namespace fulgur {
 
 void AddCommands(CLI::App& app) {
   AddEnv(app);
+  AddTrain(app);
+  AddTrainTokenizer(app);
 
   CLI::App* debug = app.add_subcommand("debug", "Read and write the reference formats");
   debug->require_subcommand(1);
   AddDebugAdamW(*debug);
   AddDebugModel(*debug);
+  AddDebugText(*debug);
+  AddDebugTokenizer(*debug);
 }
 
 }  // namespace fulgur

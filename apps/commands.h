@@ -9,7 +9,11 @@ namespace fulgur {
 // One line a subcommand, defined in apps/<name>.cc.
 void AddDebugAdamW(CLI::App& debug);
 void AddDebugModel(CLI::App& debug);
+void AddDebugText(CLI::App& debug);
+void AddDebugTokenizer(CLI::App& debug);
 void AddEnv(CLI::App& app);
+void AddTrain(CLI::App& app);
+void AddTrainTokenizer(CLI::App& app);
 
 void AddCommands(CLI::App& app);
 
