@@ -3,7 +3,12 @@
 namespace fulgur {
 
 void AddCommands(CLI::App& app) {
+  AddChat(app);
   AddEnv(app);
+  AddEval(app);
+  AddGenerate(app);
+  AddInspect(app);
+  AddNewModel(app);
   AddTrain(app);
   AddTrainTokenizer(app);
 

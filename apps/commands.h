@@ -7,11 +7,16 @@
 namespace fulgur {
 
 // One line a subcommand, defined in apps/<name>.cc.
+void AddChat(CLI::App& app);
 void AddDebugAdamW(CLI::App& debug);
 void AddDebugModel(CLI::App& debug);
 void AddDebugText(CLI::App& debug);
 void AddDebugTokenizer(CLI::App& debug);
 void AddEnv(CLI::App& app);
+void AddEval(CLI::App& app);
+void AddGenerate(CLI::App& app);
+void AddInspect(CLI::App& app);
+void AddNewModel(CLI::App& app);
 void AddTrain(CLI::App& app);
 void AddTrainTokenizer(CLI::App& app);
 

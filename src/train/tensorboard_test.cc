@@ -40,8 +40,9 @@ TEST(TensorBoard, KnownBytes) {
   EXPECT_EQ(Hex(TfRecord(FileVersionEvent(1.5))),
             "1800000000000000a37f4b2209000000000000f83f1a0d627261696e2e4576656e743a322a28646c");
   const std::pair<std::string, float> scalars[] = {{"loss", 0.25f}, {"lr", -2.0f}};
-  EXPECT_EQ(Hex(TfRecord(ScalarsEvent(2.0, 300, scalars))),
-            "2600000000000000734fe30009000000000000004010ac022a180a0b0a046c6f7373150000803e0a090a026c7215000000c0025d4a05");
+  EXPECT_EQ(
+      Hex(TfRecord(ScalarsEvent(2.0, 300, scalars))),
+      "2600000000000000734fe30009000000000000004010ac022a180a0b0a046c6f7373150000803e0a090a026c7215000000c0025d4a05");
 }
 
 TEST(TensorBoard, FileIsRecordsInARow) {

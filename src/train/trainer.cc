@@ -84,13 +84,14 @@ class RunFolder {
       fs::rename(out_, aside);
       Lock();
     }
-    const fs::path run_file = out_ / "run.json";
-    if (fs::exists(run_file)) {
+    const fs::path run_file = out_ / "run.json", checkpoints = out_ / "checkpoints";
+    const bool trained = fs::exists(checkpoints) && !fs::is_empty(checkpoints);
+    if (fs::exists(run_file) && trained) {
       CheckSameRun(ReadJsonFile(run_file), fingerprint, out_);
-    } else if (!IsEmpty()) {
+    } else if (!fs::exists(run_file) && !IsEmpty()) {
       throw Error("{} is not empty and holds no run; choose another \"out\", or move it aside with --fresh",
                   out_.string());
-    } else {
+    } else {  // nothing has been trained that another config could spoil
       WriteFileAtomic(run_file, fingerprint.dump(2) + "\n");
     }
   }

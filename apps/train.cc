@@ -1,0 +1,117 @@
+// fulgur train: pre-training and supervised fine-tuning.
+#include <csignal>
+#include <cstdio>
+#include <memory>
+
+#include "apps/commands.h"
+#include "base/progress.h"
+#include "ops/peak.h"
+#include "train/trainer.h"
+
+namespace fulgur {
+namespace {
+
+struct Options {
+  std::string config, out, export_dir;
+  int threads = -1;
+  int64_t examples = 0, records = 0;
+  bool fresh = false, json = false;
+};
+
+std::atomic<bool> g_stop{false};
+
+// The first signal ends the run after the step; SA_RESETHAND makes a second one end the process.
+void OnSignal(int) { g_stop = true; }
+
+void HandleSignals() {
+  struct sigaction action {};
+  action.sa_handler = OnSignal;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  for (const int signal : {SIGINT, SIGTERM}) ::sigaction(signal, &action, nullptr);
+}
+
+// Prints the first examples of the mixture; what counts in the loss stands between » and «.
+void PrintExamples(const TrainConfig& config, int64_t count) {
+  const TextFiles text = TextFiles::FromFolder(config.model.tokenizer);
+  const RecordEncoder encoder(text.tokenizer, text.chat_template, config.batch.max_length);
+  const Mixture mixture = TrainingMixture(config);
+  DataState state;
+  for (int64_t i = 0; i < count; ++i) {
+    const Mixture::Draw draw = mixture.Next(state);
+    const SourceConfig& source = mixture.configs()[draw.source];
+    const auto example = encoder.Encode(draw.record, source, mixture.RandomOf(draw));
+    fmt::print("--- {} {}: ", source.name, draw.index);
+    if (!example) {
+      fmt::print("left out, longer than {} tokens\n", config.batch.max_length);
+      continue;
+    }
+    fmt::print("{} tokens\n", example->tokens.size());
+    for (size_t begin = 0, end; begin < example->tokens.size(); begin = end) {
+      for (end = begin; end < example->tokens.size() && example->counts[end] == example->counts[begin];) ++end;
+      const std::string piece =
+          text.tokenizer.Decode(std::span(example->tokens).subspan(begin, end - begin), /*skip_special=*/false);
+      fmt::print("{}", example->counts[begin] != 0 ? "»" + piece + "«" : piece);
+    }
+    fmt::print("\n");
+  }
+}
+
+// The first records of the mixture as JSON lines with "messages" or "text". Needs no tokenizer.
+void PrintRecords(const TrainConfig& config, int64_t count) {
+  const Mixture mixture = TrainingMixture(config);
+  DataState state;
+  for (int64_t i = 0; i < count; ++i) fmt::print("{}\n", mixture.Next(state).record.dump());
+}
+
+void RunTrain(const Options& o) {
+  TrainConfig config = TrainConfig::FromFile(o.config);
+  if (!o.out.empty()) config.out = o.out;
+  if (o.threads >= 0) config.threads = o.threads;
+  if (o.examples > 0) return PrintExamples(config, o.examples);
+  if (o.records > 0) return PrintRecords(config, o.records);
+  if (!o.export_dir.empty()) {
+    fmt::print("wrote the model of step {} to {}\n", ExportModel(config, o.export_dir), o.export_dir);
+    return;
+  }
+
+  ThreadPool pool(config.threads);
+  TrainOptions options;
+  options.fresh = o.fresh;
+  options.peak_gflops = MeasurePeakGflops(pool);
+  options.stop = &g_stop;
+  HandleSignals();
+  const TrainResult result = Train(config, pool, options);
+  if (o.json) {
+    fmt::print("{}\n", Json{{"step", result.step},
+                            {"tokens", result.tokens},
+                            {"finished", result.finished},
+                            {"loss", result.loss},
+                            {"validation", result.validation},
+                            {"model", result.model.string()}}
+                           .dump());
+  } else if (result.finished) {
+    fmt::print("trained {} steps, {} tokens; the model is in {}\n", result.step,
+               HumanCount(static_cast<double>(result.tokens)), result.model.string());
+  } else {
+    fmt::print("stopped after step {}; the same command goes on from there\n", result.step);
+  }
+}
+
+}  // namespace
+
+void AddTrain(CLI::App& parent) {
+  auto o = std::make_shared<Options>();
+  CLI::App* app = parent.add_subcommand("train", "Train a model: pre-training and supervised fine-tuning");
+  app->add_option("config", o->config, "Config file (JSON), see docs/training.md")->required();
+  app->add_option("--out", o->out, "Folder of the run, instead of the config's \"out\"");
+  app->add_option("--threads", o->threads, "Threads, instead of the config's; 0: one per processor");
+  app->add_flag("--fresh", o->fresh, "Start anew: an earlier run in the folder is moved aside");
+  app->add_option("--export", o->export_dir, "Only write the newest checkpoint of the run as a model to this folder");
+  app->add_option("--examples", o->examples, "Only print the first N examples as the model sees them");
+  app->add_option("--records", o->records,
+                  "Only print the first N examples as JSON lines, for train-tokenizer or to keep as a data set");
+  app->add_flag("--json", o->json, "Print the result as JSON");
+  app->callback([o] { RunTrain(*o); });
+}
+
+}  // namespace fulgur

@@ -1,0 +1,254 @@
+#include "train/data.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <set>
+
+#include "envs/task.h"
+#include "train/test_util.h"
+#include "train/trainer.h"
+
+namespace fulgur {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+std::string ErrorOf(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+TEST(Permute, IsAPermutationThatDependsOnTheSeed) {
+  for (const uint64_t n : {1, 2, 3, 10, 64, 65, 1000}) {
+    std::set<uint64_t> seen;
+    int moved = 0, differ = 0;
+    for (uint64_t i = 0; i < n; ++i) {
+      const uint64_t to = Permute(i, n, 7);
+      EXPECT_LT(to, n);
+      seen.insert(to);
+      moved += to != i;
+      differ += to != Permute(i, n, 8);
+    }
+    EXPECT_EQ(seen.size(), n);
+    if (n >= 64) {
+      EXPECT_GT(moved, static_cast<int>(n * 9 / 10));
+      EXPECT_GT(differ, static_cast<int>(n * 9 / 10));
+    }
+  }
+  EXPECT_LT(Permute((uint64_t{1} << 40) - 1, uint64_t{1} << 40, 1), uint64_t{1} << 40);
+}
+
+TEST(JsonLines, ReadsLinesAndSkipsBlankOnes) {
+  TestFolder folder;
+  WriteFileAtomic(folder / "a.jsonl", "{\"text\": \"one\"}\n\n  \r\n{\"text\": \"two\"}");
+  const JsonLines lines(folder / "a.jsonl", "text");
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines.Get(0)["text"], "one");
+  EXPECT_EQ(lines.Get(1)["text"], "two");
+}
+
+TEST(JsonLines, ErrorsNameFileAndLine) {
+  TestFolder folder;
+  const auto error = [&](const char* content) {
+    WriteFileAtomic(folder / "a.jsonl", content);
+    return ErrorOf([&] { JsonLines(folder / "a.jsonl", "text"); });
+  };
+  EXPECT_THAT(error("{\"text\": \"one\"}\n\n{\"text\": "), AllOf(HasSubstr("a.jsonl"), HasSubstr("line 3")));
+  EXPECT_THAT(error("{\"txt\": \"one\"}"), AllOf(HasSubstr("line 1"), HasSubstr("\"text\"")));
+  EXPECT_THAT(error("{\"text\": 3}"), AllOf(HasSubstr("line 1"), HasSubstr("string")));
+  EXPECT_THAT(error("\n"), HasSubstr("no lines"));
+}
+
+struct Setup {
+  TestFolder folder;
+  TrainConfig config;
+  std::unique_ptr<TextFiles> text;
+  std::unique_ptr<RecordEncoder> encoder;
+  std::unique_ptr<Mixture> mixture;
+
+  explicit Setup(const std::function<void(Json&)>& change = {}) {
+    Json json = TinyRun(folder.path());
+    std::ofstream lines(folder / "lines.jsonl");
+    for (int i = 0; i < 10; ++i) lines << Json{{"text", "line " + std::to_string(i)}}.dump() << "\n";
+    lines.close();
+    if (change) change(json);
+    config = TrainConfig::FromJson(json, "test");
+    text = std::make_unique<TextFiles>(TextFiles::FromFolder(config.model.tokenizer));
+    encoder = std::make_unique<RecordEncoder>(text->tokenizer, text->chat_template, config.batch.max_length);
+    mixture = std::make_unique<Mixture>(TrainingMixture(config));
+  }
+  Packer MakePacker(const DataState& state = {}) const { return Packer(*mixture, *encoder, config.batch, state); }
+};
+
+void AddLines(Json& json) {
+  const std::filesystem::path folder = std::filesystem::path(json["out"].get<std::string>()).parent_path();
+  json["data"].push_back({{"type", "text"}, {"path", (folder / "lines.jsonl").string()}, {"weight", 3}});
+}
+
+bool Same(const StepData& a, const StepData& b) {
+  if (a.micro.size() != b.micro.size() || !(a.after == b.after)) return false;
+  for (size_t i = 0; i < a.micro.size(); ++i) {
+    if (a.micro[i].tokens != b.micro[i].tokens || a.micro[i].targets != b.micro[i].targets ||
+        a.micro[i].starts != b.micro[i].starts) {
+      return false;
+    }
+  }
+  return true;
+}
+
+TEST(Packer, FillsEachBatchWithWholeDocuments) {
+  const Setup setup(AddLines);
+  Packer packer = setup.MakePacker();
+  DataState state;
+  uint64_t examples = 0;
+  for (int step = 0; step < 5; ++step) {
+    const StepData data = packer.Next();
+    ASSERT_EQ(data.micro.size(), 2u);
+    int64_t tokens = 0, targets = 0;
+    for (const TokenBatch& micro : data.micro) {
+      EXPECT_LE(static_cast<int64_t>(micro.tokens.size()), setup.config.batch.micro_tokens);
+      EXPECT_GT(static_cast<int64_t>(micro.tokens.size()), setup.config.batch.micro_tokens / 2);
+      tokens += static_cast<int64_t>(micro.tokens.size());
+      targets += micro.targets_counted();
+      // The documents are the mixture's examples in order, none missing, none twice, none cut.
+      for (size_t d = 0; d + 1 < micro.starts.size(); ++d) {
+        std::optional<Example> example;
+        while (!example) {
+          const Mixture::Draw draw = setup.mixture->Next(state);
+          example =
+              setup.encoder->Encode(draw.record, setup.mixture->configs()[draw.source], setup.mixture->RandomOf(draw));
+        }
+        ++examples;
+        const std::vector<int32_t> document(micro.tokens.begin() + micro.starts[d],
+                                            micro.tokens.begin() + micro.starts[d + 1]);
+        ASSERT_EQ(document, example->tokens);
+        for (size_t t = 0; t < document.size(); ++t) {
+          const bool counted = t + 1 < document.size() && example->counts[t + 1] != 0;
+          EXPECT_EQ(micro.targets[static_cast<size_t>(micro.starts[d]) + t], counted ? document[t + 1] : kIgnore);
+        }
+      }
+    }
+    EXPECT_EQ(data.tokens, tokens);
+    EXPECT_EQ(data.targets, targets);
+    EXPECT_EQ(data.after.examples, examples);
+    EXPECT_EQ(data.after.drawn[0] + data.after.drawn[1], examples);
+  }
+  // Weight 3 against 1.
+  EXPECT_NEAR(static_cast<double>(state.drawn[1]) / static_cast<double>(state.examples), 0.75, 0.12);
+}
+
+TEST(Packer, GoesOnFromAnyState) {
+  const Setup setup(AddLines);
+  Packer whole = setup.MakePacker();
+  DataState state;
+  for (int step = 0; step < 6; ++step) {
+    const StepData expected = whole.Next();
+    Packer resumed = setup.MakePacker(DataState::FromJson(state.ToJson(), step == 0 ? 0 : 2, "state"));
+    EXPECT_TRUE(Same(resumed.Next(), expected)) << step;
+    state = expected.after;
+  }
+}
+
+TEST(StepQueue, GivesThePackersSteps) {
+  const Setup setup(AddLines);
+  Packer packer = setup.MakePacker();
+  StepQueue queue(setup.MakePacker());
+  for (int step = 0; step < 6; ++step) EXPECT_TRUE(Same(queue.Next(), packer.Next())) << step;
+}
+
+TEST(StepQueue, PassesErrorsOn) {
+  // No addition has a solution of so few tokens.
+  const Setup setup([](Json& json) { json["batch"] = {{"tokens", 16}, {"max_length", 16}}; });
+  StepQueue queue(setup.MakePacker());
+  EXPECT_THAT(ErrorOf([&] { queue.Next(); }), HasSubstr("max_length = 16"));
+  EXPECT_THAT(ErrorOf([&] { queue.Next(); }), HasSubstr("max_length = 16"));
+}
+
+TEST(RecordEncoder, CutsTextToAWindow) {
+  const Setup setup;
+  const RecordEncoder encoder(setup.text->tokenizer, setup.text->chat_template, 10);
+  SourceConfig source;
+  source.type = SourceConfig::Type::kText;
+  source.begin = "<begin_of_document>";
+  source.end = "<end_of_sentence>";
+  const auto short_text = encoder.Encode({{"text", "<think>"}}, source, 0);  // plain text here: 7 bytes
+  ASSERT_TRUE(short_text);
+  EXPECT_EQ(short_text->tokens.size(), 9u);
+  EXPECT_EQ(short_text->tokens.front(), setup.text->tokenizer.Id("<begin_of_document>").value());
+  EXPECT_EQ(short_text->tokens.back(), setup.text->tokenizer.Id("<end_of_sentence>").value());
+  std::string letters;
+  for (int i = 0; i < 100; ++i) letters.push_back(static_cast<char>('!' + i % 90));
+  std::set<std::vector<int32_t>> windows;
+  for (uint64_t random = 0; random < 50; ++random) {
+    const auto window = encoder.Encode({{"text", letters}}, source, random);
+    ASSERT_TRUE(window);
+    EXPECT_EQ(window->tokens.size(), 10u);
+    EXPECT_EQ(window->counts, std::vector<uint8_t>(10, 1));
+    windows.insert(window->tokens);
+  }
+  EXPECT_GT(windows.size(), 20u);
+  source.begin = source.end = "";
+  EXPECT_FALSE(encoder.Encode({{"text", "x"}}, source, 0));  // nothing to predict
+}
+
+TEST(Source, FilesAreShuffledAnewInEveryEpoch) {
+  const Setup setup(AddLines);
+  const auto source = Source::Make(setup.config.data[1], 5, false);
+  std::vector<std::string> epochs[2];
+  for (uint64_t i = 0; i < 20; ++i) epochs[i / 10].push_back(source->Record(i)["text"]);
+  EXPECT_NE(epochs[0], epochs[1]);
+  for (auto& epoch : epochs) {
+    EXPECT_EQ(std::set<std::string>(epoch.begin(), epoch.end()).size(), 10u);
+  }
+}
+
+TEST(Source, TasksTrainOnTheirSideOfTheSplit) {
+  const Setup setup;
+  for (const bool held_out : {false, true}) {
+    const auto source = Source::Make(setup.config.data[0], 5, held_out);
+    for (uint64_t i = 0; i < 50; ++i) {
+      const Json record = source->Record(i);
+      EXPECT_EQ(record, source->Record(i));
+      EXPECT_EQ(record["messages"].size(), 2u);
+      const std::string answer = record["messages"][1]["content"];
+      EXPECT_TRUE(answer.starts_with("<think>\n")) << answer;
+      EXPECT_THAT(answer, HasSubstr("\n</think>\n\n"));
+    }
+  }
+  // A training record is never a held-out one: their prompts' problems differ.
+  std::set<std::string> held_out;
+  const auto test = Source::Make(setup.config.data[0], 5, true), train = Source::Make(setup.config.data[0], 5, false);
+  for (uint64_t i = 0; i < 300; ++i) held_out.insert(test->Record(i)["messages"][0]["content"]);
+  for (uint64_t i = 0; i < 300; ++i) EXPECT_FALSE(held_out.contains(train->Record(i)["messages"][0]["content"]));
+}
+
+TEST(ValidationExamples, OneSetForEachTaskAndFile) {
+  const Setup setup([](Json& json) {
+    AddLines(json);
+    json["validation"] = {{"every", 1}, {"data", json["data"]}};
+    json["validation"]["data"][0]["tasks"].push_back("dyck_language");
+  });
+  const auto sets = ValidationExamples(setup.config.validation.data, *setup.encoder, 4, 1);
+  ASSERT_EQ(sets.size(), 3u);
+  for (const char* name : {"addition", "dyck_language", "lines"}) EXPECT_EQ(sets.at(name).size(), 4u) << name;
+}
+
+TEST(DataState, ErrorsInsteadOfNonsense) {
+  const auto error = [](const char* json) {
+    return ErrorOf([&] { DataState::FromJson(Json::parse(json), 2, "state"); });
+  };
+  EXPECT_EQ(error(R"({"examples": 3, "drawn": [1, 2], "skipped": [0, 0]})"), "no error");
+  EXPECT_THAT(error(R"({"examples": 3, "drawn": [1], "skipped": [0, 0]})"), HasSubstr("drawn"));
+  EXPECT_THAT(error(R"({"examples": 3, "drawn": [1, -2], "skipped": [0, 0]})"), HasSubstr("-2"));
+  EXPECT_THAT(error(R"({"drawn": [1, 2], "skipped": [0, 0]})"), HasSubstr("examples"));
+}
+
+}  // namespace
+}  // namespace fulgur

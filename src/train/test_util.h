@@ -1,0 +1,84 @@
+// Small models, tokenizers and folders for the tests of this folder.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "model/config.h"
+#include "text/bpe_trainer.h"
+#include "train/config.h"
+
+namespace fulgur {
+
+// A folder that is empty at first and removed at the end.
+class TestFolder {
+ public:
+  TestFolder() {
+    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
+    static int count = 0;
+    path_ = std::filesystem::path(testing::TempDir()) /
+            fmt::format("fulgur-{}-{}-{}-{}", info->test_suite_name(), info->name(), ::getpid(), count++);
+    std::filesystem::remove_all(path_);
+    std::filesystem::create_directories(path_);
+  }
+  ~TestFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TestFolder(const TestFolder&) = delete;
+  TestFolder& operator=(const TestFolder&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// A lightning and a softmax layer, 4 experts.
+inline Json TinyDimensions() {
+  return {{"hidden_size", 16},        {"intermediate_size", 16},  {"num_hidden_layers", 2},
+          {"num_attention_heads", 2}, {"num_key_value_heads", 1}, {"head_dim", 8},
+          {"rotary_dim", 4},          {"num_local_experts", 4},   {"num_experts_per_tok", 2},
+          {"attn_type_list", {0, 1}}, {"postnorm", true},         {"initializer_range", 0.1}};
+}
+
+inline ModelConfig TinyConfig(int64_t vocab_size) {
+  Json json = TinyDimensions();
+  json["vocab_size"] = vocab_size;
+  return ModelConfig::FromJson(json, "tiny");
+}
+
+// A template with the markers of M1's and shorter headers.
+inline constexpr const char* kTestTemplate =
+    "{{ '<begin_of_document>' }}{% for message in messages %}"
+    "{{ '<beginning_of_sentence>' + message['role'] + '\n' + message['content'][0]['text'] + '<end_of_sentence>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<beginning_of_sentence>assistant\n' }}{% endif %}";
+
+// tokenizer.json (the bytes and M1's added tokens: 291 ids) and tokenizer_config.json with `chat_template`.
+inline void WriteTextFiles(const std::filesystem::path& dir, const std::string& chat_template = kTestTemplate) {
+  BpeTrainerOptions options;
+  options.added_tokens = M1AddedTokens();
+  BpeTrainer trainer(options);
+  std::filesystem::create_directories(dir);
+  WriteFileAtomic(dir / "tokenizer.json", trainer.TokenizerJson({}));
+  WriteFileAtomic(dir / "tokenizer_config.json", Json{{"chat_template", chat_template}}.dump());
+}
+
+// A run in `folder`/run on additions, with `folder`/text as the tokenizer. Under a second of work.
+inline Json TinyRun(const std::filesystem::path& folder) {
+  WriteTextFiles(folder / "text");
+  return {{"out", (folder / "run").string()},
+          {"seed", 3},
+          {"model", {{"config", TinyDimensions()}, {"tokenizer", (folder / "text").string()}}},
+          {"data", {{{"type", "tasks"}, {"tasks", {{{"name", "addition"}, {"difficulties", {1, 2}}}}}}}},
+          {"batch", {{"tokens", 2048}, {"micro_tokens", 1024}, {"max_length", 1024}}},
+          {"steps", 20},
+          {"schedule", {{"lr", 0.003}, {"warmup_steps", 3}, {"decay_fraction", 0.3}}}};
+}
+
+}  // namespace fulgur
