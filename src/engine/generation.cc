@@ -42,16 +42,15 @@ const char* FinishReasonName(FinishReason reason) {
 }
 
 struct Engine::Request {
-  Request(int64_t number, GenerationRequest given, OutputCallback callback, SequenceState state)
-      : number(number), given(std::move(given)), callback(std::move(callback)), state(std::move(state)) {}
+  Request(int64_t number, GenerationRequest request, OutputCallback callback)
+      : number(number), given(std::move(request)), callback(std::move(callback)) {}
 
   int64_t prompt_tokens() const { return static_cast<int64_t>(given.prompt.size()); }
-  int64_t prompt_left() const { return prompt_tokens() - state.length(); }
+  int64_t prompt_left() const { return prompt_tokens() - given.state->length(); }
 
   int64_t number;
-  GenerationRequest given;
+  GenerationRequest given;  // `state` is the prompt's from when it is started
   OutputCallback callback;
-  SequenceState state;
   int64_t reused = 0;
   int64_t max_output = 0;
   bool started = false;       // its prompt is being processed, or has been
@@ -131,9 +130,7 @@ int64_t Engine::Submit(GenerationRequest request, OutputCallback callback) {
   if (reused >= prompt_tokens) {
     throw Error("a state of {} tokens was given for a prompt of {}; it must be shorter", reused, prompt_tokens);
   }
-  SequenceState state = request.state ? std::move(*request.state) : model_.NewState();
-  request.state.reset();
-  auto entry = std::make_shared<Request>(next_request_++, std::move(request), std::move(callback), std::move(state));
+  auto entry = std::make_shared<Request>(next_request_++, std::move(request), std::move(callback));
   entry->reused = reused;
   entry->max_output = max_context_ - prompt_tokens;
   const int64_t max_tokens = entry->given.stopping.max_tokens;
@@ -173,13 +170,14 @@ bool Engine::Step() {
     if (!request->started) {
       if (held >= options_.max_batch) break;
       request->started = true;
+      if (!request->given.state) request->given.state = model_.NewState();
       ++held;
     }
     const int64_t n = std::min(room, request->prompt_left());
     room -= n;
-    segments.push_back(
-        {&request->state, std::span<const int32_t>(request->given.prompt)
-                              .subspan(static_cast<size_t>(request->state.length()), static_cast<size_t>(n))});
+    segments.push_back({&*request->given.state,
+                        std::span<const int32_t>(request->given.prompt)
+                            .subspan(static_cast<size_t>(request->given.state->length()), static_cast<size_t>(n))});
     prompts.push_back(request.get());
   }
   if (segments.empty()) return worked;
@@ -207,7 +205,7 @@ bool Engine::Step() {
     const std::span<const float> row = logits.subspan((decoding + i) * v, v);
     request.logits.assign(row.begin(), row.end());
     request.prefilled = true;
-    if (request.given.keep_prompt_state) request.prompt_state = std::make_shared<SequenceState>(request.state);
+    if (request.given.keep_prompt_state) request.prompt_state = std::make_shared<SequenceState>(*request.given.state);
   }
   for (size_t i = 0; i < decoding; ++i) {
     outputs[i]->pending.clear();
@@ -241,7 +239,8 @@ bool Engine::DropCancelled() {
     }
     any = true;
     for (; request->begun < request->given.outputs; ++request->begun) {
-      Output output(request, request->begun, request->state, tokenizer_);
+      Output output(request, request->begun, request->given.state ? *request->given.state : model_.NewState(),
+                    tokenizer_);
       Finish(output, FinishReason::kCancelled);
       Emit(output);
     }
@@ -261,8 +260,8 @@ bool Engine::StartOutputs() {
     }
     any = true;
     const bool last = request->begun + 1 == request->given.outputs;
-    auto output = std::make_unique<Output>(request, request->begun++, last ? std::move(request->state) : request->state,
-                                           tokenizer_);
+    auto output = std::make_unique<Output>(request, request->begun++,
+                                           last ? std::move(*request->given.state) : *request->given.state, tokenizer_);
     if (output->rules().thinking_budget == 0) {
       AppendText(*output, ThinkingTracker::NoThinking(output->rules().starts_in_thinking));
     } else {

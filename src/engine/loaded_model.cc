@@ -1,0 +1,92 @@
+#include "engine/loaded_model.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "base/json.h"
+
+namespace fulgur {
+
+namespace {
+
+Json ReadIfThere(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) return Json::object();
+  Json json = ReadJsonFile(path);
+  if (!json.is_object()) throw Error("{}: must be a JSON object", path.string());
+  return json;
+}
+
+void AddEos(const Json& json, const std::string& where, std::vector<int32_t>* ids) {
+  if (!json.contains("eos_token_id") || json["eos_token_id"].is_null()) return;
+  const Json& value = json["eos_token_id"];
+  for (const Json& id : value.is_array() ? value : Json::array({value})) {
+    if (!id.is_number_integer() || id < 0 || id > 0x7fffffff) {
+      throw Error("{}: eos_token_id must be a token id or a list of them; found {}", where, value.dump());
+    }
+    ids->push_back(id.get<int32_t>());
+  }
+}
+
+}  // namespace
+
+GenerationDefaults GenerationDefaults::FromFolder(const std::filesystem::path& dir, const ModelConfig& config,
+                                                  const Tokenizer& tokenizer) {
+  GenerationDefaults d;
+  const std::filesystem::path path = dir / "generation_config.json";
+  const std::string where = path.string();
+  const Json json = ReadIfThere(path);
+  SamplingParams& s = d.sampling;
+  s.temperature = JsonGetOr<double>(json, "temperature", 1, where);
+  if (!JsonGetOr<bool>(json, "do_sample", true, where)) s.temperature = 0;
+  s.top_p = JsonGetOr<double>(json, "top_p", 0.95, where);
+  s.top_k = JsonGetOr<int64_t>(json, "top_k", 0, where);
+  s.min_p = JsonGetOr<double>(json, "min_p", 0, where);
+  s.repetition_penalty = JsonGetOr<double>(json, "repetition_penalty", 1, where);
+  try {
+    s.Validate();
+  } catch (const Error& e) {
+    throw Error("{}: {}", where, e.what());
+  }
+
+  AddEos(json, where, &d.stop_tokens);
+  for (int64_t id : config.eos_token_ids) d.stop_tokens.push_back(static_cast<int32_t>(id));
+  if (d.stop_tokens.empty()) {
+    // A string, or an object with the string as "content".
+    const Json tokenizer_config = ReadIfThere(dir / "tokenizer_config.json");
+    std::string eos = "<end_of_sentence>";
+    if (tokenizer_config.contains("eos_token")) {
+      const Json& token = tokenizer_config["eos_token"];
+      if (token.is_string()) eos = token.get<std::string>();
+      if (token.is_object()) eos = JsonGetOr<std::string>(token, "content", eos, "eos_token of tokenizer_config.json");
+    }
+    if (const std::optional<int32_t> id = tokenizer.Id(eos)) d.stop_tokens.push_back(*id);
+  }
+  std::sort(d.stop_tokens.begin(), d.stop_tokens.end());
+  d.stop_tokens.erase(std::unique(d.stop_tokens.begin(), d.stop_tokens.end()), d.stop_tokens.end());
+  return d;
+}
+
+LoadedModel LoadedModel::Load(const std::filesystem::path& dir, ThreadPool& pool) {
+  if (!std::filesystem::is_directory(dir)) {
+    throw Error("{} is not a folder; a model is a folder with config.json, weights and tokenizer.json", dir.string());
+  }
+  // The tokenizer first: what is missing should not be found after minutes of loading weights.
+  Tokenizer tokenizer = Tokenizer::FromFile(dir);
+  std::optional<ChatTemplate> chat;
+  const std::filesystem::path tokenizer_config = dir / "tokenizer_config.json";
+  if (std::filesystem::exists(dir / "chat_template.jinja") || ReadIfThere(tokenizer_config).contains("chat_template")) {
+    chat = ChatTemplate::FromFolder(dir);
+  }
+  const ModelConfig config = ModelConfig::FromFile(dir / "config.json");
+  GenerationDefaults defaults = GenerationDefaults::FromFolder(dir, config, tokenizer);
+  return {Model::Load(dir, pool), std::move(tokenizer), std::move(chat), std::move(defaults)};
+}
+
+const ChatTemplate& LoadedModel::chat_template() const {
+  if (!chat) throw Error("the model has no chat template (chat_template in tokenizer_config.json)");
+  return *chat;
+}
+
+}  // namespace fulgur

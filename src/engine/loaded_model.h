@@ -1,0 +1,42 @@
+// A model folder as it is used: weights, tokenizer, chat template, and the settings for generation that it comes with.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/sampler.h"
+#include "model/model.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace fulgur {
+
+// What a folder says about generation.
+struct GenerationDefaults {
+  std::vector<int32_t> stop_tokens;  // end an answer
+  SamplingParams sampling;           // temperature, top_k, top_p, min_p, repetition_penalty
+
+  // Stop tokens: eos_token_id of generation_config.json and config.json; if neither has one, the eos_token of
+  // tokenizer_config.json; if that has none, the tokenizer's <end_of_sentence>. Sampling: generation_config.json
+  // (do_sample false is temperature 0); what it does not say is temperature 1 and top-p 0.95, which MiniMax recommends
+  // for M1. Throws Error naming file and key.
+  static GenerationDefaults FromFolder(const std::filesystem::path& dir, const ModelConfig& config,
+                                       const Tokenizer& tokenizer);
+};
+
+struct LoadedModel {
+  std::unique_ptr<Model> model;
+  Tokenizer tokenizer;
+  std::optional<ChatTemplate> chat;  // if the folder has one
+  GenerationDefaults defaults;
+
+  // Throws Error naming what is missing or wrong.
+  static LoadedModel Load(const std::filesystem::path& dir, ThreadPool& pool);
+  // Error if there is no chat template.
+  const ChatTemplate& chat_template() const;
+};
+
+}  // namespace fulgur
