@@ -104,7 +104,7 @@ bool ParseInteger(std::string_view text, int64_t* value) {
   int64_t magnitude = 0;
   for (const char c : digits) magnitude = magnitude * 10 + (c - '0');
   *value = negative ? -magnitude : magnitude;
-  return true;
+  return !negative || magnitude != 0;
 }
 
 std::vector<std::string> SplitList(std::string_view text) {

@@ -69,8 +69,10 @@ class Addition : public Task {
 
   Problem Read(const TaskInstance& instance) const {
     const std::string where = "data of addition";
-    Problem p{JsonGet<int64_t>(instance.data, "a", where), JsonGet<int64_t>(instance.data, "b", where),
-              JsonGet<std::string>(instance.data, "op", where) == "+"};
+    const std::string op = JsonGet<std::string>(instance.data, "op", where);
+    if (op != "+" && op != "-") throw Error("{}: \"op\" must be + or -", where);
+    const Problem p{JsonGet<int64_t>(instance.data, "a", where), JsonGet<int64_t>(instance.data, "b", where),
+                    op == "+"};
     constexpr int64_t kLimit = 1'000'000'000'000'000;
     if (p.a < 0 || p.b < 0 || p.a > kLimit || p.b > kLimit) throw Error("{}: a and b must be in 0..{}", where, kLimit);
     return p;

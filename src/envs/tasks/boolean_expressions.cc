@@ -2,8 +2,8 @@
 // complete at its top ("not True", "( True and False )") is replaced by its value. Rest and stack are restated after
 // every symbol.
 //
-// Difficulty: values in the expression and the share of them (and of brackets) that are negated:
-// 1: 2; 2: 3; 3: 4, at most one not up to here; 4: 6; 5: 9; 6: 16. Every pair but the outermost stands in brackets.
+// Difficulty: values in the expression: 1: 2 or 3, 2: 3 or 4, 3: 4, 4: 5 or 6, 5: 8 or 9, 6: 16; up to 3 at most one
+// "not" (before a value or a bracket), then 3, 5, 8. Every pair but the outermost stands in brackets.
 #include <algorithm>
 #include <array>
 
@@ -14,9 +14,9 @@ namespace fulgur {
 namespace {
 
 struct Level {
-  int values, nots;
+  int fewest, most, nots;
 };
-constexpr std::array<Level, 7> kLevels = {{{}, {2, 2}, {3, 2}, {4, 2}, {6, 3}, {9, 5}, {16, 8}}};
+constexpr std::array<Level, 7> kLevels = {{{}, {2, 3, 1}, {3, 4, 1}, {4, 4, 1}, {5, 6, 3}, {8, 9, 5}, {16, 16, 8}}};
 
 bool IsValue(const std::string& token) { return token == "True" || token == "False"; }
 bool IsOperator(const std::string& token) { return token == "and" || token == "or"; }
@@ -100,7 +100,7 @@ class BooleanExpressions : public Task {
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
     Tokens tokens;
-    Write(rng, level.values, true, &tokens);
+    Write(rng, static_cast<int>(rng.Int(level.fewest, level.most)), true, &tokens);
     for (int64_t nots = rng.Int(0, level.nots); nots > 0; --nots) {
       size_t at = rng.Below(tokens.size());
       while (!IsValue(tokens[at]) && tokens[at] != "(") at = rng.Below(tokens.size());

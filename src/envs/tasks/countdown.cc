@@ -23,7 +23,7 @@ struct Level {
 };
 constexpr std::array<Level, 8> kLevels = {
     {{}, {3, 9, 20, 0}, {3, 9, 60, 0}, {4, 9, 40, 1}, {4, 9, 60, 2}, {4, 12, 99, 0}, {4, 25, 99, 0}, {5, 25, 99, 0}}};
-constexpr int64_t kLargestNeed = 999;  // the search does not look at numbers beyond
+constexpr int64_t kLargestNeed = 99;  // the search does not look for larger numbers to put into the last operation
 constexpr size_t kMostNumbers = 6;
 constexpr int64_t kMostValue = 1'000'000;
 
