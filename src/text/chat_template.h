@@ -20,7 +20,8 @@ class ChatTemplate {
 
   enum class Mode {
     kOfficial,  // the template exactly, messages passed as they are: string contents fail as they do upstream
-    kServing,   // string contents become parts, assistant tool_calls become <tool_calls> text, tool results get their name
+    kServing,   // string contents become parts, assistant tool_calls become <tool_calls> text, tool results get their
+                // name
   };
 
   // messages: OpenAI-style array. tools: array or null. Throws Error as the template does.

@@ -1,6 +1,20 @@
-// Model output to reasoning, content and tool calls: the rules of golden-text/README.md section 3.
+// Model output to reasoning, content and tool calls.
+//
+// The model writes <think>, its reasoning, </think>, then an answer and/or <tool_calls>, one JSON object a line with
+// name and arguments, </tool_calls>. The rules, for what it may write instead:
+// 1. The first <think> before any <tool_calls> opens the reasoning, which ends at the next </think> or at the end of
+// the output; the
+//    text before it is content. With only a </think> (and no <tool_calls> before it) everything before it is reasoning.
+// 2. Tool calls are looked for behind the reasoning, and not in later think regions.
+// 3. Every block counts, a last one that is not closed too. Of its lines, trimmed, those are calls that are a JSON
+// object with "name"
+//    (a string) and "arguments"; all others are skipped.
+// 4. With at least one call, the content is the text before the first block. With none it is returned whole, blocks
+// included. Reasoning and content are trimmed of ASCII white space.
 #pragma once
 
+#include <cstddef>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,9 +35,11 @@ struct ParsedOutput {
 
 ParsedOutput ParseOutput(std::string_view text);
 
-// The same, piece by piece. Concatenating all deltas gives ParseOutput's reasoning and content after trimming; a partial tag is never
-// emitted. Reasoning that opens without <think> (only a </think> comes later) cannot be known in advance: `starts_in_thinking` says that the prompt
-// already opened it; otherwise such text is held until it is decided.
+// The same, piece by piece: the deltas put together are ParseOutput's result exactly, however the text is cut. Part of
+// a tag is never emitted, nor white space that may turn out to be trailing. Reasoning that opens without <think> (only
+// a
+// </think> comes later) cannot be known in advance: `starts_in_thinking` says that the prompt already opened it (the
+// result is then that of "<think>" and the text); otherwise text is held until a tag or the end decides what it is.
 class StreamingOutputParser {
  public:
   struct Delta {
@@ -35,7 +51,38 @@ class StreamingOutputParser {
   Delta Finish();
 
  private:
-  // the implementer's
+  enum class State {
+    kUndecided,   // no tag yet
+    kUnopened,    // behind a </think> that nothing opened: reasoning, if no <think> follows before a <tool_calls>
+    kReasoning,   // behind <think>
+    kContent,     // behind the reasoning, or there is none
+    kLaterThink,  // in a <think> of the content: text, in which no block counts
+    kBlock,       // in <tool_calls>
+  };
+
+  // Text whose leading white space is dropped and whose trailing white space waits for more.
+  struct Trimmed {
+    void Add(std::string_view text, std::string* out);
+    bool started = false;
+    std::string space;
+  };
+
+  bool Step(bool final, Delta* delta);  // takes something from pending_; false if more text is needed
+  size_t FindTag(std::initializer_list<std::string_view> tags, bool final, std::string_view* tag, size_t* safe);
+  void Content(std::string_view text, Delta* delta);
+  void Line(std::string_view line, Delta* delta);
+
+  State state_;
+  std::string_view Pending() const { return std::string_view(pending_).substr(begin_); }
+
+  std::string pending_;  // from begin_ on: not interpreted yet
+  size_t begin_ = 0;
+  size_t scanned_ = 0;       // behind begin_; there is no tag before this
+  std::string unopened_;     // kUnopened: the text before the </think>, that tag included
+  std::string held_;         // content from the first block on, in case no call follows
+  bool block_seen_ = false;  // content goes to held_
+  bool call_seen_ = false;   // content is over
+  Trimmed reasoning_, content_;
 };
 
 }  // namespace fulgur

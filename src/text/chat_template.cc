@@ -1,0 +1,240 @@
+#include "text/chat_template.h"
+
+#include <map>
+#include <utility>
+
+#include "base/file.h"
+#include "text/jinja.h"
+
+namespace fulgur {
+namespace {
+
+// ---- messages as a client sends them, to messages as the official template takes them
+
+bool IsSet(const Json& object, const char* key) {
+  const auto it = object.find(key);
+  return it != object.end() && !it->is_null();
+}
+
+Json TextPart(std::string text) { return Json{{"type", "text"}, {"text", std::move(text)}}; }
+
+// The text of a message's content: a string, or text parts, which are joined as they are.
+std::string ContentText(const Json& message, const std::string& where) {
+  if (!IsSet(message, "content")) return "";
+  const Json& content = message["content"];
+  if (content.is_string()) return content.get<std::string>();
+  if (!content.is_array()) {
+    throw Error("{}: content must be a string or a list of parts, found {}", where, content.type_name());
+  }
+  std::string text;
+  for (size_t i = 0; i < content.size(); ++i) {
+    const Json& part = content[i];
+    const std::string at = fmt::format("{}: content[{}]", where, i);
+    if (part.is_string()) {
+      text += part.get_ref<const std::string&>();
+      continue;
+    }
+    if (!part.is_object()) throw Error("{} must be an object like {{\"type\": \"text\", \"text\": ...}}", at);
+    const std::string type = JsonGetOr<std::string>(part, "type", "text", at);
+    if (type != "text") throw Error("{} has the type \"{}\"; this model reads text only", at, type);
+    text += JsonGet<std::string>(part, "text", at);
+  }
+  return text;
+}
+
+const Json& FunctionOf(const Json& call, const std::string& where) {
+  const Json& function = call.is_object() && IsSet(call, "function") ? call["function"] : call;
+  if (!function.is_object()) throw Error("{} must be an object with \"function\": {{\"name\", \"arguments\"}}", where);
+  return function;
+}
+
+// One line of a <tool_calls> block. Clients send the arguments as a string of JSON; the model writes the value itself.
+std::string CallLine(const Json& call, const std::string& where) {
+  const Json& function = FunctionOf(call, where);
+  Json arguments = function.contains("arguments") ? function["arguments"] : Json::object();
+  if (arguments.is_string()) {
+    const std::string& text = arguments.get_ref<const std::string&>();
+    arguments = text.empty() ? Json::object() : ParseJson(text, where + ": arguments");
+  }
+  static const JinjaTemplate line("{\"name\": {{ name | tojson }}, \"arguments\": {{ arguments | tojson }}}");
+  return line.Render({{"name", JsonGet<std::string>(function, "name", where)}, {"arguments", std::move(arguments)}});
+}
+
+Json Assistant(const Json& message, const std::string& where, std::map<std::string, std::string>* names) {
+  std::string text = ContentText(message, where);
+  if (IsSet(message, "tool_calls")) {
+    const Json& calls = message["tool_calls"];
+    if (!calls.is_array()) throw Error("{}: tool_calls must be a list, found {}", where, calls.type_name());
+    if (!calls.empty()) text += text.empty() ? "<tool_calls>" : "\n\n<tool_calls>";
+    for (size_t i = 0; i < calls.size(); ++i) {
+      const std::string at = fmt::format("{}: tool_calls[{}]", where, i);
+      text += "\n" + CallLine(calls[i], at);
+      if (IsSet(calls[i], "id")) {
+        (*names)[JsonGet<std::string>(calls[i], "id", at)] = JsonGet<std::string>(FunctionOf(calls[i], at), "name", at);
+      }
+    }
+    if (!calls.empty()) text += "\n</tool_calls>";
+  }
+  return Json{{"role", "assistant"}, {"content", Json::array({TextPart(std::move(text))})}};
+}
+
+Json ToolResult(const Json& message, const std::string& where, const std::map<std::string, std::string>& names) {
+  std::string name;
+  if (IsSet(message, "name")) {
+    name = JsonGet<std::string>(message, "name", where);
+  } else if (IsSet(message, "tool_call_id")) {
+    const std::string id = JsonGet<std::string>(message, "tool_call_id", where);
+    const auto it = names.find(id);
+    if (it == names.end()) throw Error("{}: no earlier tool call has the id \"{}\"", where, id);
+    name = it->second;
+  }
+  Json parts = Json::array();
+  const auto add = [&](const std::string& part_name, std::string text) {
+    if (part_name.empty()) {
+      throw Error("{}: which tool is this the result of? Give \"tool_call_id\" or \"name\"", where);
+    }
+    parts.push_back({{"name", part_name}, {"type", "text"}, {"text", std::move(text)}});
+  };
+  // Parts that name their tool are results of their own; otherwise all parts together are one.
+  const bool named_parts = IsSet(message, "content") && message["content"].is_array() && !message["content"].empty() &&
+                           message["content"][0].is_object() && IsSet(message["content"][0], "name");
+  if (named_parts) {
+    for (const Json& part : message["content"]) {
+      add(JsonGetOr<std::string>(part, "name", name, where),
+          ContentText(Json{{"content", Json::array({part})}}, where));
+    }
+  } else {
+    add(name, ContentText(message, where));
+  }
+  return Json{{"role", "tool"}, {"content", std::move(parts)}};
+}
+
+Json ServingMessages(const Json& messages) {
+  if (!messages.is_array()) throw Error("messages must be a list, found {}", messages.type_name());
+  Json out = Json::array();
+  std::map<std::string, std::string> names;  // of the tools called so far, by call id
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const Json& message = messages[i];
+    const std::string where = fmt::format("messages[{}]", i);
+    const std::string role = JsonGet<std::string>(message, "role", where);
+    if (role == "system" || role == "developer" || role == "user") {
+      if (!IsSet(message, "content")) throw Error("{}: a {} message needs content", where, role);
+      out.push_back({{"role", role == "user" ? "user" : "system"},
+                     {"content", Json::array({TextPart(ContentText(message, where))})}});
+    } else if (role == "assistant") {
+      out.push_back(Assistant(message, where, &names));
+    } else if (role == "tool") {
+      out.push_back(ToolResult(message, where, names));
+    } else {
+      throw Error("{}: unknown role \"{}\"; roles are system, developer, user, assistant and tool", where, role);
+    }
+  }
+  return out;
+}
+
+// {"type": "function", "function": {...}} is how clients wrap a tool; the model was taught the function itself.
+Json ServingTools(const Json& tools) {
+  if (tools.is_null()) return tools;
+  if (!tools.is_array()) throw Error("tools must be a list, found {}", tools.type_name());
+  Json out = Json::array();
+  for (size_t i = 0; i < tools.size(); ++i) {
+    const std::string where = fmt::format("tools[{}]", i);
+    const std::string type = JsonGetOr<std::string>(tools[i], "type", "function", where);
+    if (type != "function") throw Error("{}: the type must be \"function\", found \"{}\"", where, type);
+    const Json& function = FunctionOf(tools[i], where);
+    JsonGet<std::string>(function, "name", where);
+    out.push_back(function);
+  }
+  return out;
+}
+
+// "<s>", or {"content": "<s>", ...}.
+void AddSpecialToken(const Json& config, const char* key, Json* tokens) {
+  if (!config.is_object() || !config.contains(key)) return;
+  const Json& value = config[key];
+  if (value.is_string()) {
+    (*tokens)[key] = value;
+  } else if (value.is_object() && value.contains("content") && value["content"].is_string()) {
+    (*tokens)[key] = value["content"];
+  }
+}
+
+}  // namespace
+
+struct ChatTemplate::Impl {
+  JinjaTemplate jinja;
+  Json special_tokens;
+
+  JinjaTemplate::Result Render(const Json& messages, const Json& tools, bool add_generation_prompt, Mode mode) const {
+    const bool serving = mode == Mode::kServing;
+    const Json context{{"messages", serving ? ServingMessages(messages) : messages},
+                       {"tools", serving ? ServingTools(tools) : tools},
+                       {"documents", nullptr},
+                       {"add_generation_prompt", add_generation_prompt}};
+    return jinja.Render(context, special_tokens, {});
+  }
+};
+
+ChatTemplate ChatTemplate::FromSource(std::string source, const Json& special_tokens, const std::string& where) {
+  ChatTemplate result;
+  result.impl_ = std::make_shared<const Impl>(Impl{JinjaTemplate(source, where), special_tokens});
+  return result;
+}
+
+ChatTemplate ChatTemplate::FromFolder(const std::filesystem::path& dir) {
+  const std::filesystem::path config_path = dir / "tokenizer_config.json", jinja_path = dir / "chat_template.jinja";
+  const Json config = std::filesystem::exists(config_path) ? ReadJsonFile(config_path) : Json::object();
+  Json tokens = Json::object();
+  for (const char* key : {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}) {
+    AddSpecialToken(config, key, &tokens);
+  }
+  const std::string where = config_path.string() + ": chat_template";
+  const auto it = config.find("chat_template");
+  if (it != config.end() && it->is_string()) return FromSource(it->get<std::string>(), tokens, where);
+  if (it != config.end() && it->is_array()) {  // several, by name
+    for (const Json& entry : *it) {
+      if (JsonGet<std::string>(entry, "name", where) == "default") {
+        return FromSource(JsonGet<std::string>(entry, "template", where), tokens, where);
+      }
+    }
+    throw Error("{}: none of the templates is named \"default\"", where);
+  }
+  if (std::filesystem::exists(jinja_path)) return FromSource(ReadFile(jinja_path), tokens, jinja_path.string());
+  throw Error("{}: no chat template: expected the key chat_template in tokenizer_config.json, or chat_template.jinja",
+              dir.string());
+}
+
+std::string ChatTemplate::Render(const Json& messages, const Json& tools, bool add_generation_prompt, Mode mode) const {
+  return impl_->Render(messages, tools, add_generation_prompt, mode).text;
+}
+
+std::vector<int32_t> ChatTemplate::Encode(const Tokenizer& tokenizer, const Json& messages, const Json& tools,
+                                          bool add_generation_prompt) const {
+  const JinjaTemplate::Result rendered = impl_->Render(messages, tools, add_generation_prompt, Mode::kServing);
+  // Added tokens are cut out of the stretches the template wrote; all text between two of them, whoever wrote it, is
+  // one plain text to the tokenizer, so that merges across the seams are those of the whole.
+  const std::string_view text = rendered.text;
+  std::vector<int32_t> ids;
+  size_t done = 0;
+  const auto plain_until = [&](size_t end) {
+    const std::vector<int32_t> plain = tokenizer.Encode(text.substr(done, end - done), Tokenizer::Special::kPlainText);
+    ids.insert(ids.end(), plain.begin(), plain.end());
+    done = end;
+  };
+  for (const auto& [begin, end] : rendered.trusted) {
+    size_t pos = begin;
+    for (const int32_t id : tokenizer.Encode(text.substr(begin, end - begin), Tokenizer::Special::kRecognised)) {
+      const size_t next = pos + tokenizer.Bytes(id).size();
+      if (tokenizer.IsAdded(id)) {
+        plain_until(pos);
+        ids.push_back(id);
+        done = next;
+      }
+      pos = next;
+    }
+  }
+  plain_until(text.size());
+  return ids;
+}
+
+}  // namespace fulgur

@@ -1,0 +1,230 @@
+#include "text/output_parser.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace fulgur {
+namespace {
+
+constexpr std::string_view kThink = "<think>", kEndThink = "</think>", kCalls = "<tool_calls>",
+                           kEndCalls = "</tool_calls>", kSpace = " \t\n\r\f\v";
+
+std::string_view Trim(std::string_view text) {
+  const size_t begin = text.find_first_not_of(kSpace);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
+}
+
+// Bounds what comes after the parser (dumping and destroying a Json value recurse).
+bool NestedTooDeeply(std::string_view json) {
+  constexpr int kMaxDepth = 200;
+  int depth = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      if (c == '"') in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      if (++depth > kMaxDepth) return true;
+    } else if (c == '}' || c == ']') {
+      --depth;
+    }
+  }
+  return false;
+}
+
+std::optional<ToolCall> ParseCall(std::string_view line) {
+  line = Trim(line);
+  if (line.empty() || line.front() != '{' || line.back() != '}' || NestedTooDeeply(line)) return std::nullopt;
+  Json json = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return std::nullopt;
+  const auto name = json.find("name"), arguments = json.find("arguments");
+  if (name == json.end() || arguments == json.end() || !name->is_string()) return std::nullopt;
+  return ToolCall{name->get<std::string>(), std::move(*arguments)};
+}
+
+}  // namespace
+
+StreamingOutputParser::StreamingOutputParser(bool starts_in_thinking)
+    : state_(starts_in_thinking ? State::kReasoning : State::kUndecided) {}
+
+void StreamingOutputParser::Trimmed::Add(std::string_view text, std::string* out) {
+  const size_t last = text.find_last_not_of(kSpace);
+  if (last == std::string_view::npos) {
+    if (started) space += text;
+    return;
+  }
+  std::string_view body = text.substr(0, last + 1);
+  if (!started) body.remove_prefix(body.find_first_not_of(kSpace));
+  *out += space;
+  *out += body;
+  started = true;
+  space = text.substr(last + 1);
+}
+
+void StreamingOutputParser::Content(std::string_view text, Delta* delta) {
+  if (call_seen_) return;
+  if (block_seen_) {
+    held_ += text;
+  } else {
+    content_.Add(text, &delta->content);
+  }
+}
+
+void StreamingOutputParser::Line(std::string_view line, Delta* delta) {
+  std::optional<ToolCall> call = ParseCall(line);
+  if (!call.has_value()) return;
+  call_seen_ = true;
+  held_.clear();
+  delta->tool_calls.push_back(std::move(*call));
+}
+
+// The first of `tags` in what is pending, or npos. *safe: how much of it can be no part of a tag.
+size_t StreamingOutputParser::FindTag(std::initializer_list<std::string_view> tags, bool final, std::string_view* tag,
+                                      size_t* safe) {
+  const std::string_view text = Pending();
+  *safe = text.size();
+  for (size_t pos = text.find('<', scanned_); pos != std::string::npos; pos = text.find('<', pos + 1)) {
+    const std::string_view rest = text.substr(pos);
+    for (const std::string_view candidate : tags) {
+      if (rest.substr(0, candidate.size()) == candidate) {
+        *tag = candidate;
+        *safe = scanned_ = pos;
+        return pos;
+      }
+      if (!final && candidate.substr(0, rest.size()) == rest) {  // only at the end of the text
+        *safe = scanned_ = pos;
+        return std::string::npos;
+      }
+    }
+  }
+  scanned_ = text.size();
+  return std::string::npos;
+}
+
+bool StreamingOutputParser::Step(bool final, Delta* delta) {
+  std::string_view tag;
+  size_t safe = 0;
+  const auto take = [&](size_t bytes) {
+    const std::string_view text = Pending().substr(0, bytes);
+    begin_ += bytes;
+    scanned_ = 0;
+    return text;
+  };
+  switch (state_) {
+    case State::kUndecided:
+    case State::kUnopened: {
+      const bool unopened = state_ == State::kUnopened;
+      size_t at = FindTag({kThink, kEndThink, kCalls}, final, &tag, &safe);
+      if (unopened && tag == kEndThink) {  // one more is text like any other
+        scanned_ = at + tag.size();
+        return true;
+      }
+      if (at == std::string::npos) {
+        if (!final) return false;
+        at = Pending().size();
+      }
+      if (tag == kThink) {
+        Content(unopened_, delta);
+        Content(take(at), delta);
+        unopened_.clear();
+        take(tag.size());
+        state_ = State::kReasoning;
+      } else if (tag == kEndThink) {
+        unopened_ = take(at + tag.size());
+        state_ = State::kUnopened;
+      } else {  // a block or the end
+        if (unopened) {
+          reasoning_.Add(std::string_view(unopened_).substr(0, unopened_.find(kEndThink)), &delta->reasoning);
+          unopened_.clear();
+        }
+        state_ = State::kContent;
+      }
+      return true;
+    }
+    case State::kReasoning: {
+      const size_t at = FindTag({kEndThink}, final, &tag, &safe);
+      reasoning_.Add(take(safe), &delta->reasoning);
+      if (at == std::string::npos) return false;
+      take(tag.size());
+      state_ = State::kContent;
+      return true;
+    }
+    case State::kContent: {
+      const size_t at = FindTag({kThink, kCalls}, final, &tag, &safe);
+      Content(take(safe), delta);
+      if (at == std::string::npos) return false;
+      block_seen_ |= tag == kCalls;
+      state_ = tag == kCalls ? State::kBlock : State::kLaterThink;
+      Content(take(tag.size()), delta);
+      return true;
+    }
+    case State::kLaterThink: {
+      const size_t at = FindTag({kEndThink}, final, &tag, &safe);
+      Content(take(safe), delta);
+      if (at == std::string::npos) return false;
+      Content(take(tag.size()), delta);
+      state_ = State::kContent;
+      return true;
+    }
+    case State::kBlock: {
+      // Whole lines; the closing tag ends a line too.
+      const size_t from = scanned_ < kEndCalls.size() ? 0 : scanned_ - kEndCalls.size();
+      const size_t close = Pending().find(kEndCalls, from), newline = Pending().find('\n', from);
+      scanned_ = Pending().size();
+      size_t end = std::min(close, newline);
+      const bool is_close = close < newline;
+      if (end == std::string::npos) {
+        if (!final || Pending().empty()) return false;
+        end = Pending().size();
+      }
+      const std::string_view line = take(end);
+      Content(line, delta);
+      Line(line, delta);
+      if (is_close) {
+        Content(take(kEndCalls.size()), delta);
+        state_ = State::kContent;
+      } else if (!Pending().empty()) {
+        Content(take(1), delta);
+      }
+      return true;
+    }
+  }
+  return false;
+}
+
+StreamingOutputParser::Delta StreamingOutputParser::Push(std::string_view text) {
+  Delta delta;
+  pending_.erase(0, std::exchange(begin_, 0));
+  pending_ += text;
+  while (Step(false, &delta)) {
+  }
+  return delta;
+}
+
+StreamingOutputParser::Delta StreamingOutputParser::Finish() {
+  Delta delta;
+  while (Step(true, &delta)) {
+  }
+  if (!call_seen_) content_.Add(std::exchange(held_, {}), &delta.content);
+  return delta;
+}
+
+ParsedOutput ParseOutput(std::string_view text) {
+  StreamingOutputParser parser;
+  ParsedOutput output;
+  const auto add = [&](StreamingOutputParser::Delta delta) {
+    output.reasoning += delta.reasoning;
+    output.content += delta.content;
+    for (ToolCall& call : delta.tool_calls) output.tool_calls.push_back(std::move(call));
+  };
+  add(parser.Push(text));
+  add(parser.Finish());
+  return output;
+}
+
+}  // namespace fulgur
