@@ -59,8 +59,8 @@ HWY_INLINE void Store16N(Row16 x, float* p, int64_t n) {
   std::memcpy(p, buffer, static_cast<size_t>(n) * sizeof(float));
 }
 
-// exp(x) within 1.2 ulp: x = n ln 2 + r, |r| <= ln 2 / 2, Taylor's series to r^7 / 7! (next term 5e-9), scaled by 2^n in
-// two steps so that results may be subnormal. exp(-inf) = 0, exp(NaN) = NaN, overflow gives inf.
+// exp(x) within 1.2 ulp: x = n ln 2 + r, |r| <= ln 2 / 2, Taylor's series to r^7 / 7! (next term 5e-9), scaled by 2^n
+// in two steps so that results may be subnormal. exp(-inf) = 0, exp(NaN) = NaN, overflow gives inf.
 HWY_INLINE FloatVec Exp(FloatVec x) {
   const FloatTag d;
   const auto set = [d](float c) HWY_ATTR { return hn::Set(d, c); };
