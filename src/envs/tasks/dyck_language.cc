@@ -1,7 +1,7 @@
 // Completing a sequence of brackets: a stack of the open ones, restated with the unread rest after every symbol.
 //
-// Difficulty: symbols given: 1: 3 to 5, 2: 5 to 7, 3: 8 to 10, 4: 11 to 16, 5: 17 to 30, 6: 31 to 60. At most 4 are
-// open at a time up to 3, then 6, 8, 10. Square and round brackets at 1, < > too from 2 on.
+// Difficulty: symbols given: 1: 3 to 6, 2: 5 to 7, 3: 8 to 10, 4: 11 to 16, 5: 17 to 30, 6: 31 to 60. At most 4 are
+// open at a time up to 3, then 6, 8, 10.
 #include <algorithm>
 #include <array>
 
@@ -13,10 +13,10 @@ namespace {
 
 constexpr std::string_view kOpen = "([<", kClose = ")]>";
 struct Level {
-  int shortest, longest, depth, kinds;
+  int shortest, longest, depth;
 };
 constexpr std::array<Level, 7> kLevels = {
-    {{}, {3, 5, 4, 2}, {5, 7, 4, 3}, {8, 10, 4, 3}, {11, 16, 6, 3}, {17, 30, 8, 3}, {31, 60, 10, 3}}};
+    {{}, {3, 6, 4}, {5, 7, 4}, {8, 10, 4}, {11, 16, 6}, {17, 30, 8}, {31, 60, 10}}};
 
 char Closing(char open) { return kClose[kOpen.find(open)]; }
 
@@ -61,7 +61,7 @@ class DyckLanguage : public Task {
       if (static_cast<int>(symbols.size()) == length) symbols.clear();  // nothing left to close: draw again
       const bool full = static_cast<int>(stack.size()) == level.depth;
       const bool open = stack.empty() || (!full && rng.Chance(0.6));
-      symbols += open ? kOpen[rng.Below(level.kinds)] : Closing(stack.back());
+      symbols += open ? rng.Pick(kOpen) : Closing(stack.back());
       Push(symbols.back(), &stack);
     }
     instance->data = {{"symbols", Spaced(symbols)}};
