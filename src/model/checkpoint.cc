@@ -41,10 +41,13 @@ StoredTensors ReadAllTensors(const fs::path& dir) {
                 kSingleFile, kIndexFile);
   }
   for (const auto& [file, first_name] : files) {
-    const fs::path path = dir / file;
-    if (!fs::exists(path)) {
-      throw Error("{}: the file is missing; {} names it for tensor \"{}\"", path.string(), index_path, first_name);
+    if (!fs::exists(dir / file)) {
+      throw Error("{}: the file is missing; {} names it for tensor \"{}\"", (dir / file).string(), index_path,
+                  first_name);
     }
+  }
+  for (const auto& [file, first_name] : files) {
+    const fs::path path = dir / file;
     for (auto& [name, tensor] : ReadSafetensors(path)) {
       const auto mapped = index->weight_map.find(name);
       if (mapped == index->weight_map.end()) {

@@ -165,7 +165,7 @@ void ModelConfig::Validate(const std::string& where) const {
   range("num_hidden_layers", num_hidden_layers, 1, 1 << 16);
   range("num_attention_heads", num_attention_heads, 1, 1 << 16);
   range("num_key_value_heads", num_key_value_heads, 1, num_attention_heads);
-  range("head_dim", head_dim, 1, 1 << 14);
+  range("head_dim", head_dim, 1, (1 << 20) / num_attention_heads);
   range("rotary_dim", rotary_dim, 2, head_dim);
   range("num_local_experts", num_local_experts, 1, (1 << 18) / num_hidden_layers);
   range("num_experts_per_tok", num_experts_per_tok, 1, num_local_experts);

@@ -1,0 +1,110 @@
+// fulgur new-model: random weights for a config, at any dimensions.
+#include <fmt/core.h>
+
+#include <memory>
+
+#include "apps/commands.h"
+#include "base/progress.h"
+#include "model/checkpoint.h"
+
+namespace fulgur {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  std::string config, out, dtype;
+  int64_t layers = 0;
+  uint64_t seed = 0;
+  uint64_t max_shard_bytes = uint64_t{4} << 30;
+  std::vector<std::string> set;
+  bool force = false;
+};
+
+// The config's JSON with --set and --layers applied.
+Json EditedConfig(const Options& o) {
+  const fs::path path = fs::is_directory(o.config) ? fs::path(o.config) / kConfigFile : fs::path(o.config);
+  Json json = ReadJsonFile(path);
+  if (!json.is_object()) throw Error("{}: expected a JSON object", path.string());
+  for (const std::string& assignment : o.set) {
+    const size_t equals = assignment.find('=');
+    if (equals == 0 || equals == std::string::npos) throw Error("--set {}: must be KEY=VALUE", assignment);
+    const std::string key = assignment.substr(0, equals), value = assignment.substr(equals + 1);
+    const Json parsed = Json::parse(value, nullptr, /*allow_exceptions=*/false);
+    json[key] = parsed.is_discarded() ? Json(value) : parsed;  // hidden_size=64, model_type=minimax
+  }
+  if (o.layers > 0) {
+    json["num_hidden_layers"] = o.layers;
+    for (const char* key : {"attn_type_list", "layer_types"}) {
+      if (!json.contains(key) || !json[key].is_array()) continue;
+      if (json[key].size() < static_cast<size_t>(o.layers)) {
+        throw Error("--layers {}: {} has only {} layers; give more with --set '{}=[...]'", o.layers, path.string(),
+                    json[key].size(), key);
+      }
+      json[key].get_ref<Json::array_t&>().resize(static_cast<size_t>(o.layers));
+    }
+  }
+  return json;
+}
+
+DType ChosenDType(const Options& o, const Json& json) {
+  if (o.dtype == "f32") return DType::kF32;
+  if (o.dtype == "bf16") return DType::kBF16;
+  const char* key = json.contains("torch_dtype") ? "torch_dtype" : "dtype";
+  const std::string stored = JsonGetOr<std::string>(json, key, "bfloat16", o.config);
+  if (stored == "float32") return DType::kF32;
+  if (stored == "bfloat16") return DType::kBF16;
+  throw Error("{}: {} is \"{}\"; expected bfloat16 or float32, or --dtype bf16 or f32", o.config, key, stored);
+}
+
+void Run(const Options& o) {
+  const Json json = EditedConfig(o);
+  const ModelConfig config = ModelConfig::FromJson(json, o.config);
+  const fs::path out = o.out;
+  if (!o.force && fs::exists(out / kConfigFile)) {
+    throw Error("{} holds a model already; remove it, or overwrite it with --force", out.string());
+  }
+  SaveOptions options;
+  options.dtype = ChosenDType(o, json);
+  options.max_shard_bytes = static_cast<int64_t>(std::min<uint64_t>(o.max_shard_bytes, INT64_MAX));
+  const int64_t parameters = CountParameters(config).total;
+  const int64_t bytes = parameters * static_cast<int64_t>(DTypeSize(options.dtype));
+  std::error_code ignored;
+  fs::create_directories(out, ignored);  // a failure is reported by the save
+  const fs::space_info space = fs::space(out, ignored);
+  if (!ignored && space.available < static_cast<uint64_t>(bytes)) {
+    throw Error("{}: {} are needed, {} are free", out.string(), HumanBytes(static_cast<double>(bytes)),
+                HumanBytes(static_cast<double>(space.available)));
+  }
+  constexpr int64_t kMiB = 1 << 20;
+  std::unique_ptr<ProgressBar> bar;
+  options.progress = [&](int64_t written, int64_t total) {
+    if (!bar) bar = std::make_unique<ProgressBar>("writing " + o.out, total / kMiB, "MiB");
+    bar->Update(written / kMiB);
+  };
+  WriteRandomCheckpoint(out, config, o.seed, options);
+  bar.reset();
+  fmt::print("{}: {} layers, {} parameters, {}, seed {}\n", o.out, config.num_hidden_layers,
+             HumanCount(static_cast<double>(parameters)), options.dtype == DType::kF32 ? "float32" : "bfloat16",
+             o.seed);
+}
+
+}  // namespace
+
+void AddNewModel(CLI::App& app) {
+  const auto o = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("new-model", "Write a model with random weights");
+  command->add_option("config", o->config, "config.json, or a folder that has one")->required();
+  command->add_option("out", o->out, "Folder to write")->required();
+  command->add_option("--layers", o->layers, "Only the first N layers of the config")->check(CLI::PositiveNumber);
+  command->add_option("--seed", o->seed, "The weights follow from it");
+  command->add_option("--dtype", o->dtype, "f32 or bf16 (default: the config's torch_dtype, else bf16)")
+      ->check(CLI::IsMember({"f32", "bf16"}));
+  command->add_option("--max-shard-bytes", o->max_shard_bytes, "Largest file, e.g. 500MB (default: 4 GiB)")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true));
+  command->add_option("--set", o->set, "KEY=VALUE in the config, e.g. hidden_size=64 (may be repeated)");
+  command->add_flag("--force", o->force, "Overwrite a model in OUT");
+  command->callback([o] { Run(*o); });
+}
+
+}  // namespace fulgur
