@@ -75,8 +75,8 @@ Score ScoreLine(const std::string& text, const std::string& where) {
     if (difficulty < task.min_difficulty() || difficulty > task.max_difficulty()) {
       throw Error("{}: task {} has no difficulty {}", where, task.name(), difficulty);
     }
-    if (!line.contains("seed") || !line["seed"].is_number_integer()) {
-      throw Error("{}: either \"data\" or \"difficulty\" and a whole number as \"seed\" must be there", where);
+    if (!line.contains("seed") || !line["seed"].is_number_unsigned()) {
+      throw Error("{}: either \"data\" or \"difficulty\" and a whole number >= 0 as \"seed\" must be there", where);
     }
     return task.Verify(task.Generate(line["seed"].get<uint64_t>(), static_cast<int>(difficulty)), response);
   }
@@ -104,7 +104,7 @@ void VerifyLines(const std::string& path) {
       result = {{"score", score.value}, {"reason", score.reason}};
     } catch (const Error& error) {
       ++failed;
-      result = {{"error", error.what()}};
+      result = {{"line", lines}, {"error", error.what()}};
     }
     fmt::print("{}\n", result.dump(-1, ' ', false, Json::error_handler_t::replace));
     std::fflush(stdout);
