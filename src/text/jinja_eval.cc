@@ -258,6 +258,7 @@ Interp::Flow Interp::ExecFor(const Stmt& stmt, const Value& iterable, int64_t de
   } const ended{loop.get()};
 
   Value item;
+  bool completed = false;  // as in Jinja, `else` is for loops of which no turn came to its end
   while (loop->Pull(&item)) {
     budget_.Spend(2);
     loop->previous = std::move(loop->current);
@@ -266,9 +267,11 @@ Interp::Flow Interp::ExecFor(const Stmt& stmt, const Value& iterable, int64_t de
     const ScopeGuard scope(this, loop->scope);
     Set("loop", Value(loop));
     Assign(*stmt.target, std::move(item));
-    if (Exec(stmt.body) == Flow::kBreak) break;
+    const Flow flow = Exec(stmt.body);
+    completed |= flow == Flow::kNormal;
+    if (flow == Flow::kBreak) break;
   }
-  if (loop->index0 >= 0) return Flow::kNormal;
+  if (completed) return Flow::kNormal;
   const ScopeGuard scope(this, loop->scope);
   return Exec(stmt.otherwise);
 }
@@ -607,6 +610,10 @@ Value Interp::Attribute(const Value& object, const std::string& name) {
     }
   }
   if (object.is(Type::kMacro) && name == "name") return Value::Str(object.as<Macro>().node->name, true);
+  if (object.is(Type::kMacro) && (name == "catch_kwargs" || name == "catch_varargs" || name == "caller")) {
+    const Stmt& node = *object.as<Macro>().node;
+    return Value(name == "caller" ? node.uses_caller : name == "catch_kwargs" ? node.uses_kwargs : node.uses_varargs);
+  }
   if (object.is(Type::kMacro) && name == "arguments") {
     std::vector<Value> names;
     for (const ExprPtr& parameter : object.as<Macro>().node->parameters)

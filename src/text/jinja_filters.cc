@@ -165,7 +165,9 @@ Value Indent(Interp& interp, V input, const Args& a) {
   const Bound args("indent", a, {"width", "first", "blank"});
   const Text indention = args.has(0) && args[0].is_string() ? args[0].text() : Padding(args.Integer(0, 4), Text(" "));
   const bool first = args.Flag(1), blank = args.Flag(2);
-  Text text = ToText(input);
+  if (input.is_undefined()) throw Error("UndefinedError: {}", input.undefined_message());
+  if (!input.is_string()) throw Error("TypeError: indent takes a string, not {}", TypeName(input));
+  Text text = input.text();
   text.Append("\n");
   const std::string& s = text.str();
   Text out;
@@ -749,11 +751,17 @@ std::string NameArgument(const char* filter, const Args& args, size_t i) {
   return args.positional[i].str();
 }
 
+// map, select and their kin take null, 0 and false for an empty list.
+std::vector<Value> ItemsIfAny(Interp& interp, V input) {
+  return Truth(input) ? Items(interp.budget(), input) : std::vector<Value>();
+}
+
 Value Map(Interp& interp, V input, const Args& a) {
   std::vector<Value> out;
   if (a.positional.empty() && !a.named.empty()) {
-    const Bound args("map", Args{{}, a.named}, {"attribute", "default"}, 1);
-    for (const Value& item : Items(interp.budget(), input)) {
+    const Args named{{}, a.named};
+    const Bound args("map", named, {"attribute", "default"}, 1);
+    for (const Value& item : ItemsIfAny(interp, input)) {
       Value value = AttributePath(interp, item, args[0]);
       if (value.is_undefined() && Given(args, 1) != nullptr) value = args[1];
       out.push_back(std::move(value));
@@ -762,7 +770,7 @@ Value Map(Interp& interp, V input, const Args& a) {
   }
   const std::string name = NameArgument("map", a, 0);
   const Args rest = Rest(a, 1);
-  for (const Value& item : Items(interp.budget(), input)) out.push_back(interp.Filter(name, item, rest));
+  for (const Value& item : ItemsIfAny(interp, input)) out.push_back(interp.Filter(name, item, rest));
   return MakeIterator(std::move(out));
 }
 
@@ -773,7 +781,7 @@ Value Choose(Interp& interp, const char* filter, V input, const Args& a, bool by
   const std::string test = has_test ? NameArgument(filter, a, skip) : "";
   const Args rest = Rest(a, skip + 1);
   std::vector<Value> out;
-  for (const Value& item : Items(interp.budget(), input)) {
+  for (const Value& item : ItemsIfAny(interp, input)) {
     const Value value = by_attribute ? AttributePath(interp, item, a.positional[0]) : item;
     if ((has_test ? interp.Test(test, value, rest) : Truth(value)) == keep) out.push_back(item);
   }

@@ -51,7 +51,7 @@ std::string CaseFold(std::string_view text) {
   std::string out;
   for (size_t pos = 0; pos < text.size();) {
     const char32_t c = DecodeAt(text, &pos);
-    out += c == 0xDF ? "ss" : ToLower(c);
+    out += c == 0xDF || c == 0x1E9E ? "ss" : ToLower(c);
   }
   return out;
 }
@@ -105,7 +105,7 @@ Value Split(Interp& interp, V self, Args& a) {
     }
     const size_t begin = pos;
     if (left-- == 0) {
-      spans.push_back({begin, begin + Strip(self.text().Substr(begin, s.size()), nullptr, false, true).size()});
+      spans.push_back({begin, s.size()});
       break;
     }
     while (pos < s.size() && !space_at(pos, &next)) pos = next;
@@ -145,7 +145,7 @@ Value RightSplit(Interp& interp, V self, Args& a) {
       }
       const size_t end = pos;
       if (left-- == 0) {
-        spans.push_back({end - Strip(self.text().Substr(0, end), nullptr, true, false).size(), end});
+        spans.push_back({0, end});
         break;
       }
       while (pos > 0 && !space_before(pos, &start)) pos = start;

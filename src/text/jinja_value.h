@@ -233,6 +233,7 @@ struct Function : Object {  // a global function, or a method bound to its objec
 class Bound {
  public:
   Bound(std::string_view function, const Args& args, std::vector<std::string_view> names, size_t required = 0);
+  Bound(std::string_view, Args&&, std::vector<std::string_view>, size_t = 0) = delete;  // refers to the arguments
   bool has(size_t i) const { return values_[i] != nullptr; }
   const Value& operator[](size_t i) const { return *values_[i]; }
   const Value& Or(size_t i, const Value& fallback) const { return has(i) ? *values_[i] : fallback; }
