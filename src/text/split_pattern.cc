@@ -124,7 +124,8 @@ class Rewriter {
     static const std::vector<char32_t> kCased = [] {
       std::vector<char32_t> cased;
       for (const char* category : {"Lu", "Ll", "Lt"}) {
-        for (const auto& [begin, end] : CodePointSet::OfCategory(category)->ranges()) {
+        const CodePointSet set = *CodePointSet::OfCategory(category);
+        for (const auto& [begin, end] : set.ranges()) {
           for (char32_t c = std::max<char32_t>(begin, 0x80); c < end; ++c) {
             if (c != kLongS && c != kKelvin) cased.push_back(c);
           }
@@ -505,6 +506,9 @@ void SplitPattern::Split(std::string_view text, Scratch* scratch, std::vector<Pi
 
   const auto* subject = reinterpret_cast<PCRE2_SPTR>(s.classes.data());
   const PCRE2_SIZE* ovector = pcre2_get_ovector_pointer(s.data);
+  // Long runs take a few steps a character (when interpreted; generated code counts fewer); more is endless
+  // backtracking.
+  pcre2_set_match_limit(s.context, static_cast<uint32_t>(std::min<uint64_t>(UINT32_MAX, 1'000'000 + uint64_t{16} * n)));
   size_t last_end = SIZE_MAX;
   for (size_t pos = 0; pos < n;) {
     const int rc = pcre2_match(code_.get(), subject, n, pos, 0, s.data, s.context);

@@ -122,8 +122,8 @@ void DrainUtf8(std::string* bytes, bool final, std::string* text) {
     rest.remove_prefix(valid);
     if (rest.empty()) break;
     const Utf8Step step = DecodeUtf8(rest);
-    // An encoded surrogate is invalid from its second byte on, but the reference (Python's incremental decoder) waits for
-    // the third, so that a handler could still take it whole.
+    // An encoded surrogate is invalid from its second byte on, but the reference (Python's incremental decoder) waits
+    // for the third, so that a handler could still take it whole.
     const bool surrogate = rest.size() == 2 && rest[0] == '\xED' && (static_cast<uint8_t>(rest[1]) & 0xC0) == 0x80;
     if ((step.kind == Utf8Step::kIncomplete || surrogate) && !final) break;
     text->append("\xEF\xBF\xBD");
