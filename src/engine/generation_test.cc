@@ -324,7 +324,8 @@ TEST_F(EngineTest, PaddingIsNeverSampled) {
   request.prompt = {65, 66, 67};
   request.sampling.temperature = 100;  // all tokens alike
   std::set<int32_t> seen;
-  for (const OutputToken& t : Generate(engine, request).front().tokens) seen.insert(t.id);
+  const Generation g = Generate(engine, request).front();
+  for (const OutputToken& t : g.tokens) seen.insert(t.id);
   EXPECT_GT(seen.size(), 240u);
   EXPECT_LT(*seen.rbegin(), kTokenizerVocab);
   EXPECT_GE(*seen.rbegin(), 260);

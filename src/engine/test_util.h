@@ -49,7 +49,7 @@ inline Tokenizer SmallTokenizer() {
                      {"special", true}});
   }
   const Json split = {{"type", "Split"},
-                      {"pattern", {{"Regex", "\\w+|[^\\w\\s]+\\n*|\\s+"}}},
+                      {"pattern", {{"Regex", "[\\p{L}\\p{N}]+|[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s+"}}},
                       {"behavior", "Isolated"},
                       {"invert", false}};
   const Json bytes = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}};

@@ -1,0 +1,379 @@
+// fulgur chat: answers questions; in a terminal, a conversation.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <chrono>
+#include <csignal>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "apps/commands.h"
+#include "apps/line_reader.h"
+#include "apps/sampling_options.h"
+#include "base/error.h"
+#include "engine/conversation.h"
+#include "text/output_parser.h"
+
+namespace fulgur {
+namespace {
+
+enum class Thinking { kShow, kCollapse, kHide };
+
+Thinking ThinkingMode(const std::string& name) {
+  return name == "hide" ? Thinking::kHide : name == "collapse" ? Thinking::kCollapse : Thinking::kShow;
+}
+
+struct ChatOptions {
+  std::string model;
+  std::optional<std::string> prompt;
+  std::string system;
+  std::string thinking = "show";
+  bool keep_thinking = false;
+  bool json = false;
+  int64_t logprobs = -1;
+  SamplingOptions sampling;
+};
+
+volatile std::sig_atomic_t g_interrupted = 0;
+
+// While a conversation is open, Ctrl-C stops the answer or clears the line. No SA_RESTART: the wait for a key must end.
+void CatchInterrupts() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { g_interrupted = 1; };
+  sigaction(SIGINT, &action, nullptr);
+}
+
+constexpr const char* kDim = "\033[2m";
+constexpr const char* kPlain = "\033[0m";
+
+// What a model writes must not move the cursor or set colours: control characters other than line break and tab are
+// left out (also those of U+0080 to U+009F, which some terminals obey).
+std::string WithoutControls(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const unsigned char c = static_cast<unsigned char>(text[i]);
+    if (c == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0) {
+      ++i;
+    } else if ((c >= 0x20 && c != 0x7f) || c == '\n' || c == '\t') {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+// Shows one answer as it comes: the thinking dimmed, counted or not at all, then the text.
+class AnswerView {
+ public:
+  AnswerView(Thinking thinking, bool terminal) : thinking_(thinking), terminal_(terminal) {}
+
+  // thinking_tokens: so far.
+  void Push(std::string_view text, int64_t thinking_tokens) {
+    thinking_tokens_ = thinking_tokens;
+    if (mode_ == Mode::kUndecided) {
+      // An output that does not begin with <think> has no thinking: show it at once.
+      held_ += text;
+      const size_t begin = held_.find_first_not_of(" \t\r\n");
+      const std::string_view start = begin == std::string::npos ? "" : std::string_view(held_).substr(begin);
+      if (start.size() < kThinkOpen.size() && kThinkOpen.substr(0, start.size()) == start) return;
+      mode_ = start.substr(0, kThinkOpen.size()) == kThinkOpen ? Mode::kParsed : Mode::kRaw;
+      const std::string all = std::exchange(held_, {});
+      return Route(all);
+    }
+    Route(text);
+  }
+
+  void Finish() {
+    if (mode_ == Mode::kUndecided) Content(held_);
+    if (mode_ == Mode::kParsed) Show(parser_.Finish());
+    CloseThinking();
+    if (!at_line_start_) Out("\n");
+  }
+
+ private:
+  enum class Mode { kUndecided, kParsed, kRaw };
+
+  void Route(std::string_view text) {
+    if (mode_ == Mode::kParsed) {
+      Show(parser_.Push(text));
+      if (thinking_ == Thinking::kCollapse && terminal_ && !content_begun_) ShowCount();
+    } else {
+      Content(text);
+    }
+  }
+
+  void Show(const StreamingOutputParser::Delta& delta) {
+    if (!delta.reasoning.empty() && thinking_ == Thinking::kShow) {
+      if (!thinking_open_) {
+        Out(terminal_ ? kDim : "<think>\n");
+        thinking_open_ = true;
+      }
+      Text(delta.reasoning);
+    }
+    if (!delta.content.empty()) Content(delta.content);
+    for (const ToolCall& call : delta.tool_calls) {
+      Content(fmt::format("\n[calls {} {}]", call.name, call.arguments.dump()));
+    }
+  }
+
+  void ShowCount() {
+    using Clock = std::chrono::steady_clock;
+    if (Clock::now() - counted_ < std::chrono::milliseconds(100)) return;
+    counted_ = Clock::now();
+    Out(fmt::format("\r{}thinking: {} tokens{}", kDim, thinking_tokens_, kPlain));
+    at_line_start_ = false;
+  }
+
+  void CloseThinking() {
+    if (std::exchange(closed_, true)) return;
+    if (thinking_open_) Out(terminal_ ? fmt::format("{}\n\n", kPlain) : std::string("\n</think>\n\n"));
+    if (thinking_ == Thinking::kCollapse && thinking_tokens_ > 0) {
+      const std::string note = fmt::format("[thought for {} tokens]", thinking_tokens_);
+      Out(terminal_ ? fmt::format("\r\033[K{}{}{}\n\n", kDim, note, kPlain) : note + "\n\n");
+    }
+    at_line_start_ = true;
+  }
+
+  void Content(std::string_view text) {
+    if (text.empty()) return;
+    CloseThinking();
+    content_begun_ = true;
+    Text(text);
+  }
+
+  void Text(std::string_view text) {
+    const std::string shown = terminal_ ? WithoutControls(text) : std::string(text);
+    if (shown.empty()) return;
+    at_line_start_ = shown.back() == '\n';
+    Out(shown);
+  }
+
+  void Out(std::string_view text) { Print(text); }
+
+  Thinking thinking_;
+  bool terminal_;
+  Mode mode_ = Mode::kUndecided;
+  StreamingOutputParser parser_;
+  std::string held_;
+  bool thinking_open_ = false, closed_ = false, content_begun_ = false, at_line_start_ = true;
+  int64_t thinking_tokens_ = 0;
+  std::chrono::steady_clock::time_point counted_{};
+};
+
+class Chat {
+ public:
+  Chat(const ChatOptions& options, bool interactive)
+      : options_(options),
+        interactive_(interactive),
+        terminal_(isatty(STDOUT_FILENO) != 0),
+        pool_(options.sampling.threads),
+        loaded_(LoadedModel::Load(options.model, pool_)),
+        engine_(*loaded_.model, loaded_.tokenizer, options.sampling.ForEngine(1)),
+        conversation_(loaded_.tokenizer, loaded_.chat_template(), options.keep_thinking),
+        sampling_(options.sampling.Sampling(loaded_.defaults, RandomSeed())),
+        stopping_(options.sampling.Stopping(loaded_.defaults)),
+        system_(options.system) {
+    sampling_.top_logprobs = std::max<int64_t>(options.logprobs, 0);
+    conversation_.Reset(system_);
+  }
+
+  // One question and its answer.
+  void Answer(const std::string& question) {
+    GenerationRequest request = conversation_.Ask(question);
+    request.sampling = sampling_;
+    request.stopping = stopping_;
+    std::vector<OutputToken> tokens;
+    std::string text;
+    ThinkingTracker tracker(false);
+    AnswerView view(ThinkingMode(options_.thinking), terminal_);
+    using Clock = std::chrono::steady_clock;
+    const Clock::time_point start = Clock::now();
+    Clock::time_point first = start;
+    double seconds = 0;
+    OutputEnd end;
+    g_interrupted = 0;
+    const int64_t number = engine_.Submit(std::move(request), [&](const OutputEvent& event) {
+      if (tokens.empty()) first = Clock::now();
+      for (const OutputToken& t : event.tokens) {
+        tokens.push_back(t);
+        tracker.Push(loaded_.tokenizer.IsSpecial(t.id) ? "" : loaded_.tokenizer.Bytes(t.id), t.sampled);
+      }
+      text += event.text;
+      if (!options_.json) view.Push(event.text, tracker.tokens());
+      if (event.end == nullptr) return;
+      seconds = std::chrono::duration<double>(Clock::now() - start).count();
+      conversation_.Answered(tokens, text, event.end);
+      end = *event.end;
+      end.state = nullptr;
+    });
+    bool cancelled = false;
+    while (engine_.Step()) {
+      if (g_interrupted && !std::exchange(cancelled, true)) engine_.Cancel(number);
+    }
+    g_interrupted = 0;
+    if (end.reason == FinishReason::kError) throw Error("{}", end.message);
+    if (options_.json) return PrintJson(tokens, text, end, seconds);
+    view.Finish();
+    if (interactive_) {
+      const double rate = std::chrono::duration<double>(Clock::now() - first).count();
+      PrintFigures(end, rate);
+    }
+  }
+
+  void Converse() {
+    CatchInterrupts();
+    LineReader reader(HistoryPath());
+    Print(fmt::format("{}{}: type a question, /help for commands, Ctrl-D to leave{}\n", kDim, options_.model, kPlain));
+    for (;;) {
+      g_interrupted = 0;
+      bool interrupted = false;
+      std::optional<std::string> text = ReadMessage(reader, &interrupted);
+      if (interrupted) {
+        Print("\n");
+        continue;
+      }
+      if (!text) break;
+      if (text->find_first_not_of(" \t\r\n") == std::string::npos) continue;
+      try {
+        if (text->front() == '/' && text->find('\n') == std::string::npos) {
+          if (!Command(*text)) return;
+        } else {
+          Answer(*text);
+        }
+      } catch (const Error& e) {  // a question too long, say: the conversation goes on
+        Print(fmt::format("{}\n", e.what()));
+      }
+    }
+    Print("\n");
+  }
+
+ private:
+  // A line; more of them after a backslash at the end, or between """ and """.
+  std::optional<std::string> ReadMessage(LineReader& reader, bool* interrupted) {
+    std::optional<std::string> line = reader.Read("> ", interrupted);
+    if (!line) return line;
+    const bool quoted = line->rfind("\"\"\"", 0) == 0;
+    std::string text = quoted ? line->substr(3) : *line;
+    for (;;) {
+      if (quoted) {
+        const size_t end = text.find("\"\"\"");
+        if (end != std::string::npos) return text.substr(0, end);
+      } else {
+        if (text.empty() || text.back() != '\\') return text;
+        text.pop_back();
+      }
+      line = reader.Read(". ", interrupted);
+      if (!line) return line;
+      text += "\n" + *line;
+    }
+  }
+
+  // False: leave.
+  bool Command(const std::string& line) {
+    const std::string name = line.substr(0, line.find(' '));
+    const size_t begin = line.find_first_not_of(' ', name.size());
+    const std::string argument = begin == std::string::npos ? "" : line.substr(begin);
+    if (name == "/exit" || name == "/quit") return false;
+    if (name == "/help") {
+      Print(
+          "/reset          forget the conversation\n"
+          "/system TEXT    set the system message and forget the conversation; without TEXT: remove it\n"
+          "/budget N       at most N thinking tokens an answer; 0: no thinking; without N: no limit\n"
+          "/exit           leave (as Ctrl-D does)\n"
+          "A line that ends in \\ goes on in the next; text between \"\"\" and \"\"\" may have many lines.\n"
+          "Ctrl-C stops an answer.\n");
+    } else if (name == "/reset") {
+      conversation_.Reset(system_);
+    } else if (name == "/system") {
+      system_ = argument;
+      conversation_.Reset(system_);
+    } else if (name == "/budget") {
+      SetBudget(argument);
+    } else {
+      Print(fmt::format("there is no {}; /help lists the commands\n", name));
+    }
+    return true;
+  }
+
+  void SetBudget(const std::string& argument) {
+    if (argument.empty()) {
+      stopping_.thinking_budget.reset();
+      return;
+    }
+    int64_t budget = 0;
+    const auto [end, error] = std::from_chars(argument.data(), argument.data() + argument.size(), budget);
+    if (error != std::errc() || end != argument.data() + argument.size() || budget < 0) {
+      throw Error("the budget must be a number of tokens, not \"{}\"", argument);
+    }
+    stopping_.thinking_budget = budget;
+  }
+
+  void PrintFigures(const OutputEnd& end, double seconds) const {
+    std::string line = fmt::format("{} tokens", end.output_tokens);
+    if (end.output_tokens > 1 && seconds > 0) {  // the first token's time is that of the prompt
+      line += fmt::format(", {:.1f} tokens/s", static_cast<double>(end.output_tokens - 1) / seconds);
+    }
+    line += fmt::format(", context {}", end.prompt_tokens + end.output_tokens);
+    if (engine_.max_context() < (int64_t{1} << 40)) line += fmt::format(" of {}", engine_.max_context());
+    if (end.thinking_cut) line += ", thinking cut by the budget";
+    if (end.reason != FinishReason::kStop) line += fmt::format(", ended by {}", FinishReasonName(end.reason));
+    Print(terminal_ ? fmt::format("{}[{}]{}\n", kDim, line, kPlain) : fmt::format("[{}]\n", line));
+  }
+
+  void PrintJson(const std::vector<OutputToken>& tokens, const std::string& text, const OutputEnd& end,
+                 double seconds) const {
+    const ParsedOutput parsed = ParseOutput(text);
+    Json json = {{"reasoning", parsed.reasoning}, {"content", parsed.content}, {"tool_calls", Json::array()}};
+    for (const ToolCall& call : parsed.tool_calls) {
+      json["tool_calls"].push_back({{"name", call.name}, {"arguments", call.arguments}});
+    }
+    json["seed"] = sampling_.seed;
+    json.update(OutputJson(end, seconds));
+    if (options_.logprobs >= 0) json["logprobs"] = LogprobsJson(loaded_.tokenizer, tokens);
+    Print(JsonLine(json));
+  }
+
+  const ChatOptions& options_;
+  bool interactive_, terminal_;
+  ThreadPool pool_;
+  LoadedModel loaded_;
+  Engine engine_;
+  Conversation conversation_;
+  SamplingParams sampling_;
+  StoppingRules stopping_;
+  std::string system_;
+};
+
+void RunChat(const ChatOptions& options) {
+  const bool interactive = !options.prompt && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !options.json;
+  if (interactive) return Chat(options, true).Converse();
+  std::string prompt = options.prompt ? *options.prompt : ReadStandardInput();
+  if (!options.prompt) {
+    while (!prompt.empty() && (prompt.back() == '\n' || prompt.back() == '\r')) prompt.pop_back();
+  }
+  if (prompt.empty()) throw Error("there is no question: give --prompt, or write it to standard input");
+  Chat(options, false).Answer(prompt);
+}
+
+}  // namespace
+
+void AddChat(CLI::App& parent) {
+  auto options = std::make_shared<ChatOptions>();
+  CLI::App* app = parent.add_subcommand("chat", "Talk to a model; without a terminal: answer one question");
+  app->add_option("model", options->model, "model folder")->required();
+  app->add_option("--prompt", options->prompt,
+                  "answer this and exit; default without a terminal: standard input is the question");
+  app->add_option("--system", options->system, "system message");
+  app->add_option("--thinking", options->thinking, "show: as it comes; collapse: its length only; hide: not at all")
+      ->check(CLI::IsMember({"show", "collapse", "hide"}))
+      ->capture_default_str();
+  app->add_flag("--keep-thinking", options->keep_thinking, "leave earlier answers' thinking in the conversation");
+  app->add_flag("--json", options->json, "the answer as one JSON object");
+  app->add_option("--logprobs", options->logprobs,
+                  "with --json: each token's log-probability and the N most likely tokens beside it");
+  options->sampling.AddTo(*app);
+  app->callback([options] { RunChat(*options); });
+}
+
+}  // namespace fulgur
