@@ -31,7 +31,7 @@ struct LayerActivations {
   ExpertDispatch dispatch;
   Buffer rows, expert_gate, expert_up, expert_act, expert_out;  // [T k, C], [T k, I] x 3, [T k, C]
   Buffer shared_gate, shared_up, shared_act, shared_out,
-      shared_mix;  // [T, S] x 3, [T, C], [T] c of the golden README's formula
+      shared_mix;  // [T, S] x 3, [T, C], [T] share of the shared expert
   Buffer moe_out;  // [T, C] routed experts only
 };
 

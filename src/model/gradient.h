@@ -36,7 +36,7 @@ RowLoss CrossEntropy(const TokenBatch& batch, int64_t count = 0);
 struct LossReport {
   double loss = 0;  // row_loss + aux_coef * aux
   double row_loss = 0;
-  double aux = 0;                      // load balance, golden README section 5; perfect balance is k
+  double aux = 0;                      // load balance (ops/router.h); perfect balance is k
   std::vector<float> logprobs;         // per token, 0 where ignored: the very bits that Model::Forward's logits give
   std::vector<int64_t> expert_counts;  // [L * E]: tokens each expert worked on
 };

@@ -23,8 +23,8 @@ struct Segment {
 
 enum class LogitRows { kNone, kLast, kAll };  // which rows of each segment get logits
 
-// Called with intermediate values while a forward runs (debug forward). name as in golden README section 3 without the
-// batch dimension folded in: rows are all tokens of all segments in order.
+// Called with intermediate values while a forward runs. Names are those of model/trace.h; rows are all tokens of all
+// segments in order.
 using Observer = std::function<void(const std::string& name, const float* values, int64_t rows, int64_t cols)>;
 
 class Model {
