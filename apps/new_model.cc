@@ -69,9 +69,10 @@ void Run(const Options& o) {
   options.max_shard_bytes = static_cast<int64_t>(std::min<uint64_t>(o.max_shard_bytes, INT64_MAX));
   const int64_t parameters = CountParameters(config).total;
   const int64_t bytes = parameters * static_cast<int64_t>(DTypeSize(options.dtype));
+  fs::path existing = fs::absolute(out);  // the folder that is there already and will hold `out`
+  while (!fs::exists(existing)) existing = existing.parent_path();
   std::error_code ignored;
-  fs::create_directories(out, ignored);  // a failure is reported by the save
-  const fs::space_info space = fs::space(out, ignored);
+  const fs::space_info space = fs::space(existing, ignored);
   if (!ignored && space.available < static_cast<uint64_t>(bytes)) {
     throw Error("{}: {} are needed, {} are free", out.string(), HumanBytes(static_cast<double>(bytes)),
                 HumanBytes(static_cast<double>(space.available)));
