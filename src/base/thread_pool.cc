@@ -39,7 +39,8 @@ struct ThreadPool::Impl {
   std::condition_variable wake;
   std::atomic<uint64_t> generation{0};
   std::atomic<bool> stop{false};
-  std::atomic<int> running{0};  // helpers that have not finished the present loop
+  bool open = false;           // the present loop can be joined; guarded by mutex
+  std::atomic<int> active{0};  // helpers that joined the present loop and have not finished
 
   int64_t n = 0;
   const std::function<void(int64_t, int)>* body = nullptr;
@@ -73,9 +74,11 @@ struct ThreadPool::Impl {
         wake.wait(lock, [&] { return stop || generation.load(std::memory_order_acquire) != seen; });
         if (stop) return;
         seen = generation.load(std::memory_order_acquire);
+        if (!open) continue;  // the caller finished that loop alone
+        active.fetch_add(1, std::memory_order_relaxed);
       }
       RunBodies(worker);
-      running.fetch_sub(1, std::memory_order_release);
+      if (active.fetch_sub(1, std::memory_order_acq_rel) == 1) active.notify_one();
     }
   }
 };
@@ -113,18 +116,20 @@ void ThreadPool::ParallelFor(int64_t n, const std::function<void(int64_t, int)>&
     p.n = n;
     p.body = &body;
     p.next.store(0, std::memory_order_relaxed);
-    p.running.store(static_cast<int>(p.workers.size()), std::memory_order_relaxed);
+    p.open = true;
     p.error = nullptr;
     p.generation.fetch_add(1, std::memory_order_release);
   }
   p.wake.notify_all();
   p.RunBodies(0);
-  for (int spin = 0; p.running.load(std::memory_order_acquire) > 0; ++spin) {
-    if (spin < 20000) {
-      Relax();
-    } else {
-      std::this_thread::yield();  // a helper was descheduled: leave it the processor
-    }
+  {
+    const std::lock_guard lock(p.mutex);
+    p.open = false;
+  }
+  // Wait only for the helpers that joined: one that was not scheduled in time does not hold up the loop.
+  for (int spin = 0; spin < 2000 && p.active.load(std::memory_order_acquire) > 0; ++spin) Relax();
+  for (int left = p.active.load(std::memory_order_acquire); left > 0; left = p.active.load(std::memory_order_acquire)) {
+    p.active.wait(left, std::memory_order_acquire);
   }
   if (p.error) std::rethrow_exception(p.error);
 }

@@ -150,6 +150,19 @@ struct Product {
   bool accumulate;
 };
 
+// n rows of `width` <= kWidth elements -> contiguous rows of kWidth, padded with zeros.
+template <int64_t kWidth, typename T>
+HWY_INLINE void CopyRows(const T* from, int64_t stride, int64_t n, int64_t width, T* to) {
+  if (width == kWidth) {
+    for (int64_t i = 0; i < n; ++i) std::memcpy(to + i * kWidth, from + i * stride, kWidth * sizeof(T));  // inlined
+    return;
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    std::memcpy(to + i * kWidth, from + i * stride, static_cast<size_t>(width) * sizeof(T));
+    std::fill(to + i * kWidth + width, to + (i + 1) * kWidth, T{});
+  }
+}
+
 // Rows [row0, row1) of panels [panel0, panel1).
 template <ALayout kLayout, typename TB>
 void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, int64_t panel1) {
@@ -167,11 +180,9 @@ void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, 
       const float* const a = p.a + r * p.a_row + k0 * p.a_col;
       if (kLayout == ALayout::kColMajor) {
         packed_a.resize(static_cast<size_t>(tiles * kc * kMaxRows));
-        for (int64_t kk = 0; kk < kc; ++kk) {
-          for (int64_t tile = 0; tile < tiles; ++tile) {
-            std::memcpy(&packed_a[static_cast<size_t>((tile * kc + kk) * kMaxRows)], a + kk * p.a_col + tile * kMaxRows,
-                        static_cast<size_t>(std::min<int64_t>(kMaxRows, rows - tile * kMaxRows)) * sizeof(float));
-          }
+        for (int64_t tile = 0; tile < tiles; ++tile) {
+          float* to = packed_a.data() + tile * kc * kMaxRows;
+          CopyRows<kMaxRows>(a + tile * kMaxRows, p.a_col, kc, std::min<int64_t>(kMaxRows, rows - tile * kMaxRows), to);
         }
       }
       for (int64_t panel = panel0; panel < panel1;) {
@@ -193,11 +204,7 @@ void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, 
         // B that is not packed: copy a panel that serves many rows, or that ends at the right edge (padded with zeros).
         if (!p.b_padded && (columns < kPanel || rows > 2 * kMaxRows)) {
           packed_b.resize(static_cast<size_t>(kKBlock * kPanel));
-          for (int64_t kk = 0; kk < kc; ++kk) {
-            TB* const row = &packed_b[static_cast<size_t>(kk * kPanel)];
-            std::memcpy(row, t.b + kk * p.ldb, static_cast<size_t>(columns) * sizeof(TB));
-            std::fill(row + columns, row + kPanel, TB{});
-          }
+          CopyRows<kPanel>(t.b, p.ldb, kc, columns, packed_b.data());
           t.b = packed_b.data();
           t.ldb = kPanel;
         }

@@ -1,0 +1,138 @@
+#include "ops/lightning_attention.h"
+
+#include "ops/complex_step.h"
+#include "ops/lightning_attention_ref.h"
+#include "ops/test_util.h"
+
+namespace fulgur {
+namespace {
+
+// Runs n rows in pieces of `chunk` and returns the output, then the state.
+std::vector<float> RunPieces(const std::vector<float>& qkv, int64_t n, int64_t heads, int64_t d, const LightningDecay& decay,
+                       int64_t chunk, int threads) {
+  ThreadPool pool(threads);
+  std::vector<float> out(static_cast<size_t>(n * heads * d)), state(static_cast<size_t>(heads * d * d));
+  std::vector<float> k(static_cast<size_t>(heads * d * 64)), v(k.size());
+  int64_t chunk_start = 0;
+  for (int64_t at = 0; at < n; at += chunk) {
+    const int64_t rows = std::min(chunk, n - at);
+    const LightningSegment segment{qkv.data() + at * heads * 3 * d,
+                                   out.data() + at * heads * d,
+                                   rows,
+                                   at,
+                                   chunk_start,
+                                   state.data(),
+                                   k.data(),
+                                   v.data()};
+    LightningAttention({&segment, 1}, heads, d, decay, pool);
+    chunk_start = (at + rows - 1) / 64 * 64;
+  }
+  out.insert(out.end(), state.begin(), state.end());
+  return out;
+}
+
+// q, k or v (which = 0, 1, 2) of one head.
+std::vector<double> Part(const std::vector<float>& qkv, int64_t first, int64_t n, int64_t heads, int64_t d, int64_t h,
+                         int64_t which) {
+  std::vector<double> part;
+  for (int64_t t = first; t < first + n; ++t) {
+    for (int64_t x = 0; x < d; ++x) part.push_back(qkv[static_cast<size_t>(((t * heads + h) * 3 + which) * d + x)]);
+  }
+  return part;
+}
+
+const std::vector<double> kSlopes = {0.5, 0.1, 1e-5};
+
+TEST(LightningAttention, IsTheRecurrence) {
+  const int64_t heads = 3;
+  const LightningDecay decay(kSlopes);
+  for (const auto& [n, d] : {std::pair<int64_t, int64_t>{1, 4}, {63, 16}, {64, 33}, {65, 8}, {200, 20}, {257, 64}}) {
+    const std::vector<float> qkv = RandomVector(n * heads * 3 * d, 11);
+    const std::vector<float> got = RunPieces(qkv, n, heads, d, decay, n, 2);
+    for (int64_t h = 0; h < heads; ++h) {
+      const std::vector<double> want = ref::LightningAttention(
+          Part(qkv, 0, n, heads, d, h, 0), Part(qkv, 0, n, heads, d, h, 1), Part(qkv, 0, n, heads, d, h, 2),
+          static_cast<size_t>(d), kSlopes[static_cast<size_t>(h)]);
+      std::vector<float> head;
+      for (int64_t t = 0; t < n; ++t) {
+        for (int64_t x = 0; x < d; ++x) head.push_back(got[static_cast<size_t>((t * heads + h) * d + x)]);
+      }
+      SCOPED_TRACE(fmt::format("n {} d {} head {}", n, d, h));
+      ExpectClose(head, want, 1e-5);
+    }
+  }
+}
+
+TEST(LightningAttention, SameBitsHoweverRowsArrive) {
+  const int64_t heads = 3, n = 300, d = 24;
+  const LightningDecay decay(kSlopes);
+  const std::vector<float> qkv = RandomVector(n * heads * 3 * d, 12);
+  const std::vector<float> whole = RunPieces(qkv, n, heads, d, decay, n, 1);
+  for (const int64_t chunk : {1, 2, 9, 63, 64, 65, 128, 250}) {
+    SCOPED_TRACE(chunk);
+    ExpectSameBits(RunPieces(qkv, n, heads, d, decay, chunk, 2), whole);
+  }
+  ExpectSameOnAllInstructionSets([&] { return RunPieces(qkv, n, heads, d, decay, 100, 2); });
+}
+
+TEST(LightningAttention, SegmentsDoNotMix) {
+  const int64_t heads = 2, n = 70, d = 16;
+  const LightningDecay decay(std::vector<double>{0.3, 0.01});
+  ThreadPool pool(2);
+  const std::vector<float> a = RandomVector(n * heads * 3 * d, 13), b = RandomVector(n * heads * 3 * d, 14);
+  std::vector<float> out(static_cast<size_t>(2 * n * heads * d)),
+      memory(static_cast<size_t>(2 * heads * d * (d + 128)));
+  std::vector<LightningSegment> segments;
+  for (int64_t s = 0; s < 2; ++s) {
+    float* state = memory.data() + s * heads * d * (d + 128);
+    segments.push_back({s == 0 ? a.data() : b.data(), out.data() + s * n * heads * d, n, 0, 0, state,
+                        state + heads * d * d, state + heads * d * (d + 64)});
+  }
+  LightningAttention(segments, heads, d, decay, pool);
+  ExpectSameBits(Slice(out, 0, n * heads * d), Slice(RunPieces(a, n, heads, d, decay, n, 1), 0, n * heads * d));
+  ExpectSameBits(Slice(out, n * heads * d, n * heads * d), Slice(RunPieces(b, n, heads, d, decay, n, 1), 0, n * heads * d));
+}
+
+TEST(LightningAttention, GradientMatchesComplexStep) {
+  const int64_t heads = 2, d = 5;
+  const std::vector<double> slopes = {0.2, 0.01};
+  const std::vector<int64_t> starts = {0, 3, 3, 140};  // a short document, an empty one, one of three chunks
+  const int64_t n = starts.back();
+  const std::vector<float> qkv = RandomVector(n * heads * 3 * d, 15), dout = RandomVector(n * heads * d, 16);
+  ExpectSameOnAllInstructionSets([&] {
+    ThreadPool pool(2);
+    std::vector<float> dqkv(qkv.size(), NAN);
+    LightningAttentionBackward(qkv.data(), dout.data(), starts, heads, d, LightningDecay(slopes), dqkv.data(), pool);
+    return dqkv;
+  });
+  ThreadPool pool(1);
+  std::vector<float> dqkv(qkv.size(), NAN);
+  LightningAttentionBackward(qkv.data(), dout.data(), starts, heads, d, LightningDecay(slopes), dqkv.data(), pool);
+  for (size_t doc = 0; doc + 1 < starts.size(); ++doc) {
+    const int64_t first = starts[doc], rows = starts[doc + 1] - first;
+    if (rows == 0) continue;
+    for (int64_t h = 0; h < heads; ++h) {
+      std::vector<float> weights;
+      for (int64_t t = first; t < first + rows; ++t) {
+        for (int64_t x = 0; x < d; ++x) weights.push_back(dout[static_cast<size_t>((t * heads + h) * d + x)]);
+      }
+      std::vector<double> parts[3];
+      for (int64_t w = 0; w < 3; ++w) parts[w] = Part(qkv, first, rows, heads, d, h, w);
+      for (int64_t w = 0; w < 3; ++w) {
+        const auto f = [&](const std::vector<Complex>& point) {
+          std::vector<Complex> p[3];
+          for (int64_t i = 0; i < 3; ++i)
+            p[i] = i == w ? point : std::vector<Complex>(parts[i].begin(), parts[i].end());
+          return WeightedBy(weights, ref::LightningAttention(p[0], p[1], p[2], static_cast<size_t>(d),
+                                                             slopes[static_cast<size_t>(h)]));
+        };
+        const std::vector<double> got = Part(dqkv, first, rows, heads, d, h, w);
+        SCOPED_TRACE(fmt::format("document {} head {} part {}", doc, h, w));
+        ExpectClose({got.begin(), got.end()}, ComplexStepGradient(f, parts[w]), 1e-5);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fulgur
