@@ -20,6 +20,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 constexpr int64_t kPanel = PackedMatrix::kPanelWidth;
 constexpr int64_t kKBlock = 128;  // reduction steps between visits to C: a panel's block (16 KB) stays in the L1 cache
+constexpr int64_t kPackPanels = 8;  // panels of B that are copied together
 constexpr int64_t kRowBlock = 192;  // rows of A that are used again for every panel of a task
 
 using D = hn::CappedTag<float, 16>;
@@ -150,16 +151,20 @@ struct Product {
   bool accumulate;
 };
 
-// n rows of `width` <= kWidth elements -> contiguous rows of kWidth, padded with zeros.
+// The block [n, width] of rows -> blocks of kWidth columns, each [n, kWidth] and padded with zeros. Whole rows are read
+// in order, which is what the hardware prefetches.
 template <int64_t kWidth, typename T>
-HWY_INLINE void CopyRows(const T* from, int64_t stride, int64_t n, int64_t width, T* to) {
-  if (width == kWidth) {
-    for (int64_t i = 0; i < n; ++i) std::memcpy(to + i * kWidth, from + i * stride, kWidth * sizeof(T));  // inlined
-    return;
-  }
+HWY_INLINE void CopyBlocks(const T* from, int64_t stride, int64_t n, int64_t width, T* to) {
+  const int64_t whole = width / kWidth, rest = width % kWidth;
   for (int64_t i = 0; i < n; ++i) {
-    std::memcpy(to + i * kWidth, from + i * stride, static_cast<size_t>(width) * sizeof(T));
-    std::fill(to + i * kWidth + width, to + (i + 1) * kWidth, T{});
+    const T* row = from + i * stride;
+    T* out = to + i * kWidth;
+    for (int64_t b = 0; b < whole; ++b) std::memcpy(out + b * n * kWidth, row + b * kWidth, kWidth * sizeof(T));
+    if (rest > 0) {
+      out += whole * n * kWidth;
+      std::memcpy(out, row + whole * kWidth, static_cast<size_t>(rest) * sizeof(T));
+      std::fill(out + rest, out + kWidth, T{});
+    }
   }
 }
 
@@ -169,7 +174,7 @@ void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, 
   using Rows = std::make_integer_sequence<int, kMaxRows>;
   alignas(64) float edge_c[kMaxRows * kPanel];
   static thread_local std::vector<float> packed_a;  // column-major A: [tile][k][kMaxRows]
-  static thread_local std::vector<TB> packed_b;     // [k][kPanel]
+  static thread_local std::vector<TB> packed_b;     // [panel][k][kPanel]
 
   for (int64_t r = row0; r < row1; r += kRowBlock) {
     const int64_t rows = std::min(row1 - r, kRowBlock);
@@ -180,11 +185,9 @@ void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, 
       const float* const a = p.a + r * p.a_row + k0 * p.a_col;
       if (kLayout == ALayout::kColMajor) {
         packed_a.resize(static_cast<size_t>(tiles * kc * kMaxRows));
-        for (int64_t tile = 0; tile < tiles; ++tile) {
-          float* to = packed_a.data() + tile * kc * kMaxRows;
-          CopyRows<kMaxRows>(a + tile * kMaxRows, p.a_col, kc, std::min<int64_t>(kMaxRows, rows - tile * kMaxRows), to);
-        }
+        CopyBlocks<kMaxRows>(a, p.a_col, kc, rows, packed_a.data());
       }
+      int64_t packed_begin = 0, packed_end = panel0;  // panels of this k block that packed_b holds
       for (int64_t panel = panel0; panel < panel1;) {
         const int64_t columns = std::min(kPanel, p.n - panel * kPanel);
         Tile<TB> t{a,         p.a_row, p.b + panel * p.b_panel + k0 * p.ldb, p.b_panel,
@@ -201,11 +204,15 @@ void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, 
           panel += group;
           continue;
         }
-        // B that is not packed: copy a panel that serves many rows, or that ends at the right edge (padded with zeros).
+        // B that is not packed: copy panels that serve many rows, and one that ends at the right edge.
         if (!p.b_padded && (columns < kPanel || rows > 2 * kMaxRows)) {
-          packed_b.resize(static_cast<size_t>(kKBlock * kPanel));
-          CopyRows<kPanel>(t.b, p.ldb, kc, columns, packed_b.data());
-          t.b = packed_b.data();
+          if (panel >= packed_end) {
+            packed_begin = panel;
+            packed_end = std::min(panel1, panel + kPackPanels);
+            packed_b.resize(static_cast<size_t>(kPackPanels * kKBlock * kPanel));
+            CopyBlocks<kPanel>(t.b, p.ldb, kc, std::min(p.n, packed_end * kPanel) - panel * kPanel, packed_b.data());
+          }
+          t.b = packed_b.data() + (panel - packed_begin) * kc * kPanel;
           t.ldb = kPanel;
         }
         for (int64_t tile = 0; tile < tiles; ++tile) {
