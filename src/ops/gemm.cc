@@ -41,60 +41,57 @@ HWY_INLINE V LoadB(const bf16* p) {
 // kRowMajor: rows of A are contiguous along k (a_col == 1). kColMajor: contiguous along rows (a_row == 1).
 enum class ALayout { kRowMajor, kColMajor };
 
-template <typename TB>
-struct Tile {
-  const float* a;
-  int64_t a_stride;  // row-major: between rows; column-major: between k
-  const TB* b;       // the first panel (or part of a panel)
+struct TileShape {   // of the tiles of one panel; the pointers go in registers, since copies of a struct that was just
+  int64_t a_stride;  // written wait for the stores. Row-major: between rows; column-major: between k.
   int64_t b_panel;   // elements from one panel to the next
   int64_t ldb;       // elements from one k to the next
   int64_t k;
-  float* c;
   int64_t ldc;
   bool accumulate;
 };
 
 // One k of the tile: MR x NV multiply-adds.
 template <int MR, int NV, ALayout kLayout, typename TB>
-HWY_INLINE void Step(const Tile<TB>& t, int64_t kk, V (&acc)[MR][NV]) {
-  V b[NV];
+HWY_INLINE void Step(const TileShape& t, const float* a, const TB* b, int64_t kk, V (&acc)[MR][NV]) {
+  V bv[NV];
 #pragma GCC unroll 32
   for (int v = 0; v < NV; ++v) {
-    b[v] = LoadB(t.b + kk * t.ldb + (v / kVecsPerPanel) * t.b_panel + (v % kVecsPerPanel) * kLanes);
+    bv[v] = LoadB(b + kk * t.ldb + (v / kVecsPerPanel) * t.b_panel + (v % kVecsPerPanel) * kLanes);
   }
 #pragma GCC unroll 32
   for (int i = 0; i < MR; ++i) {
-    const V a = hn::Set(D(), kLayout == ALayout::kRowMajor ? t.a[i * t.a_stride + kk] : t.a[kk * t.a_stride + i]);
+    const V av = hn::Set(D(), kLayout == ALayout::kRowMajor ? a[i * t.a_stride + kk] : a[kk * t.a_stride + i]);
 #pragma GCC unroll 32
-    for (int v = 0; v < NV; ++v) acc[i][v] = hn::MulAdd(a, b[v], acc[i][v]);
+    for (int v = 0; v < NV; ++v) acc[i][v] = hn::MulAdd(av, bv[v], acc[i][v]);
   }
 }
 
 // NV vectors of columns: of one panel if NV <= kVecsPerPanel, else of NV / kVecsPerPanel consecutive ones.
 template <int MR, int NV, ALayout kLayout, typename TB>
-HWY_NOINLINE void MicroKernel(const Tile<TB>& t) {
+HWY_NOINLINE void MicroKernel(const TileShape& t, const float* HWY_RESTRICT a, const TB* HWY_RESTRICT b,
+                              float* HWY_RESTRICT c) {
   const D d;
   V acc[MR][NV];
 #pragma GCC unroll 32
   for (int i = 0; i < MR; ++i) {
-    if (!t.accumulate) __builtin_prefetch(t.c + i * t.ldc, 1);  // the stores at the end should not wait for these lines
+    if (!t.accumulate) __builtin_prefetch(c + i * t.ldc, 1);  // the stores at the end should not wait for these lines
 #pragma GCC unroll 32
     for (int v = 0; v < NV; ++v) {
-      acc[i][v] = t.accumulate ? hn::LoadU(d, t.c + i * t.ldc + v * kLanes) : hn::Zero(d);
+      acc[i][v] = t.accumulate ? hn::LoadU(d, c + i * t.ldc + v * kLanes) : hn::Zero(d);
     }
   }
   int64_t kk = 0;
   for (; kk + 4 <= t.k; kk += 4) {
-    Step<MR, NV, kLayout>(t, kk, acc);
-    Step<MR, NV, kLayout>(t, kk + 1, acc);
-    Step<MR, NV, kLayout>(t, kk + 2, acc);
-    Step<MR, NV, kLayout>(t, kk + 3, acc);
+    Step<MR, NV, kLayout>(t, a, b, kk, acc);
+    Step<MR, NV, kLayout>(t, a, b, kk + 1, acc);
+    Step<MR, NV, kLayout>(t, a, b, kk + 2, acc);
+    Step<MR, NV, kLayout>(t, a, b, kk + 3, acc);
   }
-  for (; kk < t.k; ++kk) Step<MR, NV, kLayout>(t, kk, acc);
+  for (; kk < t.k; ++kk) Step<MR, NV, kLayout>(t, a, b, kk, acc);
 #pragma GCC unroll 32
   for (int i = 0; i < MR; ++i) {
 #pragma GCC unroll 32
-    for (int v = 0; v < NV; ++v) hn::StoreU(acc[i][v], d, t.c + i * t.ldc + v * kLanes);
+    for (int v = 0; v < NV; ++v) hn::StoreU(acc[i][v], d, c + i * t.ldc + v * kLanes);
   }
 }
 
@@ -109,23 +106,18 @@ constexpr int kMaxRows = kMaxAccumulators / 2;
 
 // Column groups of one panel, for the last panels when the wide group does not fit.
 template <int MR, ALayout kLayout, typename TB>
-void RunPanel(Tile<TB> t) {
+void RunPanel(const TileShape& t, const float* a, const TB* b, float* c) {
   constexpr int kNV = std::min(GroupVectors(MR), kVecsPerPanel);
-  for (int v = 0; v < kVecsPerPanel; v += kNV) {
-    Tile<TB> part = t;
-    part.b += v * kLanes;
-    part.c += v * kLanes;
-    MicroKernel<MR, kNV, kLayout>(part);
-  }
+  for (int v = 0; v < kVecsPerPanel; v += kNV) MicroKernel<MR, kNV, kLayout>(t, a, b + v * kLanes, c + v * kLanes);
 }
 
 template <int MR, ALayout kLayout, typename TB>
-void RunGroup(Tile<TB> t) {
-  MicroKernel<MR, GroupVectors(MR), kLayout>(t);
+void RunGroup(const TileShape& t, const float* a, const TB* b, float* c) {
+  MicroKernel<MR, GroupVectors(MR), kLayout>(t, a, b, c);
 }
 
 template <typename TB>
-using TileFn = void (*)(Tile<TB>);
+using TileFn = void (*)(const TileShape&, const float*, const TB*, float*);
 
 template <ALayout kLayout, typename TB, int... MR>
 constexpr TileFn<TB> PanelFn(int mr, std::integer_sequence<int, MR...>) {
@@ -172,7 +164,7 @@ HWY_INLINE void CopyBlocks(const T* from, int64_t stride, int64_t n, int64_t wid
 template <ALayout kLayout, typename TB>
 void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, int64_t panel1) {
   using Rows = std::make_integer_sequence<int, kMaxRows>;
-  alignas(64) float edge_c[kMaxRows * kPanel];
+  alignas(64) float edge_c[kMaxRows * kPanel] = {};
   static thread_local std::vector<float> packed_a;  // column-major A: [tile][k][kMaxRows]
   static thread_local std::vector<TB> packed_b;     // [panel][k][kPanel]
 
@@ -182,64 +174,55 @@ void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, 
     for (int64_t k0 = 0; k0 < p.k || k0 == 0; k0 += kKBlock) {
       const int64_t kc = std::min(kKBlock, p.k - k0);
       const bool accumulate = p.accumulate || k0 > 0;
-      const float* const a = p.a + r * p.a_row + k0 * p.a_col;
+      const float* a = p.a + r * p.a_row + k0 * p.a_col;
       if (kLayout == ALayout::kColMajor) {
         packed_a.resize(static_cast<size_t>(tiles * kc * kMaxRows));
         CopyBlocks<kMaxRows>(a, p.a_col, kc, rows, packed_a.data());
+        a = packed_a.data();
       }
+      const int64_t a_stride = kLayout == ALayout::kRowMajor ? p.a_row : kMaxRows;
       int64_t packed_begin = 0, packed_end = panel0;  // panels of this k block that packed_b holds
       for (int64_t panel = panel0; panel < panel1;) {
         const int64_t columns = std::min(kPanel, p.n - panel * kPanel);
-        Tile<TB> t{a,         p.a_row, p.b + panel * p.b_panel + k0 * p.ldb, p.b_panel,
-                   p.ldb,     kc,      p.c + r * p.ldc + panel * kPanel,     p.ldc,
-                   accumulate};
+        const TB* b = p.b + panel * p.b_panel + k0 * p.ldb;
+        float* const c = p.c + r * p.ldc + panel * kPanel;
+        TileShape t{a_stride, p.b_panel, p.ldb, kc, p.ldc, accumulate};
         // A few rows: several panels at a time, so that enough multiply-adds are under way.
         const int64_t group = rows <= kMaxRows ? std::max(1, GroupVectors(static_cast<int>(rows)) / kVecsPerPanel) : 1;
         if (group > 1 && panel + group <= panel1 && (panel + group) * kPanel <= p.n) {
-          if (kLayout == ALayout::kColMajor) {
-            t.a = packed_a.data();
-            t.a_stride = kMaxRows;
-          }
-          GroupFn<kLayout, TB>(static_cast<int>(rows), Rows())(t);
+          GroupFn<kLayout, TB>(static_cast<int>(rows), Rows())(t, a, b, c);
           panel += group;
           continue;
         }
         // B that is not packed: copy panels that serve many rows, and one that ends at the right edge.
-        if (!p.b_padded && (columns < kPanel || rows > 2 * kMaxRows)) {
+        if (!p.b_padded && (columns < kPanel || (rows > 2 * kMaxRows && p.ldb > 2 * kPanel))) {
           if (panel >= packed_end) {
             packed_begin = panel;
             packed_end = std::min(panel1, panel + kPackPanels);
             packed_b.resize(static_cast<size_t>(kPackPanels * kKBlock * kPanel));
-            CopyBlocks<kPanel>(t.b, p.ldb, kc, std::min(p.n, packed_end * kPanel) - panel * kPanel, packed_b.data());
+            CopyBlocks<kPanel>(b, p.ldb, kc, std::min(p.n, packed_end * kPanel) - panel * kPanel, packed_b.data());
           }
-          t.b = packed_b.data() + (panel - packed_begin) * kc * kPanel;
+          b = packed_b.data() + (panel - packed_begin) * kc * kPanel;
           t.ldb = kPanel;
         }
+        if (columns < kPanel) t.ldc = kPanel;
+        const TileFn<TB> whole_tile = PanelFn<kLayout, TB>(kMaxRows, Rows());
         for (int64_t tile = 0; tile < tiles; ++tile) {
           const int64_t i = tile * kMaxRows;
           const int mr = static_cast<int>(std::min<int64_t>(kMaxRows, rows - i));
-          Tile<TB> part = t;
-          if (kLayout == ALayout::kColMajor) {
-            part.a = packed_a.data() + tile * kc * kMaxRows;
-            part.a_stride = kMaxRows;
-          } else {
-            part.a = t.a + i * p.a_row;
-          }
-          part.c = t.c + i * p.ldc;
+          const TileFn<TB> run = mr == kMaxRows ? whole_tile : PanelFn<kLayout, TB>(mr, Rows());
+          const float* const tile_a = kLayout == ALayout::kColMajor ? a + tile * kc * kMaxRows : a + i * p.a_row;
+          float* const tile_c = c + i * p.ldc;
           if (columns == kPanel) {
-            PanelFn<kLayout, TB>(mr, Rows())(part);
+            run(t, tile_a, b, tile_c);
             continue;
           }
           const size_t width = static_cast<size_t>(columns) * sizeof(float);
-          float* const c = part.c;
-          std::memset(edge_c, 0, sizeof edge_c);
           if (accumulate) {
-            for (int q = 0; q < mr; ++q) std::memcpy(edge_c + q * kPanel, c + q * p.ldc, width);
+            for (int q = 0; q < mr; ++q) std::memcpy(edge_c + q * kPanel, tile_c + q * p.ldc, width);
           }
-          part.c = edge_c;
-          part.ldc = kPanel;
-          PanelFn<kLayout, TB>(mr, Rows())(part);
-          for (int q = 0; q < mr; ++q) std::memcpy(c + q * p.ldc, edge_c + q * kPanel, width);
+          run(t, tile_a, b, edge_c);
+          for (int q = 0; q < mr; ++q) std::memcpy(tile_c + q * p.ldc, edge_c + q * kPanel, width);
         }
         ++panel;
       }
@@ -268,11 +251,20 @@ void Run(const Product<TB>& p, ThreadPool* pool) {
     return;
   }
   const int64_t wanted = std::clamp<int64_t>(static_cast<int64_t>(work / (1 << 17)), threads, 8 * threads);
-  const int64_t row_blocks = (p.m + kRowBlock - 1) / kRowBlock;
-  const int64_t panel_blocks = std::min(panels, std::max<int64_t>(1, (wanted + row_blocks - 1) / row_blocks));
+  // A column-major A is copied by every task that uses a row of it: cut along the rows, in whole tiles, rather than
+  // panels.
+  int64_t row_block = kRowBlock;
+  if (p.a_col != 1) {
+    const int64_t share = (p.m + 2 * threads - 1) / (2 * threads);
+    row_block = std::clamp<int64_t>((share + kMaxRows - 1) / kMaxRows * kMaxRows, 2 * kMaxRows, kRowBlock);
+  }
+  const int64_t row_blocks = (p.m + row_block - 1) / row_block;
+  const int64_t panel_blocks = p.a_col != 1 && row_blocks >= threads
+                                   ? 1
+                                   : std::min(panels, std::max<int64_t>(1, (wanted + row_blocks - 1) / row_blocks));
   pool->ParallelFor(row_blocks * panel_blocks, [&](int64_t task, int) {
     const int64_t rb = task / panel_blocks, pb = task % panel_blocks;
-    RunProduct(p, rb * kRowBlock, std::min(p.m, (rb + 1) * kRowBlock), panels * pb / panel_blocks,
+    RunProduct(p, rb * row_block, std::min(p.m, (rb + 1) * row_block), panels * pb / panel_blocks,
                panels * (pb + 1) / panel_blocks);
   });
 }
