@@ -13,8 +13,8 @@ namespace fulgur {
 using Json = nlohmann::ordered_json;
 
 // Parses `text`; `where` (a path, "line 12 of x.jsonl") is named in the Error. Nesting is limited to 512 levels, and an
-// object that has the same key twice is an error. Takes time in proportion to the text, however many keys an object has;
-// looking a key up afterwards is a linear search, so go through a large object by iteration.
+// object that has the same key twice is an error. Takes time in proportion to the text, however many keys an object
+// has; looking a key up afterwards is a linear search, so go through a large object by iteration.
 Json ParseJson(std::string_view text, const std::string& where);
 Json ReadJsonFile(const std::filesystem::path& path);
 

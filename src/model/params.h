@@ -50,10 +50,10 @@ struct Params {
   Linear lm_head;     // [V, C]
 };
 
-// Calls f(name, tensor, shape) for every parameter in checkpoint order: `name` as published ("model.layers.3.self_attn...."),
-// `shape` as the config demands (for the shared expert, intermediate_size wide as the published code makes it; a
-// checkpoint's own width is accepted, see checkpoint.h). Sizes `layers` and `experts` to the config first.
-// F: void(const std::string& name, Tensor& tensor, const Shape& shape).
+// Calls f(name, tensor, shape) for every parameter in checkpoint order: `name` as published
+// ("model.layers.3.self_attn...."), `shape` as the config demands (for the shared expert, intermediate_size wide as the
+// published code makes it; a checkpoint's own width is accepted, see checkpoint.h). Sizes `layers` and `experts` to the
+// config first. F: void(const std::string& name, Tensor& tensor, const Shape& shape).
 template <typename F>
 void ForEachParameter(const ModelConfig& c, Params& p, F&& f) {
   const int64_t C = c.hidden_size, HD = c.qk_width(), KD = c.kv_width(), I = c.intermediate_size;
