@@ -66,14 +66,14 @@ TEST(JsonLines, ErrorsNameFileAndLine) {
   EXPECT_THAT(error("\n"), HasSubstr("no lines"));
 }
 
-struct Setup {
+struct Pipeline {
   TestFolder folder;
   TrainConfig config;
   std::unique_ptr<TextFiles> text;
   std::unique_ptr<RecordEncoder> encoder;
   std::unique_ptr<Mixture> mixture;
 
-  explicit Setup(const std::function<void(Json&)>& change = {}) {
+  explicit Pipeline(const std::function<void(Json&)>& change = {}) {
     Json json = TinyRun(folder.path());
     std::ofstream lines(folder / "lines.jsonl");
     for (int i = 0; i < 10; ++i) lines << Json{{"text", "line " + std::to_string(i)}}.dump() << "\n";
@@ -104,7 +104,7 @@ bool Same(const StepData& a, const StepData& b) {
 }
 
 TEST(Packer, FillsEachBatchWithWholeDocuments) {
-  const Setup setup(AddLines);
+  const Pipeline setup(AddLines);
   Packer packer = setup.MakePacker();
   DataState state;
   uint64_t examples = 0;
@@ -145,7 +145,7 @@ TEST(Packer, FillsEachBatchWithWholeDocuments) {
 }
 
 TEST(Packer, GoesOnFromAnyState) {
-  const Setup setup(AddLines);
+  const Pipeline setup(AddLines);
   Packer whole = setup.MakePacker();
   DataState state;
   for (int step = 0; step < 6; ++step) {
@@ -157,7 +157,7 @@ TEST(Packer, GoesOnFromAnyState) {
 }
 
 TEST(StepQueue, GivesThePackersSteps) {
-  const Setup setup(AddLines);
+  const Pipeline setup(AddLines);
   Packer packer = setup.MakePacker();
   StepQueue queue(setup.MakePacker());
   for (int step = 0; step < 6; ++step) EXPECT_TRUE(Same(queue.Next(), packer.Next())) << step;
@@ -165,14 +165,14 @@ TEST(StepQueue, GivesThePackersSteps) {
 
 TEST(StepQueue, PassesErrorsOn) {
   // No addition has a solution of so few tokens.
-  const Setup setup([](Json& json) { json["batch"] = {{"tokens", 16}, {"max_length", 16}}; });
+  const Pipeline setup([](Json& json) { json["batch"] = {{"tokens", 16}, {"max_length", 16}}; });
   StepQueue queue(setup.MakePacker());
   EXPECT_THAT(ErrorOf([&] { queue.Next(); }), HasSubstr("max_length = 16"));
   EXPECT_THAT(ErrorOf([&] { queue.Next(); }), HasSubstr("max_length = 16"));
 }
 
 TEST(RecordEncoder, CutsTextToAWindow) {
-  const Setup setup;
+  const Pipeline setup;
   const RecordEncoder encoder(setup.text->tokenizer, setup.text->chat_template, 10);
   SourceConfig source;
   source.type = SourceConfig::Type::kText;
@@ -199,7 +199,7 @@ TEST(RecordEncoder, CutsTextToAWindow) {
 }
 
 TEST(Source, FilesAreShuffledAnewInEveryEpoch) {
-  const Setup setup(AddLines);
+  const Pipeline setup(AddLines);
   const auto source = Source::Make(setup.config.data[1], 5, false);
   std::vector<std::string> epochs[2];
   for (uint64_t i = 0; i < 20; ++i) epochs[i / 10].push_back(source->Record(i)["text"]);
@@ -210,7 +210,7 @@ TEST(Source, FilesAreShuffledAnewInEveryEpoch) {
 }
 
 TEST(Source, TasksTrainOnTheirSideOfTheSplit) {
-  const Setup setup;
+  const Pipeline setup;
   for (const bool held_out : {false, true}) {
     const auto source = Source::Make(setup.config.data[0], 5, held_out);
     for (uint64_t i = 0; i < 50; ++i) {
@@ -230,7 +230,7 @@ TEST(Source, TasksTrainOnTheirSideOfTheSplit) {
 }
 
 TEST(ValidationExamples, OneSetForEachTaskAndFile) {
-  const Setup setup([](Json& json) {
+  const Pipeline setup([](Json& json) {
     AddLines(json);
     json["validation"] = {{"every", 1}, {"data", json["data"]}};
     json["validation"]["data"][0]["tasks"].push_back("dyck_language");

@@ -1,6 +1,9 @@
 #include "train/evaluate.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <map>
 
 #include "base/error.h"
 #include "engine/test_util.h"
@@ -24,39 +27,17 @@ TEST(WilsonInterval, KnownValues) {
   EXPECT_EQ(WilsonInterval(0, 0).high, 1);
 }
 
-// A task that any answer solves, one that none does: what is under test is the counting, not a model.
-class EasyTask : public Task {
- public:
-  explicit EasyTask(const char* name, const char* expected) : name_(name), expected_(expected) {}
-  const char* name() const override { return name_; }
-  const char* description() const override { return ""; }
-  int max_difficulty() const override { return 5; }
-  int nano_difficulty() const override { return 3; }
-  Solution Solve(const TaskInstance&) const override { return {"", expected_}; }
-
- protected:
-  void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
-    instance->prompt = "Say " + std::to_string(rng.Below(1000000)) + ".";
-    instance->data = {{"prompt", instance->prompt}};
-  }
-  Score Judge(const TaskInstance&, const std::string& answer) const override {
-    return answer == expected_ ? Score{1, ""} : Score{0, "not " + std::string(expected_)};
-  }
-
- private:
-  const char *name_, *expected_;
-};
-
 class EvaluateTest : public ::testing::Test {
  protected:
   EvaluateTest() {
-    // The closing sentence is an answer, so that this random model has one, and it stops after it.
-    options_.tasks = {&right_, &wrong_};
-    options_.count = 7;
+    // The closing sentence is an answer, so that this random model has one, and it stops after it: the right one for
+    // some boolean expressions, never for sorted words. What is under test is the counting.
+    options_.tasks = {&GetTask("boolean_expressions"), &GetTask("word_sorting")};
+    options_.count = 20;
     options_.stopping.max_tokens = 60;
     options_.stopping.thinking_budget = 5;
     options_.stopping.starts_in_thinking = true;
-    options_.stopping.closing_sentence = "</think>\\boxed{42}END";
+    options_.stopping.closing_sentence = "</think>\\boxed{True}END";
     options_.stopping.stop_strings = {"END"};
   }
   ThreadPool pool_{1};
@@ -65,7 +46,6 @@ class EvaluateTest : public ::testing::Test {
   ChatTemplate chat_ = ChatTemplate::FromSource(
       "{{ '<begin_of_document>' }}{% for m in messages %}{{ m['content'][0]['text'] }}{% endfor %}", Json::object(),
       "the test's template");
-  EasyTask right_{"right", "42"}, wrong_{"wrong", "43"};
   EvalOptions options_;
 };
 
@@ -73,31 +53,39 @@ TEST_F(EvaluateTest, CountsPerTask) {
   int64_t calls = 0;
   const EvalReport report = Evaluate(*model_, tokenizer_, chat_, options_, [&](int64_t done, int64_t total) {
     EXPECT_EQ(done, ++calls);
-    EXPECT_EQ(total, 14);
+    EXPECT_EQ(total, 40);
   });
-  EXPECT_EQ(calls, 14);
-  ASSERT_EQ(report.samples.size(), 14u);
+  EXPECT_EQ(calls, 40);
+  ASSERT_EQ(report.samples.size(), 40u);
   ASSERT_EQ(report.tasks.size(), 2u);
-  EXPECT_EQ(report.tasks[0].task, "right");
-  EXPECT_EQ(report.tasks[0].correct, 7);
-  EXPECT_EQ(report.tasks[1].correct, 0);
-  EXPECT_EQ(report.tasks[1].count, 7);
-  EXPECT_EQ(report.tasks[1].cut, 0);
-  EXPECT_EQ(report.all.count, 14);
-  EXPECT_EQ(report.mean_accuracy(), 0.5);
-  EXPECT_EQ(report.all.thinking_tokens, 5);
-  EXPECT_EQ(report.ToJson()["tasks"][0]["accuracy"], 1);
-  // Difficulties 1 to 3 in turn; every problem from the held-out side.
-  int per_difficulty[4] = {};
-  for (size_t i = 0; i < 7; ++i) {
-    ++per_difficulty[report.samples[i].instance.difficulty];
-    EXPECT_TRUE(HeldOut(report.samples[i].instance));
-    EXPECT_EQ(report.samples[i].answer, "\\boxed{42}");
+  int64_t correct = 0;
+  std::map<int, int> difficulties;
+  for (size_t i = 0; i < 40; ++i) {
+    const EvalSample& s = report.samples[i];
+    EXPECT_EQ(s.answer, "\\boxed{True}");
+    EXPECT_TRUE(HeldOut(s.instance));
+    const bool right = s.task->Verify(s.instance, "\\boxed{True}").value == 1;
+    EXPECT_EQ(s.correct(), right);
+    EXPECT_EQ(s.score.reason.empty(), right);
+    correct += right;
+    if (i < 20) ++difficulties[s.instance.difficulty];
   }
-  EXPECT_EQ(per_difficulty[1], 3);
-  EXPECT_EQ(per_difficulty[2], 2);
-  EXPECT_EQ(per_difficulty[3], 2);
-  EXPECT_EQ(report.samples[7].score.reason, "not 43");
+  EXPECT_GT(correct, 2);
+  EXPECT_LT(correct, 18);
+  EXPECT_EQ(report.tasks[0].task, "boolean_expressions");
+  EXPECT_EQ(report.tasks[0].correct, correct);
+  EXPECT_EQ(report.tasks[1].correct, 0);
+  EXPECT_EQ(report.tasks[1].count, 20);
+  EXPECT_EQ(report.tasks[1].cut, 0);
+  EXPECT_EQ(report.all.count, 40);
+  EXPECT_EQ(report.mean_accuracy(), static_cast<double>(correct) / 40);
+  EXPECT_EQ(report.all.thinking_tokens, 5);
+  EXPECT_EQ(report.ToJson()["tasks"][0]["correct"], correct);
+  // The difficulties that the bundled model is trained on, equally often.
+  const Task& task = *options_.tasks[0];
+  ASSERT_EQ(static_cast<int>(difficulties.size()), task.nano_difficulty() - task.min_difficulty() + 1);
+  const int each = 20 / static_cast<int>(difficulties.size());
+  for (const auto& [difficulty, count] : difficulties) EXPECT_THAT(count, ::testing::AnyOf(each, each + 1));
 }
 
 TEST_F(EvaluateTest, TheBatchSizeDoesNotMatterTheSeedDoes) {
@@ -118,9 +106,9 @@ TEST_F(EvaluateTest, TheBatchSizeDoesNotMatterTheSeedDoes) {
 }
 
 TEST_F(EvaluateTest, Rejects) {
-  options_.difficulty = 6;
+  options_.difficulty = 100;
   EXPECT_THROW(Evaluate(*model_, tokenizer_, chat_, options_), Error);
-  options_.difficulty = 5;
+  options_.difficulty = 1;
   options_.count = 0;
   EXPECT_THROW(Evaluate(*model_, tokenizer_, chat_, options_), Error);
 }

@@ -1,5 +1,7 @@
 #include "train/metrics.h"
 
+#include <unistd.h>
+
 #include <chrono>
 #include <sstream>
 #include <string>
@@ -56,6 +58,8 @@ MetricsLog::MetricsLog(const std::filesystem::path& folder, int64_t step) : path
   for (const Json& line : kept) AddToEvents(line);
   events_->Flush();
 }
+
+void MetricsLog::Sync() { ::fdatasync(::fileno(file_)); }
 
 MetricsLog::~MetricsLog() { std::fclose(file_); }
 

@@ -23,6 +23,7 @@ class MetricsLog {
   // `line`: an object with "step" and "time" (seconds since 1970). Numbers become scalars; those of nested objects are
   // tagged "outer/inner".
   void Add(const Json& line);
+  void Sync();  // to the disk
 
  private:
   void AddToEvents(const Json& line);

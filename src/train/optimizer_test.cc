@@ -49,14 +49,14 @@ void Fill(const ModelConfig& config, Params& params, uint64_t seed, double scale
   }
 }
 
-struct Run {
+struct Trained {
   Params params, grads;
   std::unique_ptr<Optimizer> optimizer;
 };
 
-Run ThreeSteps(const ModelConfig& config, int threads, bool decay_norms, double grad_scale) {
+Trained ThreeSteps(const ModelConfig& config, int threads, bool decay_norms, double grad_scale) {
   ThreadPool pool(threads);
-  Run run;
+  Trained run;
   Params shapes;
   ForEachParameter(config, shapes, [](const std::string&, Tensor&, const Shape&) {});
   run.params = ZerosLike(config, shapes);
@@ -73,7 +73,7 @@ Run ThreeSteps(const ModelConfig& config, int threads, bool decay_norms, double 
 TEST(Optimizer, EveryTensorFollowsTheFormula) {
   const ModelConfig config = TinyConfig(64);
   for (const bool decay_norms : {true, false}) {
-    Run run = ThreeSteps(config, 1, decay_norms, 0.5);
+    Trained run = ThreeSteps(config, 1, decay_norms, 0.5);
     // The same in double, tensor by tensor.
     Params shapes = ZerosLike(config, run.params), start = ZerosLike(config, run.params);
     Fill(config, start, 1, 0.1);
@@ -106,11 +106,12 @@ TEST(Optimizer, EveryTensorFollowsTheFormula) {
 
 TEST(Optimizer, BitsDoNotDependOnThreads) {
   const ModelConfig config = TinyConfig(64);
-  Run one = ThreeSteps(config, 1, true, 0.7), three = ThreeSteps(config, 3, true, 0.7);
+  Trained one = ThreeSteps(config, 1, true, 0.7), three = ThreeSteps(config, 3, true, 0.7);
   ThreadPool pool1(1), pool3(3);
   EXPECT_EQ(GlobalNorm(config, one.grads, pool1), GlobalNorm(config, three.grads, pool3));
-  for (auto get : {+[](Run& r) -> Params& { return r.params; }, +[](Run& r) -> Params& { return r.optimizer->m(); },
-                   +[](Run& r) -> Params& { return r.optimizer->v(); }}) {
+  for (auto get :
+       {+[](Trained& r) -> Params& { return r.params; }, +[](Trained& r) -> Params& { return r.optimizer->m(); },
+        +[](Trained& r) -> Params& { return r.optimizer->v(); }}) {
     const auto a = ListTensors(config, get(one)), b = ListTensors(config, get(three));
     for (size_t i = 0; i < a.size(); ++i) {
       EXPECT_EQ(std::memcmp(a[i].second->raw(), b[i].second->raw(), a[i].second->bytes()), 0) << a[i].first;
@@ -121,7 +122,7 @@ TEST(Optimizer, BitsDoNotDependOnThreads) {
 TEST(Optimizer, NormAndZero) {
   const ModelConfig config = TinyConfig(64);
   ThreadPool pool(2);
-  Run run = ThreeSteps(config, 2, true, 1);
+  Trained run = ThreeSteps(config, 2, true, 1);
   double sum = 0;
   for (const auto& [name, tensor] : ListTensors(config, run.grads)) {
     for (const float x : tensor->values<float>()) sum += static_cast<double>(x) * x;

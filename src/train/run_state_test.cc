@@ -93,6 +93,7 @@ TEST(RunCheckpoints, SkipsADamagedOne) {
   w.Write(2);
   const std::string good = ReadFile(w.File(2));
   Rng rng(1);
+  testing::internal::CaptureStderr();
   for (int i = 0; i < 60; ++i) {
     std::string bad = good;
     if (i % 3 == 0) {
@@ -109,7 +110,9 @@ TEST(RunCheckpoints, SkipsADamagedOne) {
     // A changed space in the padded header harms nothing; anything else must not go unnoticed.
     EXPECT_TRUE(t == expected) << i;
     EXPECT_EQ(state->data, State(1).data) << i;
-    if (i % 3 != 2) EXPECT_EQ(state->step, 1) << i;
+    if (i % 3 != 2) {
+      EXPECT_EQ(state->step, 1) << i;
+    }
   }
   WriteFileAtomic(w.File(1), "");
   WriteFileAtomic(w.File(2), good.substr(0, 100));
@@ -120,6 +123,7 @@ TEST(RunCheckpoints, SkipsADamagedOne) {
   } catch (const Error& e) {
     EXPECT_THAT(e.what(), HasSubstr("every checkpoint"));
   }
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("warning: skipping a damaged checkpoint"));
 }
 
 }  // namespace

@@ -213,6 +213,7 @@ class Trainer {
         const TrainConfig::Checkpoint& c = config_.checkpoint;
         if (state_.step == steps || stopped || (c.every_steps > 0 && state_.step % c.every_steps == 0) ||
             (c.every_seconds > 0 && Seconds(written) >= c.every_seconds)) {
+          metrics.Sync();  // never behind the checkpoint
           checkpoints_.Write(architecture_, state_, model_->params(), optimizer_->m(), optimizer_->v(), c.keep);
           written = Clock::now();
           written_step = state_.step;
@@ -424,6 +425,7 @@ int64_t ExportModel(const TrainConfig& config, const fs::path& dir) {
 
 ValidationResult Validate(Model& model, const std::vector<Example>& examples, int64_t micro_tokens) {
   const int64_t vocab = model.config().vocab_size;
+  micro_tokens = std::min(micro_tokens, std::max<int64_t>(256, (int64_t{1} << 25) / vocab));  // 128 MB of logits
   double sum = 0;
   int64_t right = 0, count = 0;
   for (size_t begin = 0; begin < examples.size();) {

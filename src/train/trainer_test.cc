@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -171,6 +172,7 @@ void KillAndResume(int kills, const std::function<void(const std::filesystem::pa
     const pid_t child = ::fork();
     ASSERT_GE(child, 0);
     if (child == 0) {  // no exit handlers, no gtest output
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       try {
         TrainQuietly(killed, 1 + run % 2);
         ::_exit(0);
@@ -269,6 +271,7 @@ TEST(Trainer, OneProcessAtATime) {
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     TrainQuietly(json);
     ::_exit(0);
   }
