@@ -113,8 +113,8 @@ class DocumentPass {
       MatMulGradWeight(m_.dlogits.data(), V, m_.final_norm.data() + row * C, C, count, grads.lm_head.weight, pool);
       MatMulGradInput(m_.dlogits.data(), V, count, params_.lm_head.weight, m_.dnorm.data() + row * C, C, pool);
     });
-    RmsNormBackward(m_.dnorm.data(), m_.next.data(), m_.inv_rms.data(), T_, C, params_.final_norm.f32(),
-                    m_.dout.data(), grads.final_norm.f32(), pool);
+    RmsNormBackward(m_.dnorm.data(), m_.next.data(), m_.inv_rms.data(), T_, C, params_.final_norm.f32(), m_.dout.data(),
+                    grads.final_norm.f32(), pool);
     for (int64_t n = L - 1; n >= 0; --n) {
       LayerActivations& a = Activations(n);
       if (keep_ == Keep::kInputs && n != L - 1) {  // the last layer's activations are still there
@@ -158,8 +158,8 @@ class DocumentPass {
       }
       m_.segments.push_back({&memory[d], rows, 0, 0});
     }
-    LayerForward(Context(), n, params_.layers[static_cast<size_t>(n)], m_.decay[static_cast<size_t>(n)],
-                 m_.segments, Activations(n), m_.next.data(), nullptr);
+    LayerForward(Context(), n, params_.layers[static_cast<size_t>(n)], m_.decay[static_cast<size_t>(n)], m_.segments,
+                 Activations(n), m_.next.data(), nullptr);
   }
 
   // f(first row, rows, logits [rows, V]) over all rows, a bounded number of logits at a time.
@@ -170,8 +170,7 @@ class DocumentPass {
     for (int64_t row = 0; row < T_; row += step) {
       const int64_t count = std::min(step, T_ - row);
       m_.logits.resize(std::max(m_.logits.size(), static_cast<size_t>(count * V)));
-      MatMul(m_.final_norm.data() + row * C, C, count, params_.lm_head.packed, m_.logits.data(), V,
-             model_.pool());
+      MatMul(m_.final_norm.data() + row * C, C, count, params_.lm_head.packed, m_.logits.data(), V, model_.pool());
       f(row, count, m_.logits.data());
     }
   }

@@ -8,8 +8,8 @@ namespace fulgur {
 namespace {
 
 // Runs n rows in pieces of `chunk` and returns the output, then the state.
-std::vector<float> RunPieces(const std::vector<float>& qkv, int64_t n, int64_t heads, int64_t d, const LightningDecay& decay,
-                       int64_t chunk, int threads) {
+std::vector<float> RunPieces(const std::vector<float>& qkv, int64_t n, int64_t heads, int64_t d,
+                             const LightningDecay& decay, int64_t chunk, int threads) {
   ThreadPool pool(threads);
   std::vector<float> out(static_cast<size_t>(n * heads * d)), state(static_cast<size_t>(heads * d * d));
   std::vector<float> k(static_cast<size_t>(heads * d * 64)), v(k.size());
@@ -90,7 +90,8 @@ TEST(LightningAttention, SegmentsDoNotMix) {
   }
   LightningAttention(segments, heads, d, decay, pool);
   ExpectSameBits(Slice(out, 0, n * heads * d), Slice(RunPieces(a, n, heads, d, decay, n, 1), 0, n * heads * d));
-  ExpectSameBits(Slice(out, n * heads * d, n * heads * d), Slice(RunPieces(b, n, heads, d, decay, n, 1), 0, n * heads * d));
+  ExpectSameBits(Slice(out, n * heads * d, n * heads * d),
+                 Slice(RunPieces(b, n, heads, d, decay, n, 1), 0, n * heads * d));
 }
 
 TEST(LightningAttention, GradientMatchesComplexStep) {

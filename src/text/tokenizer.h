@@ -24,10 +24,11 @@ class Tokenizer {
   enum class Special { kPlainText, kRecognised };  // added-token strings in the text: ordinary text, or their single id
   std::vector<int32_t> Encode(std::string_view text, Special special) const;
 
-  // Bytes of the tokens; invalid UTF-8 becomes U+FFFD, one per maximal invalid part. Ids outside the vocabulary are skipped.
+  // Bytes of the tokens; invalid UTF-8 becomes U+FFFD, one per maximal invalid part. Ids outside the vocabulary are
+  // skipped.
   std::string Decode(std::span<const int32_t> ids, bool skip_special) const;
 
-  int64_t vocab_size() const;  // plain and added tokens: ids are [0, vocab_size)
+  int64_t vocab_size() const;                               // plain and added tokens: ids are [0, vocab_size)
   std::optional<int32_t> Id(std::string_view token) const;  // of an added token's content, or of a plain token's bytes
   const std::string& Bytes(int32_t id) const;               // the bytes of a token, an added token's content
   bool IsAdded(int32_t id) const;
