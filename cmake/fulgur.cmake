@@ -66,7 +66,7 @@ function(fulgur_test name)
   target_link_libraries(${name} PRIVATE ${arg_DEPS} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE FULGUR_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   gtest_discover_tests(${name} TEST_PREFIX ${name}. TEST_FILTER "-*Slow*" PROPERTIES LABELS unit TIMEOUT 600
-                       DISCOVERY_TIMEOUT 60 DISCOVERY_MODE PRE_TEST)
+                       DISCOVERY_TIMEOUT 60 DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES)
   gtest_discover_tests(${name} TEST_PREFIX ${name}.slow. TEST_FILTER "*Slow*" PROPERTIES LABELS slow TIMEOUT 3600
-                       DISCOVERY_TIMEOUT 60 DISCOVERY_MODE PRE_TEST)
+                       DISCOVERY_TIMEOUT 60 DISCOVERY_MODE PRE_TEST NO_PRETTY_VALUES)
 endfunction()
