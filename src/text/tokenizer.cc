@@ -376,7 +376,8 @@ Tokenizer::Impl::Spelled Tokenizer::Impl::LoadModel(const FileReader& file, cons
   pairs.Reserve(file.merges.size());
   std::string product;
   for (size_t rank = 0; rank < file.merges.size(); ++rank) {
-    const auto& [left, right] = file.merges[rank];
+    const std::string& left = file.merges[rank].first;
+    const std::string& right = file.merges[rank].second;
     product.assign(left).append(right);
     const auto id = [&](const std::string& spelling) {
       const auto it = spelled.find(spelling);

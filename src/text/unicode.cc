@@ -6,7 +6,7 @@
 namespace fulgur {
 
 void CodePointSet::Normalize() {
-  std::sort(ranges_.begin(), ranges_.end());
+  if (!std::is_sorted(ranges_.begin(), ranges_.end())) std::sort(ranges_.begin(), ranges_.end());
   size_t kept = 0;
   for (const auto& range : ranges_) {
     if (range.first >= range.second) continue;
