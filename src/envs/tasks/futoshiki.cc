@@ -66,7 +66,8 @@ std::string Lettered(const Grid& grid) {
 
 std::string Digits(const std::vector<int>& numbers) { return fmt::format("{}", fmt::join(numbers, "")); }
 
-// What the rules leave for an empty cell, and the words for it. One number left: determined.
+// What the rules leave for an empty cell, and (if wanted: most problems that are drawn are thrown away) the words for
+// it. One number left: determined.
 struct Step {
   int cell;
   std::vector<int> left;
@@ -74,8 +75,8 @@ struct Step {
   std::string text;
 };
 
-Step Look(const Problem& problem, int cell) {
-  Step step{cell, {}, false, Cell(cell) + " row "};
+Step Look(const Problem& problem, int cell, bool words) {
+  Step step{cell, {}, false, ""};
   std::vector<int> row, column;
   for (int i = 0; i < kSide; ++i) {
     if (const int in_row = problem.grid[cell / kSide * kSide + i]; in_row != 0) row.push_back(in_row);
@@ -86,7 +87,9 @@ Step Look(const Problem& problem, int cell) {
       step.left.push_back(number);
     }
   }
-  step.text += fmt::format("{} column {} left {}", Digits(row), Digits(column), Digits(step.left));
+  if (words) {
+    step.text = fmt::format("{} row {} column {} left {}", Cell(cell), Digits(row), Digits(column), Digits(step.left));
+  }
   for (const Less& less : problem.comparisons) {
     if ((less.small != cell && less.large != cell) || step.left.size() == 1) continue;
     step.compared = true;
@@ -94,7 +97,7 @@ Step Look(const Problem& problem, int cell) {
     const int other = problem.grid[smaller ? less.large : less.small];
     const int bound = other != 0 ? other : smaller ? kSide : 1;
     std::erase_if(step.left, [&](int number) { return smaller ? number >= bound : number <= bound; });
-    step.text += fmt::format(", {} {}{} left {}", Text(less), smaller ? "<" : ">", bound, Digits(step.left));
+    if (words) step.text += fmt::format(", {} {}{} left {}", Text(less), smaller ? "<" : ">", bound, Digits(step.left));
   }
   return step;
 }
@@ -105,14 +108,14 @@ struct Run {
   Grid grid{};
 };
 
-Run Fill(Problem problem) {
+Run Fill(Problem problem, bool words = true) {
   Run run;
   int empty = static_cast<int>(std::count(problem.grid.begin(), problem.grid.end(), 0));
   for (; empty > 0; --empty) {
     std::optional<Step> next;
     for (int cell = 0; cell < kCells && !next; ++cell) {
       if (problem.grid[cell] != 0) continue;
-      Step step = Look(problem, cell);
+      Step step = Look(problem, cell, words);
       if (step.left.size() == 1) {
         next = std::move(step);
       } else {
@@ -122,7 +125,7 @@ Run Fill(Problem problem) {
     if (!next) return run;
     problem.grid[next->cell] = next->left[0];
     run.compared = run.compared || next->compared;
-    run.text += next->text + "\n" + Lettered(problem.grid);
+    if (words) run.text += next->text + "\n" + Lettered(problem.grid);
   }
   run.solved = true;
   run.grid = problem.grid;
@@ -192,7 +195,7 @@ class Futoshiki : public Task {
         // A comparison of two given numbers tells nothing.
         if (!there && (problem.grid[a] == 0 || problem.grid[b] == 0)) problem.comparisons.push_back(less);
       }
-      const Run run = Fill(problem);
+      const Run run = Fill(problem, false);
       if (run.solved && run.compared && (run.in_order || !level.in_order)) break;
     }
     std::sort(problem.comparisons.begin(), problem.comparisons.end(),
