@@ -1,6 +1,5 @@
 #include "model/decoder_layer.h"
 
-#include <cmath>
 #include <string>
 
 #include "ops/activation.h"
@@ -8,6 +7,7 @@
 #include "ops/gemm.h"
 #include "ops/rms_norm.h"
 #include "ops/softmax_attention.h"
+#include "ops/vec.h"
 
 namespace fulgur {
 namespace {
@@ -177,7 +177,7 @@ void MoeForward(const PassContext& c, int64_t layer, const LayerParams& p, Layer
   Apply(p.shared_down, a.shared_act.data(), T, Sized(a.shared_out, T * C), c.pool);
   Sized(a.shared_mix, T);
   c.pool.ParallelFor(T, [&](int64_t t, int) {
-    const float mix = 1.0f / (1.0f + std::exp(-Dot(a.h_mid.data() + t * C, p.shared_coefficient.f32(), C)));
+    const float mix = Sigmoid(Dot(a.h_mid.data() + t * C, p.shared_coefficient.f32(), C));
     a.shared_mix[static_cast<size_t>(t)] = mix;
     ScaleRow(1.0f - mix, a.moe_out.data() + t * C, C, ffn + t * C);
     AddScaledRow(mix, a.shared_out.data() + t * C, C, ffn + t * C);

@@ -10,11 +10,11 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/softmax_attention.cc"
-#include <hwy/contrib/math/math-inl.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
 #include "ops/attention-inl.h"
+#include "ops/vec-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fulgur {
@@ -23,38 +23,7 @@ namespace {
 
 constexpr int64_t kB = kKvBlock;
 
-// x[0..64) -> exp(x - max), returns the sum over 16 fixed lanes and a fixed tree. Masked entries are -inf and give 0.
-HWY_INLINE float ExpRow(float* x, float max) {
-  const D16 tag;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(tag));
-  alignas(64) float sums[16] = {};
-  const V16 m = hn::Set(tag, max);
-  for (int64_t i = 0; i < kB; i += lanes) {
-    const V16 shifted = hn::Sub(hn::LoadU(tag, x + i), m);
-    const V16 low = hn::Set(tag, -104.0f);  // exp is below the smallest subnormal: exactly 0, for -inf too
-    const V16 e = hn::IfThenZeroElse(hn::Lt(shifted, low), hn::Exp(tag, hn::Max(shifted, low)));
-    hn::StoreU(e, tag, x + i);
-    float* lane = sums + i % 16;
-    hn::StoreU(hn::Add(hn::LoadU(tag, lane), e), tag, lane);
-  }
-  for (int width = 8; width > 0; width /= 2) {
-    for (int i = 0; i < width; ++i) sums[i] += sums[i + width];
-  }
-  return sums[0];
-}
-
-HWY_INLINE float MaxRow(const float* x) {
-  const D16 tag;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(tag));
-  V16 m = hn::LoadU(tag, x);
-  for (int64_t i = lanes; i < kB; i += lanes) m = hn::Max(m, hn::LoadU(tag, x + i));
-  return hn::GetLane(hn::MaxOfLanes(tag, m));
-}
-
-HWY_INLINE float ExpScalar(float x) {
-  const hn::CappedTag<float, 1> one;
-  return x < -104.0f ? 0.0f : hn::GetLane(hn::Exp(one, hn::Set(one, x)));
-}
+HWY_INLINE float ExpScalar(float x) { return hn::GetLane(Exp(hn::Set(FloatTag(), x))); }
 
 // Rows [row0, row1) of a segment, all in one block of positions, for the query heads of one kv head.
 void ForwardTile(const SoftmaxSegment& s, int64_t heads, int64_t kv_heads, int64_t d, int64_t kv, int64_t row0,
@@ -86,10 +55,10 @@ void ForwardTile(const SoftmaxSegment& s, int64_t heads, int64_t kv_heads, int64
       Scale(row, kB, scale);
       const int64_t visible = b < own_block ? kB : first % kB + i / group + 1;
       std::fill(row + visible, row + kB, -std::numeric_limits<float>::infinity());
-      const float old_max = max[i], new_max = std::max(old_max, MaxRow(row));
+      const float old_max = max[i], new_max = std::max(old_max, MaxRow(row, kB));
       const float correction = b == 0 ? 0.0f : ExpScalar(old_max - new_max);
       max[i] = new_max;
-      sum[i] = sum[i] * correction + ExpRow(row, new_max);
+      sum[i] = sum[i] * correction + ExpRow(row, kB, new_max, row);
       Scale(out + i * d, d, correction);
       if (b == own_block) AddWeightedRows(row, visible, v, d, out + i * d, d);
     }
@@ -142,7 +111,7 @@ void BackwardHead(const SoftmaxBackwardArgs& a, int64_t rows, int64_t heads, int
           const int64_t visible = std::min(kn, q0 + i - k0 + 1);
           Scale(row, kB, scale);
           std::fill(row + std::max<int64_t>(visible, 0), row + kB, -std::numeric_limits<float>::infinity());
-          ExpRow(row, a.lse[(q0 + i) * heads + head]);
+          ExpRow(row, kB, a.lse[(q0 + i) * heads + head], row);
           for (int64_t j = 0; j < kn; ++j) ds[i * kB + j] = row[j] * (ds[i * kB + j] - delta[i]) * scale;
         }
         GemmSerial(

@@ -17,6 +17,7 @@ namespace {
 void Count(const EvalSample& sample, TaskAccuracy* a) {
   ++a->count;
   a->correct += sample.correct();
+  a->verdicts += sample.correct() ? '1' : '0';
   a->thinking_tokens += static_cast<double>(sample.end.thinking_tokens);
   a->output_tokens += static_cast<double>(sample.end.output_tokens);
   a->cut += sample.end.reason != FinishReason::kStop && sample.end.reason != FinishReason::kStopString;
@@ -38,7 +39,8 @@ Json AccuracyJson(const TaskAccuracy& a) {
           {"high", interval.high},
           {"thinking_tokens", a.thinking_tokens},
           {"output_tokens", a.output_tokens},
-          {"cut", a.cut}};
+          {"cut", a.cut},
+          {"verdicts", a.verdicts}};
 }
 
 }  // namespace

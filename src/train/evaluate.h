@@ -44,6 +44,7 @@ struct TaskAccuracy {
   int64_t count = 0, correct = 0;
   double thinking_tokens = 0, output_tokens = 0;  // means per answer
   int64_t cut = 0;                                // answers that ended otherwise than by a stop token or stop string
+  std::string verdicts;                           // one character a problem, in order: '1' solved, '0' not
   double accuracy() const { return count > 0 ? static_cast<double>(correct) / static_cast<double>(count) : 0; }
   Interval interval() const { return WilsonInterval(correct, count); }
 };

@@ -1,0 +1,230 @@
+// What a sequence remembers: batches, forks, going back, saving; and that training sees the bits that decoding
+// produced.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/rng.h"
+#include "model/checkpoint.h"
+#include "model/gradient.h"
+#include "model/model.h"
+#include "ops/cross_entropy.h"
+
+namespace fulgur {
+namespace {
+
+ModelConfig SmallConfig() {
+  ModelConfig c;
+  c.vocab_size = 50;
+  c.hidden_size = 24;
+  c.intermediate_size = 20;
+  c.num_hidden_layers = 4;
+  c.num_attention_heads = 3;
+  c.num_key_value_heads = 1;
+  c.head_dim = 8;
+  c.rotary_dim = 4;
+  c.num_local_experts = 4;
+  c.num_experts_per_tok = 2;
+  c.attn_type_list = {AttentionKind::kLightning, AttentionKind::kSoftmax, AttentionKind::kLightning,
+                      AttentionKind::kSoftmax};
+  c.postnorm = true;
+  c.initializer_range = 0.3;
+  c.Validate("test");
+  return c;
+}
+
+std::vector<int32_t> RandomTokens(int64_t n, uint64_t seed) {
+  Rng rng(seed);
+  std::vector<int32_t> tokens(static_cast<size_t>(n));
+  for (int32_t& t : tokens) t = static_cast<int32_t>(rng.Below(50));
+  return tokens;
+}
+
+class SequenceTest : public testing::Test {
+ protected:
+  std::vector<float> Append(SequenceState& state, std::span<const int32_t> tokens) {
+    const Segment segment{&state, tokens};
+    const std::span<const float> logits = model_.Forward({&segment, 1}, LogitRows::kAll);
+    return {logits.begin(), logits.end()};
+  }
+  // All logits of a sequence in one pass.
+  std::vector<float> Whole(std::span<const int32_t> tokens) {
+    SequenceState state = model_.NewState();
+    return Append(state, tokens);
+  }
+  std::filesystem::path File(const char* name) {
+    return std::filesystem::path(testing::TempDir()) /
+           (std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + name);
+  }
+
+  ThreadPool pool_{2};
+  Model model_{SmallConfig(), RandomParams(SmallConfig(), 7), pool_, /*keep_weights=*/true};
+};
+
+std::vector<float> Rows(const std::vector<float>& logits, size_t from, size_t to) {
+  return {logits.begin() + static_cast<int64_t>(from * 50), logits.begin() + static_cast<int64_t>(to * 50)};
+}
+
+TEST_F(SequenceTest, CompanyInABatchChangesNothing) {
+  const std::vector<std::vector<int32_t>> prompts = {RandomTokens(5, 1), RandomTokens(130, 2), {}, RandomTokens(64, 3)};
+  std::vector<SequenceState> states(prompts.size(), model_.NewState());
+  std::vector<Segment> segments;
+  for (size_t i = 0; i < prompts.size(); ++i) segments.push_back({&states[i], prompts[i]});
+  const std::span<const float> all = model_.Forward(segments, LogitRows::kAll);
+  const std::vector<float> batch(all.begin(), all.end());
+  size_t row = 0;
+  for (const auto& prompt : prompts) {
+    if (prompt.empty()) continue;
+    EXPECT_EQ(Rows(batch, row, row + prompt.size()), Whole(prompt));
+    row += prompt.size();
+  }
+  // Then one more token for each, of which the last rows are asked for.
+  const std::vector<int32_t> next = {1, 2, 3, 4};
+  segments.clear();
+  for (size_t i = 0; i < prompts.size(); ++i) segments.push_back({&states[i], std::span(next).subspan(i, 1)});
+  const std::span<const float> last = model_.Forward(segments, LogitRows::kLast);
+  const std::vector<float> step(last.begin(), last.end());
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    std::vector<int32_t> longer = prompts[i];
+    longer.push_back(next[i]);
+    EXPECT_EQ(Rows(step, i, i + 1), Rows(Whole(longer), longer.size() - 1, longer.size())) << i;
+  }
+}
+
+TEST_F(SequenceTest, ForksGoTheirOwnWays) {
+  for (const int64_t length : {3, 64, 70, 128}) {
+    const std::vector<int32_t> prompt = RandomTokens(length, 4), left = RandomTokens(70, 5),
+                               right = RandomTokens(70, 6);
+    SequenceState a = model_.NewState();
+    Append(a, prompt);
+    SequenceState b = a;
+    const auto expect = [&](const std::vector<int32_t>& tail) {
+      std::vector<int32_t> tokens = prompt;
+      tokens.insert(tokens.end(), tail.begin(), tail.end());
+      return Rows(Whole(tokens), prompt.size(), tokens.size());
+    };
+    const std::vector<float> got_left = Append(a, left), got_right = Append(b, right);
+    EXPECT_EQ(got_left, expect(left)) << length;
+    EXPECT_EQ(got_right, expect(right)) << length;
+  }
+}
+
+TEST_F(SequenceTest, GoesBackWithinTheLastChunk) {
+  const std::vector<int32_t> tokens = RandomTokens(100, 7);
+  const std::vector<float> whole = Whole(tokens);
+  SequenceState state = model_.NewState();
+  Append(state, tokens);
+  EXPECT_EQ(state.length(), 100);
+  EXPECT_EQ(state.chunk_start(), 64);
+  for (const int64_t length : {99, 80, 64}) {
+    ASSERT_TRUE(state.CanTruncate(length));
+    state.Truncate(length);
+    EXPECT_EQ(state.length(), length);
+    EXPECT_EQ(Append(state, std::span(tokens).subspan(static_cast<size_t>(length))),
+              Rows(whole, static_cast<size_t>(length), 100));
+  }
+  EXPECT_FALSE(state.CanTruncate(63));
+  EXPECT_FALSE(state.CanTruncate(101));
+  try {
+    state.Truncate(10);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(),
+                testing::AllOf(testing::HasSubstr("100"), testing::HasSubstr("10"), testing::HasSubstr("64")));
+  }
+  // A fork that went on does not disturb what the original goes back to.
+  SequenceState fork = state;
+  Append(fork, RandomTokens(90, 8));
+  state.Truncate(70);
+  EXPECT_EQ(Append(state, std::span(tokens).subspan(70)), Rows(whole, 70, 100));
+}
+
+TEST_F(SequenceTest, SavedAndLoadedItIsTheSame) {
+  for (const int64_t length : {0, 1, 64, 65, 150}) {
+    const std::vector<int32_t> tokens = RandomTokens(length + 80, 9);
+    SequenceState state = model_.NewState();
+    Append(state, std::span(tokens).first(static_cast<size_t>(length)));
+    state.Save(model_.config(), File(".state"));
+    SequenceState loaded = SequenceState::Load(File(".state"), model_.config());
+    EXPECT_EQ(loaded.length(), length);
+    const std::span<const int32_t> rest = std::span(tokens).subspan(static_cast<size_t>(length));
+    EXPECT_EQ(Append(loaded, rest), Append(state, rest)) << length;
+  }
+}
+
+TEST_F(SequenceTest, StateOfAnotherModelIsRefused) {
+  SequenceState state = model_.NewState();
+  Append(state, RandomTokens(10, 10));
+  state.Save(model_.config(), File(".state"));
+  ModelConfig other = SmallConfig();
+  other.head_dim = 16;
+  try {
+    SequenceState::Load(File(".state"), other);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), testing::AllOf(testing::HasSubstr(".state"), testing::HasSubstr("layers.0.state"),
+                                         testing::HasSubstr("[3, 16, 16]"), testing::HasSubstr("[3, 8, 8]")));
+  }
+}
+
+TEST_F(SequenceTest, TokensOutsideTheVocabularyAreNamedAndChangeNothing) {
+  SequenceState state = model_.NewState();
+  const std::vector<int32_t> good = RandomTokens(4, 11);
+  Append(state, good);
+  for (const int32_t bad : {-1, 50}) {
+    try {
+      Append(state, std::vector<int32_t>{1, bad});
+      FAIL();
+    } catch (const Error& e) {
+      EXPECT_THAT(e.what(), testing::AllOf(testing::HasSubstr(std::to_string(bad)), testing::HasSubstr("position 1")));
+    }
+  }
+  EXPECT_EQ(state.length(), 4);
+}
+
+// The probability a token was sampled with is the one the trainer computes: the ratio of the two is exactly 1.
+TEST_F(SequenceTest, TrainingComputesTheLogProbsOfDecoding) {
+  TokenBatch batch;
+  std::vector<float> decoded;
+  for (const int64_t length : {2, 64, 131}) {
+    const std::vector<int32_t> tokens = RandomTokens(length, 12 + static_cast<uint64_t>(length));
+    batch.AddDocument(tokens);
+    SequenceState state = model_.NewState();
+    for (size_t t = 0; t < tokens.size(); ++t) {
+      const std::vector<float> logits = Append(state, std::span(tokens).subspan(t, 1));
+      decoded.push_back(t + 1 < tokens.size() ? LogProb(logits.data(), 50, tokens[t + 1]) : 0.0f);
+    }
+  }
+  Params grads = ZerosLike(model_.config(), model_.params());
+  const RowLoss loss = CrossEntropy(batch);
+  EXPECT_EQ(AddGradient(model_, batch, loss, {.aux_coef = 0.1, .recompute = true}, grads).logprobs, decoded);
+  EXPECT_EQ(AddGradient(model_, batch, loss, {.aux_coef = 0.1, .recompute = false}, grads).logprobs, decoded);
+  EXPECT_EQ(EvaluateLoss(model_, batch, loss).logprobs, decoded);
+}
+
+// A document's gradient does not see its neighbours: the gradient of two documents is the sum of theirs.
+TEST_F(SequenceTest, DocumentsDoNotMixInAGradient) {
+  const std::vector<int32_t> a = RandomTokens(70, 20), b = RandomTokens(40, 21);
+  const auto gradient = [&](const std::vector<std::vector<int32_t>>& documents) {
+    TokenBatch batch;
+    for (const auto& d : documents) batch.AddDocument(d);
+    Params grads = ZerosLike(model_.config(), model_.params());
+    AddGradient(model_, batch, CrossEntropy(batch, 100), {}, grads);
+    std::vector<double> flat;
+    ForEachParameter(model_.config(), grads, [&](const std::string&, Tensor& t, const Shape&) {
+      for (const float x : t.values<float>()) flat.push_back(x);
+    });
+    return flat;
+  };
+  const std::vector<double> both = gradient({a, b}), first = gradient({a}), second = gradient({b});
+  double difference = 0, norm = 0;
+  for (size_t i = 0; i < both.size(); ++i) {
+    difference += (both[i] - first[i] - second[i]) * (both[i] - first[i] - second[i]);
+    norm += both[i] * both[i];
+  }
+  EXPECT_LT(std::sqrt(difference / norm), 1e-5);
+}
+
+}  // namespace
+}  // namespace fulgur
