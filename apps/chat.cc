@@ -310,14 +310,18 @@ class Chat {
   }
 
   void PrintFigures(const OutputEnd& end, double seconds) const {
-    std::string line = fmt::format("{} tokens", end.output_tokens);
+    std::string line = fmt::format("{} token{}", end.output_tokens, end.output_tokens == 1 ? "" : "s");
     if (end.output_tokens > 1 && seconds > 0) {  // the first token's time is that of the prompt
       line += fmt::format(", {:.1f} tokens/s", static_cast<double>(end.output_tokens - 1) / seconds);
     }
     line += fmt::format(", context {}", end.prompt_tokens + end.output_tokens);
     if (engine_.max_context() < (int64_t{1} << 40)) line += fmt::format(" of {}", engine_.max_context());
     if (end.thinking_cut) line += ", thinking cut by the budget";
-    if (end.reason != FinishReason::kStop) line += fmt::format(", ended by {}", FinishReasonName(end.reason));
+    if (end.reason == FinishReason::kCancelled) {
+      line += ", stopped";
+    } else if (end.reason != FinishReason::kStop) {
+      line += fmt::format(", ended by {}", FinishReasonName(end.reason));
+    }
     Print(terminal_ ? fmt::format("{}[{}]{}\n", kDim, line, kPlain) : fmt::format("[{}]\n", line));
   }
 
