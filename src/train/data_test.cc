@@ -233,7 +233,8 @@ TEST(ValidationExamples, OneSetForEachTaskAndFile) {
   const Pipeline setup([](Json& json) {
     AddLines(json);
     json["validation"] = {{"every", 1}, {"data", json["data"]}};
-    json["validation"]["data"][0]["tasks"].push_back("dyck_language");
+    json["validation"]["data"][0]["tasks"].push_back({{"name", "dyck_language"}, {"difficulties", {1, 1}}});
+    json["batch"] = {{"tokens", 4096}, {"max_length", 4096}};
   });
   const auto sets = ValidationExamples(setup.config.validation.data, *setup.encoder, 4, 1);
   ASSERT_EQ(sets.size(), 3u);

@@ -122,7 +122,7 @@ EvalReport Evaluate(Model& model, const Tokenizer& tokenizer, const ChatTemplate
     report.prompt_tokens += sample.end.prompt_tokens;
     report.output_tokens += sample.end.output_tokens;
     if (report.tasks.empty() || report.tasks.back().task != sample.instance.task) {
-      report.tasks.push_back({.task = sample.instance.task});
+      report.tasks.emplace_back().task = sample.instance.task;
     }
     Count(sample, &report.tasks.back());
     Count(sample, &report.all);

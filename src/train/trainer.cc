@@ -73,6 +73,16 @@ void CheckSameRun(const Json& old_run, const Json& new_run, const fs::path& out)
   }
 }
 
+// Closes what it holds, also when the constructor of its owner throws.
+struct Descriptor {
+  int fd = -1;
+  ~Descriptor() { Reset(-1); }
+  void Reset(int other) {
+    if (fd >= 0) ::close(fd);
+    fd = other;
+  }
+};
+
 // The run's folder: one process at a time, one config.
 class RunFolder {
  public:
@@ -95,7 +105,6 @@ class RunFolder {
       WriteFileAtomic(run_file, fingerprint.dump(2) + "\n");
     }
   }
-  ~RunFolder() { Unlock(); }
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
 
@@ -104,20 +113,12 @@ class RunFolder {
   fs::path Plain() const { return out_.has_filename() ? out_ : out_.parent_path(); }
 
   void Lock() {
-    Unlock();
     std::error_code error;
     fs::create_directories(out_, error);
     const fs::path path = out_ / "lock";
-    fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (fd_ < 0) throw Error("cannot create {}: {}", path.string(), std::strerror(errno));
-    if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
-      Unlock();
-      throw Error("another process is training in {}", out_.string());
-    }
-  }
-  void Unlock() {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
+    lock_.Reset(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    if (lock_.fd < 0) throw Error("cannot create {}: {}", path.string(), std::strerror(errno));
+    if (::flock(lock_.fd, LOCK_EX | LOCK_NB) != 0) throw Error("another process is training in {}", out_.string());
   }
   // Nothing but the lock, and what a write of run.json that was cut off left.
   bool IsEmpty() const {
@@ -129,7 +130,7 @@ class RunFolder {
   }
 
   fs::path out_;
-  int fd_ = -1;
+  Descriptor lock_;
 };
 
 Params StartingParams(const TrainConfig& config, const ModelConfig& architecture) {
@@ -365,6 +366,11 @@ void CopyTextFiles(const fs::path& from, const fs::path& to) {
 }
 
 ModelConfig StartingArchitecture(const TrainConfig& config, const Tokenizer& tokenizer, int32_t end_of_turn) {
+  const auto check_vocabulary = [&](int64_t vocab_size) {
+    if (vocab_size >= tokenizer.vocab_size()) return;
+    throw Error("the model's vocab_size is {}, but the tokenizer in {} has {} tokens", vocab_size,
+                config.model.tokenizer.string(), tokenizer.vocab_size());
+  };
   ModelConfig architecture;
   if (!config.model.path.empty()) {
     architecture = ModelConfig::FromFile(config.model.path / kConfigFile);
@@ -375,6 +381,7 @@ ModelConfig StartingArchitecture(const TrainConfig& config, const Tokenizer& tok
       if (!json.contains(key) || json[key].is_null()) json[key] = value;
     };
     set_default("vocab_size", tokenizer.vocab_size());
+    check_vocabulary(JsonGet<int64_t>(json, "vocab_size", where));  // before ids of the tokenizer are held against it
     set_default("eos_token_id", end_of_turn);
     if (!json.contains("layer_types")) {
       const auto layers = JsonGet<int64_t>(json, "num_hidden_layers", where);
@@ -394,10 +401,7 @@ ModelConfig StartingArchitecture(const TrainConfig& config, const Tokenizer& tok
       }
     }
   }
-  if (architecture.vocab_size < tokenizer.vocab_size()) {
-    throw Error("the model's vocab_size is {}, but the tokenizer in {} has {} tokens", architecture.vocab_size,
-                config.model.tokenizer.string(), tokenizer.vocab_size());
-  }
+  check_vocabulary(architecture.vocab_size);
   return architecture;
 }
 
