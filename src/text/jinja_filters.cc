@@ -53,7 +53,7 @@ Text ReplaceAll(Budget& budget, const Text& text, const Text& old, const Text& w
   const std::string& s = text.str();
   size_t pos = 0;
   for (; count != 0 && pos <= s.size(); --count) {
-    budget.Spend(1 + static_cast<int64_t>(with.size() / 16));
+    budget.Spend(4 + static_cast<int64_t>(with.size() / 16));
     if (old.size() == 0) {  // before every character, and at the end
       out.Append(with);
       if (pos == s.size()) return out;
@@ -202,13 +202,14 @@ Value Center(Interp&, V input, const Args& a) {
 
 Value Truncate(Interp&, V input, const Args& a) {
   const Bound args("truncate", a, {"length", "killwords", "end", "leeway"});
-  const Text text = ToText(input);
   const Text end = args.has(2) ? ToText(args[2]) : Text("...");
   const int64_t length = args.Integer(0, 255), end_length = Length(Value(end));
   const int64_t leeway = Given(args, 3) != nullptr ? args.Integer(3, 5) : 5;
   if (length < end_length) throw Error("AssertionError: truncate expects length >= {}, got {}", end_length, length);
   if (leeway < 0) throw Error("AssertionError: truncate expects leeway >= 0, got {}", leeway);
-  if (Length(Value(text)) <= length + leeway) return input.is_string() ? input : Value(text);
+  if (Length(input) <= length + leeway) return input;
+  if (!input.is_string()) throw Error("TypeError: truncate takes a string, not {}", TypeName(input));
+  const Text& text = input.text();
   size_t cut = ByteOffset(text.str(), static_cast<size_t>(length - end_length));
   if (!args.Flag(1)) {
     const size_t space = cut == 0 ? std::string::npos : text.str().rfind(' ', cut - 1);

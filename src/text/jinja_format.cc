@@ -416,7 +416,7 @@ Text PercentFormat(const Text& format, const Value& args) {
     }
   }
   const size_t given = is_tuple ? args.as<Sequence>().items.size() : 1;
-  const bool mapping = !is_tuple && (args.is(Type::kDict) || args.is(Type::kList));
+  const bool mapping = !is_tuple && (args.is(Type::kDict) || args.is(Type::kList) || args.is(Type::kRange));
   if (!named && !mapping && next < given) {
     throw Error("TypeError: not all arguments converted during string formatting");
   }

@@ -80,8 +80,8 @@ class Lexer {
     if (sign == '-') {
       end = SpaceBefore(pos_, tag);
     } else if (sign != '+' && !is_variable) {
-      const size_t newline = source_.rfind('\n', tag == 0 ? 0 : tag - 1);
-      const size_t line = newline == std::string::npos || newline < pos_ || newline >= tag ? pos_ : newline + 1;
+      const size_t newline = std::string_view(source_).substr(pos_, tag - pos_).rfind('\n');
+      const size_t line = newline == std::string_view::npos ? pos_ : pos_ + newline + 1;
       if ((line > pos_ || at_line_start_) && SpaceBefore(line, tag) == line) end = line;
     }
     if (end > pos_) Emit(TokenType::kData, source_.substr(pos_, end - pos_));

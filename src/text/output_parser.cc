@@ -174,7 +174,8 @@ bool StreamingOutputParser::Step(bool final, Delta* delta) {
     case State::kBlock: {
       // Whole lines; the closing tag ends a line too.
       const size_t from = scanned_ < kEndCalls.size() ? 0 : scanned_ - kEndCalls.size();
-      const size_t close = Pending().find(kEndCalls, from), newline = Pending().find('\n', from);
+      const size_t newline = Pending().find('\n', from);
+      const size_t close = Pending().substr(0, newline).find(kEndCalls, from);
       scanned_ = Pending().size();
       size_t end = std::min(close, newline);
       const bool is_close = close < newline;

@@ -1,0 +1,154 @@
+#include "text/output_parser.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace fulgur {
+namespace {
+
+std::vector<Json> Lines(const std::string& name) {
+  const std::string path = FULGUR_SOURCE_DIR "/tests/data/text/" + name;
+  const std::string text = ReadFile(path);
+  std::vector<Json> lines;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = text.find('\n', begin);
+    lines.push_back(ParseJson(text.substr(begin, end - begin), path));
+    begin = end + 1;
+  }
+  return lines;
+}
+
+ParsedOutput Stream(const std::vector<std::string>& pieces, bool starts_in_thinking = false) {
+  StreamingOutputParser parser(starts_in_thinking);
+  ParsedOutput out;
+  const auto add = [&](const StreamingOutputParser::Delta& delta) {
+    out.reasoning += delta.reasoning;
+    out.content += delta.content;
+    out.tool_calls.insert(out.tool_calls.end(), delta.tool_calls.begin(), delta.tool_calls.end());
+  };
+  for (const std::string& piece : pieces) add(parser.Push(piece));
+  add(parser.Finish());
+  return out;
+}
+
+std::vector<std::string> Characters(const std::string& text) {
+  std::vector<std::string> out;
+  for (const char c : text) out.emplace_back(1, c);
+  return out;
+}
+
+Json ToJson(const ParsedOutput& parsed) {
+  Json calls = Json::array();
+  for (const ToolCall& call : parsed.tool_calls) calls.push_back({{"name", call.name}, {"arguments", call.arguments}});
+  const auto text = [](const std::string& s) { return s.empty() ? Json(nullptr) : Json(s); };
+  return {{"reasoning", text(parsed.reasoning)}, {"content", text(parsed.content)}, {"tool_calls", calls}};
+}
+
+TEST(OutputParserTest, WholeOutputs) {
+  const std::vector<Json> lines = Lines("tool_calls.jsonl");
+  EXPECT_GT(lines.size(), 60u);
+  for (const Json& line : lines) {
+    EXPECT_EQ(ToJson(ParseOutput(line["model_output"].get<std::string>())), line["expected"]) << line["name"];
+  }
+}
+
+TEST(OutputParserTest, StreamedOutputs) {
+  const std::vector<Json> lines = Lines("tool_calls_stream.jsonl");
+  EXPECT_GT(lines.size(), 40u);
+  for (const Json& line : lines) {
+    EXPECT_EQ(ToJson(Stream(line["deltas"].get<std::vector<std::string>>())), line["expected"]) << line["name"];
+  }
+}
+
+TEST(OutputParserTest, AnyCutGivesTheSame) {
+  std::mt19937 random(1);
+  std::vector<std::string> outputs;
+  for (const Json& line : Lines("tool_calls.jsonl")) outputs.push_back(line["model_output"].get<std::string>());
+  // And sequences of everything that means something, in any order.
+  const std::vector<std::string> parts = {"<think>",
+                                          "</think>",
+                                          "<tool_calls>",
+                                          "</tool_calls>",
+                                          "\n",
+                                          " ",
+                                          "a",
+                                          "<",
+                                          "</",
+                                          "<tool_",
+                                          "calls>",
+                                          "{\"name\": \"f\", \"arguments\": {}}",
+                                          "{\"name\": 1}",
+                                          "}"};
+  for (int i = 0; i < 1000; ++i) {
+    std::string output;
+    for (int k = 0; k < 12; ++k) output += parts[random() % parts.size()];
+    outputs.push_back(output);
+  }
+  for (const std::string& output : outputs) {
+    const Json whole = ToJson(ParseOutput(output));
+    EXPECT_EQ(ToJson(Stream(Characters(output))), whole) << output;
+    std::vector<std::string> pieces;
+    for (size_t begin = 0; begin < output.size();) {
+      const size_t length = random() % 12;
+      pieces.push_back(output.substr(begin, length));
+      begin += pieces.back().size();
+    }
+    EXPECT_EQ(ToJson(Stream(pieces)), whole) << output;
+    EXPECT_EQ(ToJson(Stream(pieces, /*starts_in_thinking=*/true)), ToJson(ParseOutput("<think>" + output))) << output;
+  }
+}
+
+TEST(OutputParserTest, EmitsAsSoonAsItIsSure) {
+  StreamingOutputParser parser;
+  EXPECT_EQ(parser.Push("<think>\nLet").reasoning, "Let");
+  EXPECT_EQ(parser.Push(" me").reasoning, " me");
+  EXPECT_EQ(parser.Push(" \n</thi").reasoning, "");
+  EXPECT_EQ(parser.Push("s <b").reasoning, " \n</this <b");
+  EXPECT_EQ(parser.Push("\n</think>\n\nYes").content, "Yes");
+  EXPECT_EQ(parser.Push(", it is <").content, ", it is");
+  EXPECT_EQ(parser.Push("tool_").content, "");
+  EXPECT_EQ(parser.Push("x").content, " <tool_x");
+  EXPECT_EQ(parser.Push("\n<tool_calls>\n{\"name\": \"f\", \"arg").content, "");
+  EXPECT_TRUE(parser.Push("uments\": {\"a\": [1]}}").tool_calls.empty());
+  const StreamingOutputParser::Delta call = parser.Push("\n");
+  ASSERT_EQ(call.tool_calls.size(), 1u);
+  EXPECT_EQ(call.tool_calls[0].name, "f");
+  EXPECT_EQ(call.tool_calls[0].arguments, Json({{"a", {1}}}));
+  EXPECT_EQ(parser.Push("</tool_calls> more").content, "");
+  EXPECT_EQ(parser.Finish().content, "");
+}
+
+TEST(OutputParserTest, ThinkTagsInOddPlaces) {
+  const auto parse = [](const std::string& text) { return ToJson(ParseOutput(text)); };
+  EXPECT_EQ(parse("a</think>b<think>c"),
+            Json({{"reasoning", "c"}, {"content", "a</think>b"}, {"tool_calls", Json::array()}}));
+  EXPECT_EQ(parse("a</think>b</think>c"),
+            Json({{"reasoning", "a"}, {"content", "b</think>c"}, {"tool_calls", Json::array()}}));
+  const std::string block = "<tool_calls>{\"name\": \"f\", \"arguments\": {}}</tool_calls>";
+  EXPECT_EQ(parse("<think>a</think>b<think>" + block + "</think>"),
+            Json({{"reasoning", "a"}, {"content", "b<think>" + block + "</think>"}, {"tool_calls", Json::array()}}));
+  EXPECT_EQ(ParseOutput("r</think>x" + block + "<think>").tool_calls.size(), 1u);
+  EXPECT_EQ(ParseOutput("r</think>x" + block + "<think>").reasoning, "r");
+}
+
+TEST(OutputParserTest, HostileJson) {
+  std::string deep = "<tool_calls>\n{\"name\": \"f\", \"arguments\": ";
+  for (int i = 0; i < 100'000; ++i) deep += '[';
+  for (int i = 0; i < 100'000; ++i) deep += ']';
+  EXPECT_TRUE(ParseOutput(deep + "}\n</tool_calls>").tool_calls.empty());
+  EXPECT_TRUE(ParseOutput("<tool_calls>\n{\"name\": \"\xff\", \"arguments\": 1}\n").tool_calls.empty());
+  EXPECT_TRUE(ParseOutput("<tool_calls>\n{\"name\": \"f\", \"arguments\": 1e999}\n").tool_calls.empty());
+  // Large outputs take time in proportion.
+  std::string lines = "<tool_calls>";
+  for (int i = 0; i < 200'000; ++i) lines += "\n<";
+  EXPECT_EQ(ParseOutput(lines).content.size(), lines.size());
+}
+
+}  // namespace
+}  // namespace fulgur
