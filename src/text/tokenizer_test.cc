@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <fstream>
 #include <map>
 #include <thread>
@@ -216,10 +216,10 @@ TEST(Tokenizer, AMegabyteWithoutASpace) {
   for (const char* unit : {"a", "ab", "\u4E2D", " ", "7"}) {
     std::string text;
     while (text.size() < (1 << 20)) text += unit;
-    const auto start = std::chrono::steady_clock::now();
+    const std::clock_t start = std::clock();  // processor time: a busy machine must not fail this
     const auto ids = Small().Encode(text, Tokenizer::Special::kRecognised);
     EXPECT_EQ(Small().Decode(ids, false), text);
-    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20)) << unit;
+    EXPECT_LT(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC, 20) << unit;
   }
 }
 
