@@ -131,7 +131,6 @@ TEST(TrainConfig, ShippedConfigsAreRead) {
   int count = 0;
   for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(FULGUR_SOURCE_DIR) / "configs")) {
     if (entry.path().extension() != ".json") continue;
-    if (entry.path().extension() != ".json") continue;
     const Json json = ReadJsonFile(entry.path());
     if (!json.contains("data")) continue;  // of another kind
     EXPECT_NO_THROW(TrainConfig::FromFile(entry.path())) << entry.path();
