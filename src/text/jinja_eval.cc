@@ -171,7 +171,7 @@ Interp::Flow Interp::Exec(const Stmt& stmt) {
   budget_.Spend(1);
   switch (stmt.kind) {
     case StmtKind::kText:
-      budget_.Spend(static_cast<int64_t>(stmt.text.size() / 16));
+      budget_.SpendText(stmt.text.size());
       out_->Append(stmt.text);
       break;
     case StmtKind::kPrint:
@@ -453,7 +453,8 @@ Value Interp::EvalSlice(const Expr& expr) {
   if (!sliceable) throw Error("line {}: TypeError: '{}' object cannot be sliced", expr.line, TypeName(object));
 
   const int64_t length = Length(object);
-  const int64_t step = parts[2].is_none() ? 1 : ToIndex(parts[2], "slice step");
+  // A step beyond the end is as good as any longer one.
+  const int64_t step = parts[2].is_none() ? 1 : std::clamp(ToIndex(parts[2], "slice step"), -(length + 1), length + 1);
   if (step == 0) throw Error("line {}: ValueError: slice step cannot be zero", expr.line);
   const auto bound = [&](const Value& part, int64_t fallback) {
     if (part.is_none()) return fallback;
@@ -473,7 +474,7 @@ Value Interp::EvalSlice(const Expr& expr) {
         std::make_shared<Range>(range.start + range.step * start, range.start + range.step * stop, range.step * step));
   }
   if (object.is_string() && step == 1) {
-    budget_.Spend(static_cast<int64_t>(object.text().size() / 16));
+    budget_.SpendText(object.text().size());
     const size_t begin = ByteOffset(object.str(), static_cast<size_t>(start));
     const size_t end = ByteOffset(object.str(), static_cast<size_t>(std::max(start, stop)));
     return Value(object.text().Substr(begin, end), object.markup());
@@ -556,7 +557,7 @@ Value Interp::EvalDict(const Expr& expr) {
 Value Interp::EvalConcat(const Expr& expr) {
   Text out;
   for (const ExprPtr& child : expr.children) out.Append(ToText(Eval(*child)));
-  budget_.Spend(static_cast<int64_t>(out.size() / 16));
+  budget_.SpendText(out.size());
   return Value(std::move(out));
 }
 
@@ -645,7 +646,7 @@ Value Interp::Attribute(const Value& object, const std::string& name) {
 Value Interp::Item(const Value& object, const Value& key) {
   if (object.is_undefined()) throw Error("UndefinedError: {}", object.undefined_message());
   if (object.is(Type::kDict)) {
-    if (Hashable(key)) {
+    if (Hashable(budget_, key)) {
       if (const Value* found = object.as<Dict>().Find(budget_, key)) return *found;
     }
   } else if (key.is_int()) {
@@ -658,7 +659,7 @@ Value Interp::Item(const Value& object, const Value& key) {
       if (i >= 0 && i < length) {
         if (object.is(Type::kRange)) return object.as<Range>().At(i);
         if (!object.is_string()) return object.as<Sequence>().items[static_cast<size_t>(i)];
-        budget_.Spend(static_cast<int64_t>(object.text().size() / 16));
+        budget_.SpendText(object.text().size());
         const size_t begin = ByteOffset(object.str(), static_cast<size_t>(i));
         size_t end = begin;
         DecodeAt(object.str(), &end);
@@ -723,7 +724,10 @@ Value Interp::Call(const Value& function, Args args) {
   switch (function.type()) {
     case Type::kFunction: {
       const Function& f = function.as<Function>();
-      return f.body(*this, f.self, args);
+      Value result = f.body(*this, f.self, args);
+      budget_.SpendText((f.self.is_string() ? f.self.text().size() : 0) +
+                        (result.is_string() ? result.text().size() : 0));
+      return result;
     }
     case Type::kMacro:
       return CallMacro(function.as<Macro>(), std::move(args));
@@ -820,14 +824,17 @@ Value Interp::CallMacro(const Macro& macro, Args args) {
 Value Interp::Filter(const std::string& name, const Value& input, const Args& args) {
   const FilterFunction filter = FindFilter(name);
   if (filter == nullptr) throw Error("TemplateRuntimeError: No filter named '{}' found.", name);
+  budget_.SpendText(input.is_string() ? input.text().size() : 0);
   Value result = filter(*this, input, args);
-  budget_.Spend(4 + (result.is_string() ? static_cast<int64_t>(result.text().size() / 16) : 0));
+  budget_.Spend(4);
+  budget_.SpendText(result.is_string() ? result.text().size() : 0);
   return result;
 }
 
 bool Interp::Test(const std::string& name, const Value& input, const Args& args) {
   const TestFunction test = FindTest(name);
   if (test == nullptr) throw Error("TemplateRuntimeError: No test named '{}' found.", name);
+  budget_.SpendText(input.is_string() ? input.text().size() : 0);
   return test(*this, input, args);
 }
 

@@ -647,7 +647,7 @@ Value Unique(Interp& interp, V input, const Args& a) {
   std::vector<Value> out;
   for (const Value& item : Items(interp.budget(), input)) {
     const Value key = SortKey(interp, item, Given(args, 1), args.Flag(0));
-    if (Hashable(key) && seen.Find(interp.budget(), key) != nullptr) continue;
+    if (Hashable(interp.budget(), key) && seen.Find(interp.budget(), key) != nullptr) continue;
     seen.Set(interp.budget(), key, Value());
     out.push_back(item);
   }

@@ -220,7 +220,7 @@ template <bool kLast, bool kMustExist>
 Value FindMethod_(Interp& interp, V self, Args& a) {
   const Bound args("find", a, {"sub", "start", "end"}, 1);
   const std::string& sub = StringArgument(args, 0, "find").str();
-  interp.budget().Spend(static_cast<int64_t>(self.text().size() / 16));
+  interp.budget().SpendText(self.text().size());
   size_t begin = 0, end = 0;
   size_t found = std::string::npos;
   if (Window(args, 1, self.str(), &begin, &end)) {
@@ -238,7 +238,7 @@ Value FindMethod_(Interp& interp, V self, Args& a) {
 Value CountMethod(Interp& interp, V self, Args& a) {
   const Bound args("count", a, {"sub", "start", "end"}, 1);
   const std::string& sub = StringArgument(args, 0, "count").str();
-  interp.budget().Spend(static_cast<int64_t>(self.text().size() / 16));
+  interp.budget().SpendText(self.text().size());
   size_t begin = 0, end = 0;
   if (!Window(args, 1, self.str(), &begin, &end)) return Value::Integer(0);
   const std::string_view s = std::string_view(self.str()).substr(begin, end - begin);
@@ -418,7 +418,7 @@ Value FormatMap(Interp& interp, V self, Args& a) {
 
 Value Get(Interp& interp, V self, Args& a) {
   const Bound args("get", a, {"key", "default"}, 1);
-  if (!Hashable(args[0])) throw Error("TypeError: unhashable type: '{}'", TypeName(args[0]));
+  if (!Hashable(interp.budget(), args[0])) throw Error("TypeError: unhashable type: '{}'", TypeName(args[0]));
   const Value* found = self.as<Dict>().Find(interp.budget(), args[0]);
   return found != nullptr ? *found : args.Or(1, Value());
 }

@@ -132,6 +132,7 @@ Range::Range(Int start, Int stop, Int step) : Object(Type::kRange), start(start)
 
 const Value* Dict::Find(Budget& budget, const Value& key) const {
   if (key.is_string()) {
+    budget.SpendText(key.text().size());
     const auto it = strings_.find(key.str());
     return it == strings_.end() ? nullptr : &items[it->second].second;
   }
@@ -143,7 +144,7 @@ const Value* Dict::Find(Budget& budget, const Value& key) const {
 }
 
 void Dict::Set(Budget& budget, const Value& key, Value value) {
-  if (!Hashable(key)) throw Error("TypeError: unhashable type: '{}'", TypeName(key));
+  if (!Hashable(budget, key)) throw Error("TypeError: unhashable type: '{}'", TypeName(key));
   Contain(key);
   Contain(value);
   if (const Value* found = Find(budget, key)) {
@@ -422,10 +423,11 @@ Text ToText(const Value& value) {
 
 // ---- Comparison
 
-bool Hashable(const Value& value) {
+bool Hashable(Budget& budget, const Value& value) {
+  budget.Spend(1);
   if (value.is(Type::kTuple)) {
     const auto& items = value.as<Sequence>().items;
-    return std::all_of(items.begin(), items.end(), Hashable);
+    return std::all_of(items.begin(), items.end(), [&](const Value& item) { return Hashable(budget, item); });
   }
   return !value.is(Type::kList) && !value.is(Type::kDict);
 }
@@ -439,6 +441,7 @@ bool Equal(Budget& budget, const Value& a, const Value& b) {
     case Type::kUndefined:
       return true;
     case Type::kString:
+      budget.SpendText(std::min(a.text().size(), b.text().size()));
       return a.str() == b.str();
     case Type::kList:
     case Type::kTuple: {
@@ -475,7 +478,10 @@ int Compare(Budget& budget, const Value& a, const Value& b, const char* op) {
   const auto order = [](const auto& x, const auto& y) { return x < y ? -1 : y < x ? 1 : 0; };
   if (a.is_int() && b.is_int()) return order(a.as_int(), b.as_int());
   if (a.is_number() && b.is_number()) return order(a.as_double(), b.as_double());
-  if (a.is_string() && b.is_string()) return order(a.str(), b.str());  // UTF-8 sorts as its code points do
+  if (a.is_string() && b.is_string()) {
+    budget.SpendText(std::min(a.text().size(), b.text().size()));
+    return order(a.str(), b.str());  // UTF-8 sorts as its code points do
+  }
   if (a.type() == b.type() && (a.is(Type::kList) || a.is(Type::kTuple))) {
     const auto &x = a.as<Sequence>().items, &y = b.as<Sequence>().items;
     for (size_t i = 0; i < std::min(x.size(), y.size()); ++i) {
@@ -492,12 +498,12 @@ bool Contains(Budget& budget, const Value& container, const Value& item) {
     if (!item.is_string()) {
       throw Error("TypeError: 'in <string>' requires string as left operand, not {}", TypeName(item));
     }
-    budget.Spend(static_cast<int64_t>(container.text().size() / 16));
+    budget.SpendText(container.text().size());
     return container.str().find(item.str()) != std::string::npos;
   }
   if (container.is(Type::kDict) ||
       (container.is(Type::kDictView) && container.as<DictView>().part == DictView::Part::kKeys)) {
-    if (!Hashable(item)) throw Error("TypeError: unhashable type: '{}'", TypeName(item));
+    if (!Hashable(budget, item)) throw Error("TypeError: unhashable type: '{}'", TypeName(item));
     const Value& dict = container.is(Type::kDict) ? container : container.as<DictView>().dict;
     return dict.as<Dict>().Find(budget, item) != nullptr;
   }
@@ -579,6 +585,8 @@ int64_t Length(const Value& value) {
 
 namespace {
 
+constexpr Int kSmallest = static_cast<Int>(static_cast<unsigned __int128>(1) << 127);
+
 [[noreturn]] void TooLarge() { throw Error("OverflowError: an integer of more than 127 bits"); }
 
 Int IntPower(Int base, Int exponent) {
@@ -624,7 +632,8 @@ Value IntArithmetic(BinaryOp op, Int a, Int b) {
       result = op == BinaryOp::kFloorDiv ? a / b : a % b;
       if (a % b != 0 && (a < 0) != (b < 0)) result += op == BinaryOp::kFloorDiv ? -1 : b;
   }
-  if (overflow) TooLarge();
+  // The smallest integer is left out: it has no opposite.
+  if (overflow || result == kSmallest) TooLarge();
   return Value(result);
 }
 
@@ -687,7 +696,11 @@ Value Repeat(Budget& budget, const Value& value, Int count) {
 Value Arithmetic(Budget& budget, BinaryOp op, const Value& a, const Value& b) {
   static constexpr const char* kSymbols[] = {"+", "-", "*", "/", "//", "%", "**"};
   const char* symbol = kSymbols[static_cast<int>(op)];
-  if (op == BinaryOp::kMod && a.is_string()) return Value(PercentFormat(a.text(), b), a.markup());
+  if (op == BinaryOp::kMod && a.is_string()) {
+    Text out = PercentFormat(a.text(), b);
+    budget.SpendText(a.text().size() + out.size());
+    return Value(std::move(out), a.markup());
+  }
   for (const Value* v : {&a, &b}) {
     if (v->is_undefined()) throw Error("UndefinedError: {}", v->undefined_message());
   }
@@ -701,7 +714,7 @@ Value Arithmetic(Budget& budget, BinaryOp op, const Value& a, const Value& b) {
       const bool markup = a.markup() || b.markup();  // escaped text + plain text escapes the plain text
       Text out = markup && !a.markup() ? Text(EscapeHtml(a.str())) : a.text();
       out.Append(markup && !b.markup() ? Text(EscapeHtml(b.str())) : b.text());
-      budget.Spend(static_cast<int64_t>(out.size() / 16));
+      budget.SpendText(out.size());
       return Value(std::move(out), markup);
     }
     std::vector<Value> items = a.as<Sequence>().items;
@@ -817,7 +830,7 @@ void AppendJson(const Value& value, const JsonStyle& style, int level, std::stri
     case Type::kDict: {
       auto items = value.as<Dict>().items;
       if (style.sort_keys) {
-        Budget budget(int64_t{1} << 40);
+        Budget budget(10'000'000);
         std::stable_sort(items.begin(), items.end(),
                          [&](const auto& a, const auto& b) { return Compare(budget, a.first, b.first, "<") < 0; });
       }

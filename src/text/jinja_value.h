@@ -53,6 +53,7 @@ class Budget {
     left_ -= units;
     if (left_ < 0) Exhausted();
   }
+  void SpendText(size_t bytes) { Spend(static_cast<int64_t>(bytes / 16)); }
 
  private:
   [[noreturn]] void Exhausted() const;
@@ -261,7 +262,7 @@ std::string IntRepr(Int i);
 bool Equal(Budget& budget, const Value& a, const Value& b);
 int Compare(Budget& budget, const Value& a, const Value& b, const char* op);  // <0, 0, >0; Error if they have no order
 bool Contains(Budget& budget, const Value& container, const Value& item);
-bool Hashable(const Value& value);
+bool Hashable(Budget& budget, const Value& value);
 
 enum class BinaryOp { kAdd, kSub, kMul, kDiv, kFloorDiv, kMod, kPow };
 Value Arithmetic(Budget& budget, BinaryOp op, const Value& a, const Value& b);
