@@ -99,6 +99,8 @@ ThreadPool::~ThreadPool() {
 
 int ThreadPool::threads() const { return static_cast<int>(impl_->workers.size()) + 1; }
 
+int ThreadPool::parallelism() const { return g_pool == nullptr ? threads() : 1; }
+
 void ThreadPool::ParallelFor(int64_t n, const std::function<void(int64_t, int)>& body) {
   if (n <= 0) return;
   Impl& p = *impl_;

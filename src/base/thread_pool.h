@@ -17,6 +17,8 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const;
+  // Threads that a loop started here would have: threads(), or 1 inside a body.
+  int parallelism() const;
 
   // body(i, worker) for every i in [0, n), each exactly once; returns when all are done. worker is in [0, threads()).
   // An exception of a body is rethrown here after the loop (the first one; other iterations may or may not have run).

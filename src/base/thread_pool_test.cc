@@ -113,6 +113,15 @@ TEST_P(ThreadPoolTest, AnExceptionOfANestedLoop) {
                Error);
 }
 
+TEST_P(ThreadPoolTest, ParallelismIsOneInsideABody) {
+  ThreadPool pool(GetParam()), other(2);
+  EXPECT_EQ(pool.parallelism(), GetParam());
+  std::atomic<int> inside = 0;
+  pool.ParallelFor(4, [&](int64_t, int) { inside += pool.parallelism() + other.parallelism(); });
+  EXPECT_EQ(inside, pool.threads() == 1 ? 4 * 3 : 4 * 2);
+  EXPECT_EQ(pool.parallelism(), GetParam());
+}
+
 TEST(ThreadPool, ZeroMeansTheProcessorsOfThisProcess) {
   ThreadPool pool(0);
   EXPECT_GE(pool.threads(), 1);

@@ -1,5 +1,7 @@
 #include "model/decoder_layer.h"
 
+#include <algorithm>
+#include <numeric>
 #include <string>
 
 #include "ops/activation.h"
@@ -9,14 +11,30 @@
 #include "ops/softmax_attention.h"
 #include "ops/vec.h"
 
+// A layer is a few stages. Within one each row depends on itself only, so a thread takes a block of rows through all
+// operations of a stage while its values are in the cache; only attention, the sorting by expert and the sums over rows
+// of weight gradients see more than one row.
 namespace fulgur {
 namespace {
 
-constexpr float kInnerNormEps = 1e-6f;  // of the norm inside lightning attention, whatever rms_norm_eps says
+using Buffer = LayerActivations::Buffer;
 
-float* Sized(LayerActivations::Buffer& buffer, int64_t n) {
+constexpr float kInnerNormEps = 1e-6f;  // of the norm inside lightning attention, whatever rms_norm_eps says
+constexpr int64_t kBlockRows = 96;      // a multiple of the matrix product's tile of 12 rows
+constexpr int64_t kBlockWidth = 1024;   // hidden size up to which the values of a block fit a cache of 1-2 MB
+
+float* Sized(Buffer& buffer, int64_t n) {
   if (buffer.size() < static_cast<size_t>(n)) buffer.resize(static_cast<size_t>(n));
   return buffer.data();
+}
+
+// f(first row, number of rows) over all rows. With too few blocks for the threads, or rows too wide, all rows are one
+// block, and each operation in f is split over the threads instead (inside a loop of the pool they are not).
+template <typename F>
+void InRowBlocks(const PassContext& c, const F& f) {
+  const int64_t blocks = (c.rows + kBlockRows - 1) / kBlockRows;
+  if (blocks < 2 * c.pool.threads() || c.config.hidden_size > kBlockWidth) return f(int64_t{0}, c.rows);
+  c.pool.ParallelFor(blocks, [&](int64_t b, int) { f(b * kBlockRows, std::min(kBlockRows, c.rows - b * kBlockRows)); });
 }
 
 void Observe(const Observer* observer, const char* name, int64_t layer, const float* values, int64_t rows,
@@ -24,25 +42,37 @@ void Observe(const Observer* observer, const char* name, int64_t layer, const fl
   if (observer != nullptr) (*observer)(name + std::to_string(layer), values, rows, cols);
 }
 
-void Apply(const Linear& w, const float* x, int64_t rows, float* y, ThreadPool& pool) {
-  MatMul(x, w.packed.inputs(), rows, w.packed, y, w.packed.outputs(), pool);
+// Rows [first, first + n) of y = x W^T.
+void Apply(const Linear& w, const Buffer& x, int64_t first, int64_t n, Buffer& y, ThreadPool& pool) {
+  const int64_t in = w.packed.inputs(), out = w.packed.outputs();
+  MatMul(x.data() + first * in, in, n, w.packed, y.data() + first * out, out, pool);
 }
 
-// dw += dy^T x, and dx = dy W (or +=). The mirror of Apply.
-void ApplyBackward(const Linear& w, const float* x, const float* dy, int64_t rows, float* dx, bool accumulate,
-                   Linear& g, ThreadPool& pool) {
-  const int64_t n = w.weight.dim(0), k = w.weight.dim(1);
-  MatMulGradWeight(dy, n, x, k, rows, g.weight, pool);
-  if (dx != nullptr) MatMulGradInput(dy, n, rows, w.weight, dx, k, pool, accumulate);
+// Rows [first, first + n) of dx = dy W, or dx += dy W. With GradWeight the mirror of Apply.
+void GradInput(const Linear& w, const float* dy, int64_t first, int64_t n, float* dx, bool accumulate,
+               ThreadPool& pool) {
+  const int64_t out = w.weight.dim(0), in = w.weight.dim(1);
+  MatMulGradInput(dy + first * out, out, n, w.weight, dx + first * in, in, pool, accumulate);
 }
 
-void LightningForward(const PassContext& c, const LayerParams& p, const LightningDecay& decay,
-                      std::span<const RowSegment> segments, LayerActivations& a) {
-  const int64_t T = c.rows, H = c.config.num_attention_heads, D = c.config.head_dim, HD = H * D,
-                C = c.config.hidden_size;
-  Apply(p.qkv, a.h.data(), T, Sized(a.qkv_pre, T * 3 * HD), c.pool);
-  Silu(a.qkv_pre.data(), T * 3 * HD, Sized(a.qkv, T * 3 * HD), c.pool);
-  Sized(a.attention, T * HD);
+// dw += dy^T x over rows [first, first + n).
+void GradWeight(const float* dy, const float* x, int64_t first, int64_t n, Linear& g, ThreadPool& pool) {
+  const int64_t out = g.weight.dim(0), in = g.weight.dim(1);
+  MatMulGradWeight(dy + first * out, out, x + first * in, in, n, g.weight, pool);
+}
+
+// ---- Attention: before it (from h), itself, and after it (to attention_out)
+
+void LightningProject(const PassContext& c, const LayerParams& p, int64_t first, int64_t n, LayerActivations& a) {
+  const int64_t width = 3 * c.config.qk_width();
+  Apply(p.qkv, a.h, first, n, a.qkv_pre, c.pool);
+  Silu(a.qkv_pre.data() + first * width, n * width, a.qkv.data() + first * width, c.pool);
+  Apply(p.gate, a.h, first, n, a.gate, c.pool);
+}
+
+void LightningAttend(const PassContext& c, const LightningDecay& decay, std::span<const RowSegment> segments,
+                     LayerActivations& a) {
+  const int64_t H = c.config.num_attention_heads, D = c.config.head_dim, HD = H * D;
   static thread_local std::vector<LightningSegment> pieces;
   pieces.clear();
   int64_t row = 0;
@@ -53,44 +83,28 @@ void LightningForward(const PassContext& c, const LayerParams& p, const Lightnin
     row += s.rows;
   }
   LightningAttention(pieces, H, D, decay, c.pool);
-  RmsNorm(a.attention.data(), T, HD, p.inner_norm.f32(), kInnerNormEps, Sized(a.normed, T * HD), Sized(a.inv_inner, T),
-          c.pool);
-  Apply(p.gate, a.h.data(), T, Sized(a.gate, T * HD), c.pool);
-  GatedMultiply(a.normed.data(), a.gate.data(), T * HD, Sized(a.gated, T * HD), c.pool);
-  Apply(p.out, a.gated.data(), T, Sized(a.attention_out, T * C), c.pool);
 }
 
-// da [T, C]: gradient of attention_out. dh [T, C] is overwritten.
-void LightningBackward(const PassContext& c, const LayerParams& p, const LightningDecay& decay,
-                       std::span<const int64_t> starts, const LayerActivations& a, const float* da, LayerParams& g,
-                       float* dh, BackwardScratch& s) {
-  const int64_t T = c.rows, H = c.config.num_attention_heads, D = c.config.head_dim, HD = H * D;
-  float* dgated = Sized(s.db, T * HD);
-  ApplyBackward(p.out, a.gated.data(), da, T, dgated, false, g.out, c.pool);
-  float* dnormed = Sized(s.dc, T * HD);
-  float* dgate = Sized(s.dd, T * HD);
-  GatedMultiplyBackward(dgated, a.normed.data(), a.gate.data(), T * HD, dnormed, dgate, c.pool);
-  ApplyBackward(p.gate, a.h.data(), dgate, T, dh, false, g.gate, c.pool);
-  float* dattention = dgated;
-  RmsNormBackward(dnormed, a.attention.data(), a.inv_inner.data(), T, HD, p.inner_norm.f32(), dattention,
-                  g.inner_norm.f32(), c.pool);
-  float* dqkv = Sized(s.de, T * 3 * HD);
-  LightningAttentionBackward(a.qkv.data(), dattention, starts, H, D, decay, dqkv, c.pool);
-  float* dqkv_pre = Sized(s.df, T * 3 * HD);
-  SiluBackward(dqkv, a.qkv_pre.data(), T * 3 * HD, dqkv_pre, c.pool);
-  ApplyBackward(p.qkv, a.h.data(), dqkv_pre, T, dh, true, g.qkv, c.pool);
+void LightningOutput(const PassContext& c, const LayerParams& p, int64_t first, int64_t n, LayerActivations& a) {
+  const int64_t HD = c.config.qk_width(), at = first * HD;
+  RmsNorm(a.attention.data() + at, n, HD, p.inner_norm.f32(), kInnerNormEps, a.normed.data() + at,
+          a.inv_inner.data() + first, c.pool);
+  GatedMultiply(a.normed.data() + at, a.gate.data() + at, n * HD, a.gated.data() + at, c.pool);
+  Apply(p.out, a.gated, first, n, a.attention_out, c.pool);
 }
 
-void SoftmaxForward(const PassContext& c, const LayerParams& p, std::span<const RowSegment> segments,
-                    LayerActivations& a) {
-  const int64_t T = c.rows, H = c.config.num_attention_heads, K = c.config.num_key_value_heads, D = c.config.head_dim;
-  Apply(p.q, a.h.data(), T, Sized(a.q, T * H * D), c.pool);
-  Apply(p.k, a.h.data(), T, Sized(a.k, T * K * D), c.pool);
-  Apply(p.v, a.h.data(), T, Sized(a.v, T * K * D), c.pool);
-  c.rotary.Apply(c.rotary_table, T, H, D, a.q.data(), H * D, c.pool);
-  c.rotary.Apply(c.rotary_table, T, K, D, a.k.data(), K * D, c.pool);
-  Sized(a.attention, T * H * D);
-  Sized(a.lse, T * H);
+void SoftmaxProject(const PassContext& c, const LayerParams& p, int64_t first, int64_t n, LayerActivations& a) {
+  const int64_t H = c.config.num_attention_heads, K = c.config.num_key_value_heads, D = c.config.head_dim;
+  const float* table = c.rotary_table + first * c.rotary.rotary_dim();
+  Apply(p.q, a.h, first, n, a.q, c.pool);
+  Apply(p.k, a.h, first, n, a.k, c.pool);
+  Apply(p.v, a.h, first, n, a.v, c.pool);
+  c.rotary.Apply(table, n, H, D, a.q.data() + first * H * D, H * D, c.pool);
+  c.rotary.Apply(table, n, K, D, a.k.data() + first * K * D, K * D, c.pool);
+}
+
+void SoftmaxAttend(const PassContext& c, std::span<const RowSegment> segments, LayerActivations& a) {
+  const int64_t H = c.config.num_attention_heads, K = c.config.num_key_value_heads, D = c.config.head_dim;
   static thread_local std::vector<SoftmaxSegment> pieces;
   static thread_local std::vector<KvBlockView> blocks;
   pieces.clear();
@@ -113,70 +127,93 @@ void SoftmaxForward(const PassContext& c, const LayerParams& p, std::span<const 
     row += s.rows;
   }
   SoftmaxAttention(pieces, H, K, D, c.pool);
-  Apply(p.o, a.attention.data(), T, Sized(a.attention_out, T * c.config.hidden_size), c.pool);
 }
 
-void SoftmaxBackward(const PassContext& c, const LayerParams& p, std::span<const int64_t> starts,
-                     const LayerActivations& a, const float* da, LayerParams& g, float* dh, BackwardScratch& s) {
-  const int64_t T = c.rows, H = c.config.num_attention_heads, K = c.config.num_key_value_heads, D = c.config.head_dim;
-  float* dattention = Sized(s.db, T * H * D);
-  ApplyBackward(p.o, a.attention.data(), da, T, dattention, false, g.o, c.pool);
-  float* dq = Sized(s.dc, T * H * D);
-  float* dk = Sized(s.dd, T * K * D);
-  float* dv = Sized(s.de, T * K * D);
-  SoftmaxAttentionBackward(
-      {a.q.data(), a.k.data(), a.v.data(), a.attention.data(), a.lse.data(), dattention, dq, dk, dv}, starts, H, K, D,
-      c.pool);
-  c.rotary.ApplyBackward(c.rotary_table, T, H, D, dq, H * D, c.pool);
-  c.rotary.ApplyBackward(c.rotary_table, T, K, D, dk, K * D, c.pool);
-  ApplyBackward(p.q, a.h.data(), dq, T, dh, false, g.q, c.pool);
-  ApplyBackward(p.k, a.h.data(), dk, T, dh, true, g.k, c.pool);
-  ApplyBackward(p.v, a.h.data(), dv, T, dh, true, g.v, c.pool);
+// ---- Attention, backward: dbranch is the gradient of attention_out, dh of h
+
+// To dattention.
+void LightningOutputBackward(const PassContext& c, const LayerParams& p, int64_t first, int64_t n,
+                             const LayerActivations& a, BackwardScratch& s) {
+  const int64_t HD = c.config.qk_width(), at = first * HD;
+  GradInput(p.out, s.dbranch.data(), first, n, s.dgated.data(), false, c.pool);
+  GatedMultiplyBackward(s.dgated.data() + at, a.normed.data() + at, a.gate.data() + at, n * HD, s.dnormed.data() + at,
+                        s.doutput_gate.data() + at, c.pool);
+  GradInput(p.gate, s.doutput_gate.data(), first, n, s.dh.data(), false, c.pool);
+  RmsNormGradInput(s.dnormed.data() + at, a.attention.data() + at, a.inv_inner.data() + first, n, HD,
+                   p.inner_norm.f32(), s.dattention.data() + at, c.pool);
 }
 
-// FFN(h_mid) -> ffn [T, C].
-void MoeForward(const PassContext& c, int64_t layer, const LayerParams& p, LayerActivations& a, float* ffn,
-                const Observer* observer) {
-  const int64_t T = c.rows, C = c.config.hidden_size, I = c.config.intermediate_size;
-  const int64_t E = c.config.num_local_experts, k = c.config.num_experts_per_tok;
-  Apply(p.router, a.h_mid.data(), T, Sized(a.router_logits, T * E), c.pool);
-  if (a.experts.size() < static_cast<size_t>(T * k)) a.experts.resize(static_cast<size_t>(T * k));
-  Route(a.router_logits.data(), T, E, k, a.experts.data(), Sized(a.weights, T * k), c.pool);
-  a.dispatch.Build(a.experts.data(), T, k, E);
-  GatherRows(a.dispatch, a.h_mid.data(), T, k, C, Sized(a.rows, T * k * C), c.pool);
-  Sized(a.expert_gate, T * k * I);
-  Sized(a.expert_up, T * k * I);
-  Sized(a.expert_act, T * k * I);
-  Sized(a.expert_out, T * k * C);
-  for (int64_t e = 0; e < E; ++e) {
-    const int64_t row = a.dispatch.first[static_cast<size_t>(e)],
-                  n = a.dispatch.first[static_cast<size_t>(e) + 1] - row;
-    if (n == 0) continue;
-    const ExpertParams& expert = p.experts[static_cast<size_t>(e)];
-    Apply(expert.w1, a.rows.data() + row * C, n, a.expert_gate.data() + row * I, c.pool);
-    Apply(expert.w3, a.rows.data() + row * C, n, a.expert_up.data() + row * I, c.pool);
-    SwiGlu(a.expert_gate.data() + row * I, a.expert_up.data() + row * I, n * I, a.expert_act.data() + row * I, c.pool);
-    Apply(expert.w2, a.expert_act.data() + row * I, n, a.expert_out.data() + row * C, c.pool);
+// From dqkv.
+void LightningProjectBackward(const PassContext& c, const LayerParams& p, int64_t first, int64_t n,
+                              const LayerActivations& a, BackwardScratch& s) {
+  const int64_t width = 3 * c.config.qk_width(), at = first * width;
+  SiluBackward(s.dqkv.data() + at, a.qkv_pre.data() + at, n * width, s.dqkv_pre.data() + at, c.pool);
+  GradInput(p.qkv, s.dqkv_pre.data(), first, n, s.dh.data(), true, c.pool);
+}
+
+// From dq, dk, dv.
+void SoftmaxProjectBackward(const PassContext& c, const LayerParams& p, int64_t first, int64_t n, BackwardScratch& s) {
+  const int64_t H = c.config.num_attention_heads, K = c.config.num_key_value_heads, D = c.config.head_dim;
+  const float* table = c.rotary_table + first * c.rotary.rotary_dim();
+  c.rotary.ApplyBackward(table, n, H, D, s.dq.data() + first * H * D, H * D, c.pool);
+  c.rotary.ApplyBackward(table, n, K, D, s.dk.data() + first * K * D, K * D, c.pool);
+  GradInput(p.q, s.dq.data(), first, n, s.dh.data(), false, c.pool);
+  GradInput(p.k, s.dk.data(), first, n, s.dh.data(), true, c.pool);
+  GradInput(p.v, s.dv.data(), first, n, s.dh.data(), true, c.pool);
+}
+
+// ---- Mixture of experts
+
+// Rows of one expert in [first, first + n) of the rows sorted by expert.
+struct ExpertRows {
+  int64_t expert, first, n;
+};
+
+// The experts that have rows, those with the most first, so that threads finish together; in pieces of at most `piece`.
+std::vector<ExpertRows> SplitByExpert(const ExpertDispatch& dispatch, int64_t piece) {
+  std::vector<ExpertRows> split;
+  for (int64_t e = 0; e + 1 < static_cast<int64_t>(dispatch.first.size()); ++e) {
+    const int64_t end = dispatch.first[static_cast<size_t>(e) + 1];
+    for (int64_t row = dispatch.first[static_cast<size_t>(e)]; row < end; row += piece) {
+      split.push_back({e, row, std::min(piece, end - row)});
+    }
   }
-  CombineRows(a.dispatch, a.expert_out.data(), a.weights.data(), T, k, C, Sized(a.moe_out, T * C), c.pool);
-  if (observer != nullptr) {
-    Observe(observer, "router_logits.", layer, a.router_logits.data(), T, E);
-    const std::vector<float> experts(a.experts.begin(), a.experts.begin() + T * k);
-    Observe(observer, "selected_experts.", layer, experts.data(), T, k);
-    Observe(observer, "routing_weights.", layer, a.weights.data(), T, k);
-    Observe(observer, "moe_out.", layer, a.moe_out.data(), T, C);
+  std::stable_sort(split.begin(), split.end(), [](const ExpertRows& a, const ExpertRows& b) { return a.n > b.n; });
+  return split;
+}
+
+// f(rows) for all, spread over the threads; or, if there are too few, one after the other, and each operation in f is
+// split over the threads.
+template <typename F>
+void ForExpertRows(const PassContext& c, const std::vector<ExpertRows>& split, const F& f) {
+  const int64_t count = static_cast<int64_t>(split.size());
+  if (count < 2 * c.pool.threads() || c.config.hidden_size > kBlockWidth) {
+    for (const ExpertRows& rows : split) f(rows);
+  } else {
+    c.pool.ParallelFor(count, [&](int64_t i, int) { f(split[static_cast<size_t>(i)]); });
   }
-  if (p.shared_coefficient.empty()) {
-    std::copy_n(a.moe_out.data(), T * C, ffn);
-    return;
-  }
-  const int64_t S = p.shared_gate.packed.outputs();
-  Apply(p.shared_gate, a.h_mid.data(), T, Sized(a.shared_gate, T * S), c.pool);
-  Apply(p.shared_up, a.h_mid.data(), T, Sized(a.shared_up, T * S), c.pool);
-  SwiGlu(a.shared_gate.data(), a.shared_up.data(), T * S, Sized(a.shared_act, T * S), c.pool);
-  Apply(p.shared_down, a.shared_act.data(), T, Sized(a.shared_out, T * C), c.pool);
-  Sized(a.shared_mix, T);
-  c.pool.ParallelFor(T, [&](int64_t t, int) {
+}
+
+void ExpertForward(const PassContext& c, const LayerParams& p, const ExpertRows& rows, LayerActivations& a) {
+  const int64_t C = c.config.hidden_size, I = c.config.intermediate_size, at = rows.first * I;
+  const ExpertParams& expert = p.experts[static_cast<size_t>(rows.expert)];
+  GatherRows(a.dispatch, a.h_mid.data(), rows.first, rows.first + rows.n, C, a.rows.data(), c.pool);
+  Apply(expert.w1, a.rows, rows.first, rows.n, a.expert_gate, c.pool);
+  Apply(expert.w3, a.rows, rows.first, rows.n, a.expert_up, c.pool);
+  SwiGlu(a.expert_gate.data() + at, a.expert_up.data() + at, rows.n * I, a.expert_act.data() + at, c.pool);
+  Apply(expert.w2, a.expert_act, rows.first, rows.n, a.expert_out, c.pool);
+}
+
+void SharedForward(const PassContext& c, const LayerParams& p, int64_t first, int64_t n, LayerActivations& a,
+                   float* ffn) {
+  const int64_t C = c.config.hidden_size, S = p.shared_gate.packed.outputs();
+  Apply(p.shared_gate, a.h_mid, first, n, a.shared_gate, c.pool);
+  Apply(p.shared_up, a.h_mid, first, n, a.shared_up, c.pool);
+  SwiGlu(a.shared_gate.data() + first * S, a.shared_up.data() + first * S, n * S, a.shared_act.data() + first * S,
+         c.pool);
+  Apply(p.shared_down, a.shared_act, first, n, a.shared_out, c.pool);
+  c.pool.ParallelFor(n, [&](int64_t i, int) {
+    const int64_t t = first + i;
     const float mix = Sigmoid(Dot(a.h_mid.data() + t * C, p.shared_coefficient.f32(), C));
     a.shared_mix[static_cast<size_t>(t)] = mix;
     ScaleRow(1.0f - mix, a.moe_out.data() + t * C, C, ffn + t * C);
@@ -184,60 +221,107 @@ void MoeForward(const PassContext& c, int64_t layer, const LayerParams& p, Layer
   });
 }
 
-// dffn [T, C] -> dh [T, C] (overwritten).
-void MoeBackward(const PassContext& c, const LayerParams& p, const LayerActivations& a, const float* dffn,
-                 const AuxLoss& aux, double aux_coef, LayerParams& g, float* dh, BackwardScratch& s) {
-  const int64_t T = c.rows, C = c.config.hidden_size, I = c.config.intermediate_size;
-  const int64_t E = c.config.num_local_experts, k = c.config.num_experts_per_tok;
-  std::fill_n(dh, T * C, 0.0f);
-  const float* drouted = dffn;
+// dffn -> drouted (the routed experts' part), and dh_mid.
+void SharedBackward(const PassContext& c, const LayerParams& p, int64_t first, int64_t n, const LayerActivations& a,
+                    const float* dffn, BackwardScratch& s) {
+  const int64_t C = c.config.hidden_size, S = p.shared_gate.weight.dim(0);
+  c.pool.ParallelFor(n, [&](int64_t i, int) {
+    const int64_t t = first + i;
+    const float mix = a.shared_mix[static_cast<size_t>(t)];
+    ScaleRow(1.0f - mix, dffn + t * C, C, s.drouted.data() + t * C);
+    ScaleRow(mix, dffn + t * C, C, s.dshared.data() + t * C);
+    const float d = Dot(dffn + t * C, a.shared_out.data() + t * C, C) - Dot(dffn + t * C, a.moe_out.data() + t * C, C);
+    s.dmix[static_cast<size_t>(t)] = d * mix * (1.0f - mix);
+    AddScaledRow(s.dmix[static_cast<size_t>(t)], p.shared_coefficient.f32(), C, s.dh_mid.data() + t * C);
+  });
+  GradInput(p.shared_down, s.dshared.data(), first, n, s.dshared_act.data(), false, c.pool);
+  SwiGluBackward(s.dshared_act.data() + first * S, a.shared_gate.data() + first * S, a.shared_up.data() + first * S,
+                 n * S, s.dshared_gate.data() + first * S, s.dshared_up.data() + first * S, c.pool);
+  GradInput(p.shared_gate, s.dshared_gate.data(), first, n, s.dh_mid.data(), true, c.pool);
+  GradInput(p.shared_up, s.dshared_up.data(), first, n, s.dh_mid.data(), true, c.pool);
+}
+
+void SharedGradWeights(const PassContext& c, const LayerActivations& a, const BackwardScratch& s, LayerParams& g) {
+  const int64_t T = c.rows, C = c.config.hidden_size;
+  MatMulGradWeight(s.dmix.data(), 1, a.h_mid.data(), C, T, g.shared_coefficient, c.pool);
+  GradWeight(s.dshared.data(), a.shared_act.data(), 0, T, g.shared_down, c.pool);
+  GradWeight(s.dshared_gate.data(), a.h_mid.data(), 0, T, g.shared_gate, c.pool);
+  GradWeight(s.dshared_up.data(), a.h_mid.data(), 0, T, g.shared_up, c.pool);
+}
+
+// drows: gradient of the expert's output -> of its input. A block of rows at a time, weight gradients too: they are
+// sums in the order of the rows, however these are cut.
+void ExpertBackward(const PassContext& c, const LayerParams& p, const ExpertRows& rows, const LayerActivations& a,
+                    BackwardScratch& s, LayerParams& g) {
+  const int64_t I = c.config.intermediate_size, end = rows.first + rows.n;
+  const int64_t block = c.config.hidden_size > kBlockWidth ? rows.n : 2 * kBlockRows;
+  const ExpertParams& expert = p.experts[static_cast<size_t>(rows.expert)];
+  ExpertParams& ge = g.experts[static_cast<size_t>(rows.expert)];
+  for (int64_t first = rows.first; first < end; first += block) {
+    const int64_t n = std::min(block, end - first), at = first * I;
+    GradWeight(s.drows.data(), a.expert_act.data(), first, n, ge.w2, c.pool);
+    GradInput(expert.w2, s.drows.data(), first, n, s.dact.data(), false, c.pool);
+    SwiGluBackward(s.dact.data() + at, a.expert_gate.data() + at, a.expert_up.data() + at, n * I, s.dgate.data() + at,
+                   s.dup.data() + at, c.pool);
+    GradWeight(s.dgate.data(), a.rows.data(), first, n, ge.w1, c.pool);
+    GradInput(expert.w1, s.dgate.data(), first, n, s.drows.data(), false, c.pool);
+    GradWeight(s.dup.data(), a.rows.data(), first, n, ge.w3, c.pool);
+    GradInput(expert.w3, s.dup.data(), first, n, s.drows.data(), true, c.pool);
+  }
+}
+
+void SizeForward(const PassContext& c, const LayerParams& p, bool lightning, LayerActivations& a) {
+  const int64_t T = c.rows, C = c.config.hidden_size, H = c.config.num_attention_heads, HD = c.config.qk_width();
+  const int64_t I = c.config.intermediate_size, k = c.config.num_experts_per_tok;
+  for (Buffer* buffer : {&a.h, &a.attention_out, &a.x_mid, &a.h_mid, &a.moe_out}) Sized(*buffer, T * C);
+  for (Buffer* buffer : {&a.inv_input, &a.inv_mid}) Sized(*buffer, T);
+  Sized(a.attention, T * HD);
+  if (lightning) {
+    for (Buffer* buffer : {&a.qkv_pre, &a.qkv}) Sized(*buffer, T * 3 * HD);
+    for (Buffer* buffer : {&a.normed, &a.gate, &a.gated}) Sized(*buffer, T * HD);
+    Sized(a.inv_inner, T);
+  } else {
+    Sized(a.q, T * HD);
+    for (Buffer* buffer : {&a.k, &a.v}) Sized(*buffer, T * c.config.kv_width());
+    Sized(a.lse, T * H);
+  }
+  Sized(a.router_logits, T * c.config.num_local_experts);
+  Sized(a.weights, T * k);
+  if (a.experts.size() < static_cast<size_t>(T * k)) a.experts.resize(static_cast<size_t>(T * k));
+  for (Buffer* buffer : {&a.rows, &a.expert_out}) Sized(*buffer, T * k * C);
+  for (Buffer* buffer : {&a.expert_gate, &a.expert_up, &a.expert_act}) Sized(*buffer, T * k * I);
   if (!p.shared_coefficient.empty()) {
-    const int64_t S = p.shared_gate.weight.dim(0);
-    float* routed = Sized(s.db, T * C);
-    float* dshared = Sized(s.dc, T * C);
-    float* dmix = Sized(s.dd, T);
-    c.pool.ParallelFor(T, [&](int64_t t, int) {
-      const float mix = a.shared_mix[static_cast<size_t>(t)];
-      ScaleRow(1.0f - mix, dffn + t * C, C, routed + t * C);
-      ScaleRow(mix, dffn + t * C, C, dshared + t * C);
-      const float d =
-          Dot(dffn + t * C, a.shared_out.data() + t * C, C) - Dot(dffn + t * C, a.moe_out.data() + t * C, C);
-      dmix[t] = d * mix * (1.0f - mix);
-      AddScaledRow(dmix[t], p.shared_coefficient.f32(), C, dh + t * C);
-    });
-    MatMulGradWeight(dmix, 1, a.h_mid.data(), C, T, g.shared_coefficient, c.pool);
-    float* dact = Sized(s.de, T * S);
-    ApplyBackward(p.shared_down, a.shared_act.data(), dshared, T, dact, false, g.shared_down, c.pool);
-    float* dgate = Sized(s.df, T * S);
-    float* dup = Sized(s.dg, T * S);
-    SwiGluBackward(dact, a.shared_gate.data(), a.shared_up.data(), T * S, dgate, dup, c.pool);
-    ApplyBackward(p.shared_gate, a.h_mid.data(), dgate, T, dh, true, g.shared_gate, c.pool);
-    ApplyBackward(p.shared_up, a.h_mid.data(), dup, T, dh, true, g.shared_up, c.pool);
-    drouted = routed;
+    for (Buffer* buffer : {&a.shared_gate, &a.shared_up, &a.shared_act}) {
+      Sized(*buffer, T * p.shared_gate.packed.outputs());
+    }
+    Sized(a.shared_out, T * C);
+    Sized(a.shared_mix, T);
   }
-  float* drows = Sized(s.dc, T * k * C);
-  float* dweights = Sized(s.dd, T * k);
-  CombineRowsBackward(a.dispatch, drouted, a.expert_out.data(), a.weights.data(), T, k, C, drows, dweights, c.pool);
-  float* dact = Sized(s.de, T * k * I);
-  float* dgate = Sized(s.df, T * k * I);
-  float* dup = Sized(s.dg, T * k * I);
-  for (int64_t e = 0; e < E; ++e) {
-    const int64_t row = a.dispatch.first[static_cast<size_t>(e)],
-                  n = a.dispatch.first[static_cast<size_t>(e) + 1] - row;
-    if (n == 0) continue;
-    const ExpertParams& expert = p.experts[static_cast<size_t>(e)];
-    ExpertParams& ge = g.experts[static_cast<size_t>(e)];
-    ApplyBackward(expert.w2, a.expert_act.data() + row * I, drows + row * C, n, dact + row * I, false, ge.w2, c.pool);
-    SwiGluBackward(dact + row * I, a.expert_gate.data() + row * I, a.expert_up.data() + row * I, n * I, dgate + row * I,
-                   dup + row * I, c.pool);
-    ApplyBackward(expert.w1, a.rows.data() + row * C, dgate + row * I, n, drows + row * C, false, ge.w1, c.pool);
-    ApplyBackward(expert.w3, a.rows.data() + row * C, dup + row * I, n, drows + row * C, true, ge.w3, c.pool);
+}
+
+void SizeBackward(const PassContext& c, const LayerParams& p, bool lightning, BackwardScratch& s) {
+  const int64_t T = c.rows, C = c.config.hidden_size, HD = c.config.qk_width();
+  const int64_t I = c.config.intermediate_size, k = c.config.num_experts_per_tok;
+  for (Buffer* buffer : {&s.dbranch, &s.dh_mid, &s.dx_mid, &s.dh}) Sized(*buffer, T * C);
+  Sized(s.drows, T * k * C);
+  for (Buffer* buffer : {&s.dact, &s.dgate, &s.dup}) Sized(*buffer, T * k * I);
+  Sized(s.dweights, T * k);
+  Sized(s.dlogits, T * c.config.num_local_experts);
+  if (!p.shared_coefficient.empty()) {
+    for (Buffer* buffer : {&s.drouted, &s.dshared}) Sized(*buffer, T * C);
+    Sized(s.dmix, T);
+    for (Buffer* buffer : {&s.dshared_act, &s.dshared_gate, &s.dshared_up}) {
+      Sized(*buffer, T * p.shared_gate.weight.dim(0));
+    }
   }
-  GatherRowsBackward(a.dispatch, drows, T, k, C, dh, c.pool);
-  float* dlogits = Sized(s.db, T * E);
-  RouteBackward(dweights, a.weights.data(), a.experts.data(), T, E, k, dlogits, c.pool);
-  if (aux_coef != 0) aux.AddGradient(a.router_logits.data(), T, aux_coef, dlogits, c.pool);
-  ApplyBackward(p.router, a.h_mid.data(), dlogits, T, dh, true, g.router, c.pool);
+  Sized(s.dattention, T * HD);
+  if (lightning) {
+    for (Buffer* buffer : {&s.dgated, &s.dnormed, &s.doutput_gate}) Sized(*buffer, T * HD);
+    for (Buffer* buffer : {&s.dqkv, &s.dqkv_pre}) Sized(*buffer, T * 3 * HD);
+  } else {
+    Sized(s.dq, T * HD);
+    for (Buffer* buffer : {&s.dk, &s.dv}) Sized(*buffer, T * c.config.kv_width());
+  }
 }
 
 }  // namespace
@@ -245,58 +329,131 @@ void MoeBackward(const PassContext& c, const LayerParams& p, const LayerActivati
 void LayerForward(const PassContext& context, int64_t layer, const LayerParams& p, const LightningDecay& decay,
                   std::span<const RowSegment> segments, LayerActivations& a, float* out, const Observer* observer) {
   const ModelConfig& config = context.config;
-  const int64_t T = context.rows, C = config.hidden_size;
-  const bool lightning = config.IsLightning(layer);
+  const int64_t T = context.rows, C = config.hidden_size, E = config.num_local_experts, k = config.num_experts_per_tok;
+  const bool lightning = config.IsLightning(layer), shared = !p.shared_coefficient.empty();
   const float eps = static_cast<float>(config.rms_norm_eps);
   const float alpha = lightning ? config.layernorm_linear_attention_alpha : config.layernorm_full_attention_alpha;
   const float beta = lightning ? config.layernorm_linear_attention_beta : config.layernorm_full_attention_beta;
+  ThreadPool& pool = context.pool;
+  SizeForward(context, p, lightning, a);
 
-  RmsNorm(a.x.data(), T, C, p.input_norm.f32(), eps, Sized(a.h, T * C), Sized(a.inv_input, T), context.pool);
-  if (lightning) {
-    LightningForward(context, p, decay, segments, a);
-  } else {
-    SoftmaxForward(context, p, segments, a);
-  }
-  Observe(observer, "attn_out.", layer, a.attention_out.data(), T, C);
+  InRowBlocks(context, [&](int64_t first, int64_t n) {
+    RmsNorm(a.x.data() + first * C, n, C, p.input_norm.f32(), eps, a.h.data() + first * C, a.inv_input.data() + first,
+            pool);
+    lightning ? LightningProject(context, p, first, n, a) : SoftmaxProject(context, p, first, n, a);
+  });
+  lightning ? LightningAttend(context, decay, segments, a) : SoftmaxAttend(context, segments, a);
+
   const float* residual = config.postnorm ? a.h.data() : a.x.data();
-  WeightedSum(alpha, residual, beta, a.attention_out.data(), T * C, Sized(a.x_mid, T * C), context.pool);
+  InRowBlocks(context, [&](int64_t first, int64_t n) {
+    const int64_t at = first * C;
+    lightning ? LightningOutput(context, p, first, n, a) : Apply(p.o, a.attention, first, n, a.attention_out, pool);
+    WeightedSum(alpha, residual + at, beta, a.attention_out.data() + at, n * C, a.x_mid.data() + at, pool);
+    RmsNorm(a.x_mid.data() + at, n, C, p.post_norm.f32(), eps, a.h_mid.data() + at, a.inv_mid.data() + first, pool);
+    Apply(p.router, a.h_mid, first, n, a.router_logits, pool);
+    Route(a.router_logits.data() + first * E, n, E, k, a.experts.data() + first * k, a.weights.data() + first * k,
+          pool);
+  });
+  a.dispatch.Build(a.experts.data(), T, k, E);
+  ForExpertRows(context, SplitByExpert(a.dispatch, 2 * kBlockRows),
+                [&](const ExpertRows& rows) { ExpertForward(context, p, rows, a); });
 
-  RmsNorm(a.x_mid.data(), T, C, p.post_norm.f32(), eps, Sized(a.h_mid, T * C), Sized(a.inv_mid, T), context.pool);
-  MoeForward(context, layer, p, a, out, observer);
   const float* residual_mid = config.postnorm ? a.h_mid.data() : a.x_mid.data();
-  WeightedSum(config.layernorm_mlp_alpha, residual_mid, config.layernorm_mlp_beta, out, T * C, out, context.pool);
+  InRowBlocks(context, [&](int64_t first, int64_t n) {
+    const int64_t at = first * C;
+    CombineRows(a.dispatch, a.expert_out.data(), a.weights.data(), first, first + n, k, C, a.moe_out.data(), pool);
+    if (shared) SharedForward(context, p, first, n, a, out);
+    const float* ffn = shared ? out : a.moe_out.data();
+    WeightedSum(config.layernorm_mlp_alpha, residual_mid + at, config.layernorm_mlp_beta, ffn + at, n * C, out + at,
+                pool);
+  });
+
+  if (observer == nullptr) return;
+  Observe(observer, "attn_out.", layer, a.attention_out.data(), T, C);
+  Observe(observer, "router_logits.", layer, a.router_logits.data(), T, E);
+  const std::vector<float> experts(a.experts.begin(), a.experts.begin() + T * k);
+  Observe(observer, "selected_experts.", layer, experts.data(), T, k);
+  Observe(observer, "routing_weights.", layer, a.weights.data(), T, k);
+  Observe(observer, "moe_out.", layer, a.moe_out.data(), T, C);
 }
 
 void LayerBackward(const PassContext& context, int64_t layer, const LayerParams& p, const LightningDecay& decay,
                    std::span<const int64_t> starts, const LayerActivations& a, const float* dout, const AuxLoss& aux,
                    double aux_coef, LayerParams& g, float* dx, BackwardScratch& s) {
   const ModelConfig& config = context.config;
-  const int64_t T = context.rows, C = config.hidden_size, n = T * C;
-  const bool lightning = config.IsLightning(layer);
+  const int64_t T = context.rows, C = config.hidden_size, E = config.num_local_experts, k = config.num_experts_per_tok;
+  const int64_t H = config.num_attention_heads, D = config.head_dim;
+  const bool lightning = config.IsLightning(layer), shared = !p.shared_coefficient.empty();
   const float alpha = lightning ? config.layernorm_linear_attention_alpha : config.layernorm_full_attention_alpha;
   const float beta = lightning ? config.layernorm_linear_attention_beta : config.layernorm_full_attention_beta;
   ThreadPool& pool = context.pool;
+  SizeBackward(context, p, lightning, s);
 
   // out = alpha_m r' + beta_m FFN(h'),  r' = h' or x'
-  float* dbranch = Sized(s.da, n);
-  float* dh = Sized(s.dh, n);
-  float* dx_mid = Sized(s.dx_mid, n);
-  WeightedSum(config.layernorm_mlp_beta, dout, 0.0f, dout, n, dbranch, pool);
-  MoeBackward(context, p, a, dbranch, aux, aux_coef, g, dh, s);
-  if (config.postnorm) AddScaled(config.layernorm_mlp_alpha, dout, n, dh, pool);
-  RmsNormBackward(dh, a.x_mid.data(), a.inv_mid.data(), T, C, p.post_norm.f32(), dx_mid, g.post_norm.f32(), pool);
-  if (!config.postnorm) AddScaled(config.layernorm_mlp_alpha, dout, n, dx_mid, pool);
+  InRowBlocks(context, [&](int64_t first, int64_t n) {
+    const int64_t at = first * C;
+    WeightedSum(config.layernorm_mlp_beta, dout + at, 0.0f, dout + at, n * C, s.dbranch.data() + at, pool);
+    std::fill_n(s.dh_mid.data() + at, n * C, 0.0f);
+    if (shared) SharedBackward(context, p, first, n, a, s.dbranch.data(), s);
+    CombineRowsBackward(a.dispatch, shared ? s.drouted.data() : s.dbranch.data(), a.expert_out.data(), a.weights.data(),
+                        first, first + n, k, C, s.drows.data(), s.dweights.data(), pool);
+  });
+  if (shared) SharedGradWeights(context, a, s, g);
+  ForExpertRows(context, SplitByExpert(a.dispatch, T * k),
+                [&](const ExpertRows& rows) { ExpertBackward(context, p, rows, a, s, g); });
 
-  // x' = alpha_a r + beta_a Attention(h),  r = h or x
-  WeightedSum(beta, dx_mid, 0.0f, dx_mid, n, dbranch, pool);
+  // h' = norm(x'),  x' = alpha_a r + beta_a Attention(h),  r = h or x
+  InRowBlocks(context, [&](int64_t first, int64_t n) {
+    const int64_t at = first * C;
+    GatherRowsBackward(a.dispatch, s.drows.data(), first, first + n, k, C, s.dh_mid.data(), pool);
+    float* dlogits = s.dlogits.data() + first * E;
+    RouteBackward(s.dweights.data() + first * k, a.weights.data() + first * k, a.experts.data() + first * k, n, E, k,
+                  dlogits, pool);
+    if (aux_coef != 0) aux.AddGradient(a.router_logits.data() + first * E, n, aux_coef, dlogits, pool);
+    GradInput(p.router, s.dlogits.data(), first, n, s.dh_mid.data(), true, pool);
+    float* dh_mid = s.dh_mid.data() + at;
+    float* dx_mid = s.dx_mid.data() + at;
+    if (config.postnorm) AddScaled(config.layernorm_mlp_alpha, dout + at, n * C, dh_mid, pool);
+    RmsNormGradInput(dh_mid, a.x_mid.data() + at, a.inv_mid.data() + first, n, C, p.post_norm.f32(), dx_mid, pool);
+    if (!config.postnorm) AddScaled(config.layernorm_mlp_alpha, dout + at, n * C, dx_mid, pool);
+    WeightedSum(beta, dx_mid, 0.0f, dx_mid, n * C, s.dbranch.data() + at, pool);
+    if (lightning) {
+      LightningOutputBackward(context, p, first, n, a, s);
+    } else {
+      GradInput(p.o, s.dbranch.data(), first, n, s.dattention.data(), false, pool);
+    }
+  });
+  GradWeight(s.dlogits.data(), a.h_mid.data(), 0, T, g.router, pool);
+  RmsNormGradWeight(s.dh_mid.data(), a.x_mid.data(), a.inv_mid.data(), T, C, g.post_norm.f32(), pool);
   if (lightning) {
-    LightningBackward(context, p, decay, starts, a, dbranch, g, dh, s);
+    GradWeight(s.dbranch.data(), a.gated.data(), 0, T, g.out, pool);
+    GradWeight(s.doutput_gate.data(), a.h.data(), 0, T, g.gate, pool);
+    RmsNormGradWeight(s.dnormed.data(), a.attention.data(), a.inv_inner.data(), T, H * D, g.inner_norm.f32(), pool);
+    LightningAttentionBackward(a.qkv.data(), s.dattention.data(), starts, H, D, decay, s.dqkv.data(), pool);
   } else {
-    SoftmaxBackward(context, p, starts, a, dbranch, g, dh, s);
+    GradWeight(s.dbranch.data(), a.attention.data(), 0, T, g.o, pool);
+    SoftmaxAttentionBackward({a.q.data(), a.k.data(), a.v.data(), a.attention.data(), a.lse.data(), s.dattention.data(),
+                              s.dq.data(), s.dk.data(), s.dv.data()},
+                             starts, H, config.num_key_value_heads, D, pool);
   }
-  if (config.postnorm) AddScaled(alpha, dx_mid, n, dh, pool);
-  RmsNormBackward(dh, a.x.data(), a.inv_input.data(), T, C, p.input_norm.f32(), dx, g.input_norm.f32(), pool);
-  if (!config.postnorm) AddScaled(alpha, dx_mid, n, dx, pool);
+
+  // h = norm(x)
+  InRowBlocks(context, [&](int64_t first, int64_t n) {
+    const int64_t at = first * C;
+    lightning ? LightningProjectBackward(context, p, first, n, a, s) : SoftmaxProjectBackward(context, p, first, n, s);
+    float* dh = s.dh.data() + at;
+    if (config.postnorm) AddScaled(alpha, s.dx_mid.data() + at, n * C, dh, pool);
+    RmsNormGradInput(dh, a.x.data() + at, a.inv_input.data() + first, n, C, p.input_norm.f32(), dx + at, pool);
+    if (!config.postnorm) AddScaled(alpha, s.dx_mid.data() + at, n * C, dx + at, pool);
+  });
+  RmsNormGradWeight(s.dh.data(), a.x.data(), a.inv_input.data(), T, C, g.input_norm.f32(), pool);
+  if (lightning) {
+    GradWeight(s.dqkv_pre.data(), a.h.data(), 0, T, g.qkv, pool);
+  } else {
+    GradWeight(s.dq.data(), a.h.data(), 0, T, g.q, pool);
+    GradWeight(s.dk.data(), a.h.data(), 0, T, g.k, pool);
+    GradWeight(s.dv.data(), a.h.data(), 0, T, g.v, pool);
+  }
 }
 
 }  // namespace fulgur

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "base/aligned.h"
 #include "model/config.h"
 #include "model/model.h"
 #include "model/params.h"
@@ -18,7 +19,7 @@ namespace fulgur {
 
 // Values of one layer for T rows, kept from forward to backward. Inference uses one object for all layers in turn.
 struct LayerActivations {
-  using Buffer = std::vector<float>;
+  using Buffer = AlignedVector<float>;
   Buffer x, h, inv_input;  // layer input [T, C], its norm [T, C], 1 / rms [T]
   // Lightning: before and after SiLU [T, 3HD]; attention, its norm, gate before the sigmoid, gated [T, HD].
   Buffer qkv_pre, qkv, attention, inv_inner, normed, gate, gated;
@@ -59,7 +60,12 @@ void LayerForward(const PassContext& context, int64_t layer, const LayerParams& 
 // dout [T, C] -> dx [T, C]; adds to the gradients g. Every segment is a whole document: starts are their first rows,
 // then T. aux: the sums over all layers and rows of the batch; aux_coef its weight.
 struct BackwardScratch {
-  LayerActivations::Buffer dh, dx_mid, da, db, dc, dd, de, df, dg;
+  using Buffer = LayerActivations::Buffer;
+  Buffer dbranch, dh_mid, dx_mid, dh;                 // [T, C]: of a sub-block's output; h', x', h
+  Buffer drows, dact, dgate, dup, dweights, dlogits;  // routed experts: [T k, C], [T k, I] x 3, [T, k], [T, E]
+  Buffer drouted, dshared, dmix, dshared_act, dshared_gate, dshared_up;  // [T, C] x 2, [T], [T, S] x 3
+  Buffer dgated, dnormed, doutput_gate, dattention, dqkv, dqkv_pre;      // lightning: [T, HD] x 4, [T, 3HD] x 2
+  Buffer dq, dk, dv;                                                     // softmax: [T, HD], [T, KD] x 2
 };
 void LayerBackward(const PassContext& context, int64_t layer, const LayerParams& p, const LightningDecay& decay,
                    std::span<const int64_t> starts, const LayerActivations& a, const float* dout, const AuxLoss& aux,

@@ -113,8 +113,9 @@ class DocumentPass {
       MatMulGradWeight(m_.dlogits.data(), V, m_.final_norm.data() + row * C, C, count, grads.lm_head.weight, pool);
       MatMulGradInput(m_.dlogits.data(), V, count, params_.lm_head.weight, m_.dnorm.data() + row * C, C, pool);
     });
-    RmsNormBackward(m_.dnorm.data(), m_.next.data(), m_.inv_rms.data(), T_, C, params_.final_norm.f32(), m_.dout.data(),
-                    grads.final_norm.f32(), pool);
+    RmsNormGradWeight(m_.dnorm.data(), m_.next.data(), m_.inv_rms.data(), T_, C, grads.final_norm.f32(), pool);
+    RmsNormGradInput(m_.dnorm.data(), m_.next.data(), m_.inv_rms.data(), T_, C, params_.final_norm.f32(),
+                     m_.dout.data(), pool);
     for (int64_t n = L - 1; n >= 0; --n) {
       LayerActivations& a = Activations(n);
       if (keep_ == Keep::kInputs && n != L - 1) {  // the last layer's activations are still there

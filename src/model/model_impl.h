@@ -14,7 +14,7 @@ struct Model::Impl {
   std::vector<LightningDecay> decay;  // per layer (unused for softmax layers)
   // Scratch of a pass, kept so that a token costs no allocation.
   LayerActivations activations;
-  std::vector<float> rotary_table, next, final_rows, final_norm, inv_rms, logits;
+  AlignedVector<float> rotary_table, next, final_rows, final_norm, inv_rms, logits;
   std::vector<int64_t> positions;
   std::vector<RowSegment> segments;
   // Of training: activations of every layer (or inputs only), memory of one layer per document.
@@ -22,7 +22,8 @@ struct Model::Impl {
   std::vector<std::vector<float>> inputs;
   std::vector<SequenceState::Layer> lightning_memory, softmax_memory;
   BackwardScratch backward;
-  std::vector<float> dnorm, dx, dout, dlogits, logprobs, dlogprobs;
+  AlignedVector<float> dnorm, dx, dout, dlogits;
+  std::vector<float> logprobs;
 };
 
 // Throws Error if an id is no row of the embedding; where names the position in the message.

@@ -143,6 +143,9 @@ struct Product {
   bool accumulate;
 };
 
+HWY_INLINE void CopyVector(const float* from, float* to) { hn::StoreU(hn::LoadU(D(), from), D(), to); }
+HWY_INLINE void CopyVector(const bf16* from, bf16* to) { std::memcpy(to, from, kLanes * sizeof(bf16)); }
+
 // The block [n, width] of rows -> blocks of kWidth columns, each [n, kWidth] and padded with zeros. Whole rows are read
 // in order, which is what the hardware prefetches.
 template <int64_t kWidth, typename T>
@@ -151,7 +154,17 @@ HWY_INLINE void CopyBlocks(const T* from, int64_t stride, int64_t n, int64_t wid
   for (int64_t i = 0; i < n; ++i) {
     const T* row = from + i * stride;
     T* out = to + i * kWidth;
-    for (int64_t b = 0; b < whole; ++b) std::memcpy(out + b * n * kWidth, row + b * kWidth, kWidth * sizeof(T));
+    for (int64_t b = 0; b < whole; ++b) {
+      const T* const begin = row + b * kWidth;
+      T* const block = out + b * n * kWidth;
+      // Whole vectors; what they bring too much lies in the next row, here and there, and that is copied later.
+      if (kWidth % kLanes == 0 || i + 1 < n) {
+#pragma GCC unroll 8
+        for (int64_t j = 0; j < kWidth; j += kLanes) CopyVector(begin + j, block + j);
+      } else {
+        std::memcpy(block, begin, kWidth * sizeof(T));
+      }
+    }
     if (rest > 0) {
       out += whole * n * kWidth;
       std::memcpy(out, row + whole * kWidth, static_cast<size_t>(rest) * sizeof(T));
@@ -244,7 +257,7 @@ void RunProduct(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0
 template <typename TB>
 void Run(const Product<TB>& p, ThreadPool* pool) {
   const int64_t panels = (p.n + kPanel - 1) / kPanel;
-  const int threads = pool == nullptr ? 1 : pool->threads();
+  const int threads = pool == nullptr ? 1 : pool->parallelism();
   const double work = static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
   if (threads == 1 || work < 1 << 15) {
     RunProduct(p, 0, p.m, 0, panels);
@@ -255,7 +268,7 @@ void Run(const Product<TB>& p, ThreadPool* pool) {
   // panels.
   int64_t row_block = kRowBlock;
   if (p.a_col != 1) {
-    const int64_t share = (p.m + 2 * threads - 1) / (2 * threads);
+    const int64_t share = (p.m + threads - 1) / threads;
     row_block = std::clamp<int64_t>((share + kMaxRows - 1) / kMaxRows * kMaxRows, 2 * kMaxRows, kRowBlock);
   }
   const int64_t row_blocks = (p.m + row_block - 1) / row_block;

@@ -1,19 +1,17 @@
 #include "ops/moe.h"
 
-#include <algorithm>
 #include <cstring>
 
 #include "ops/elementwise.h"
+#include "ops/parallel.h"
 
 namespace fulgur {
 namespace {
 
-constexpr int64_t kTokens = 64;  // tokens of a task
-
 template <typename F>
-void ForTokens(int64_t m, ThreadPool& pool, const F& f) {
-  pool.ParallelFor((m + kTokens - 1) / kTokens, [&](int64_t task, int) {
-    for (int64_t t = task * kTokens; t < std::min(m, (task + 1) * kTokens); ++t) f(t);
+void ForRange(int64_t first, int64_t end, int64_t n, ThreadPool& pool, const F& f) {
+  ParallelRows(pool, end - first, n, [&](int64_t begin, int64_t stop) {
+    for (int64_t i = begin; i < stop; ++i) f(first + i);
   });
 }
 
@@ -33,17 +31,17 @@ void ExpertDispatch::Build(const int32_t* experts, int64_t m, int64_t k, int64_t
   }
 }
 
-void GatherRows(const ExpertDispatch& dispatch, const float* x, int64_t m, int64_t k, int64_t n, float* rows,
+void GatherRows(const ExpertDispatch& dispatch, const float* x, int64_t first, int64_t end, int64_t n, float* rows,
                 ThreadPool& pool) {
-  ForTokens(m * k, pool, [&](int64_t row) {
+  ForRange(first, end, n, pool, [&](int64_t row) {
     std::memcpy(rows + row * n, x + dispatch.token[static_cast<size_t>(row)] * n,
                 static_cast<size_t>(n) * sizeof(float));
   });
 }
 
-void CombineRows(const ExpertDispatch& dispatch, const float* rows, const float* weights, int64_t m, int64_t k,
-                 int64_t n, float* y, ThreadPool& pool) {
-  ForTokens(m, pool, [&](int64_t t) {
+void CombineRows(const ExpertDispatch& dispatch, const float* rows, const float* weights, int64_t first, int64_t end,
+                 int64_t k, int64_t n, float* y, ThreadPool& pool) {
+  ForRange(first, end, n, pool, [&](int64_t t) {
     for (int64_t r = 0; r < k; ++r) {
       const float* row = rows + dispatch.slot[static_cast<size_t>(t * k + r)] * n;
       if (r == 0) {
@@ -56,8 +54,9 @@ void CombineRows(const ExpertDispatch& dispatch, const float* rows, const float*
 }
 
 void CombineRowsBackward(const ExpertDispatch& dispatch, const float* dy, const float* rows, const float* weights,
-                         int64_t m, int64_t k, int64_t n, float* drows, float* dweights, ThreadPool& pool) {
-  ForTokens(m, pool, [&](int64_t t) {
+                         int64_t first, int64_t end, int64_t k, int64_t n, float* drows, float* dweights,
+                         ThreadPool& pool) {
+  ForRange(first, end, n, pool, [&](int64_t t) {
     for (int64_t r = 0; r < k; ++r) {
       const int64_t slot = dispatch.slot[static_cast<size_t>(t * k + r)];
       ScaleRow(weights[t * k + r], dy + t * n, n, drows + slot * n);
@@ -66,9 +65,9 @@ void CombineRowsBackward(const ExpertDispatch& dispatch, const float* dy, const 
   });
 }
 
-void GatherRowsBackward(const ExpertDispatch& dispatch, const float* drows, int64_t m, int64_t k, int64_t n, float* dx,
-                        ThreadPool& pool) {
-  ForTokens(m, pool, [&](int64_t t) {
+void GatherRowsBackward(const ExpertDispatch& dispatch, const float* drows, int64_t first, int64_t end, int64_t k,
+                        int64_t n, float* dx, ThreadPool& pool) {
+  ForRange(first, end, n, pool, [&](int64_t t) {
     for (int64_t r = 0; r < k; ++r) {
       AddScaledRow(1.0f, drows + dispatch.slot[static_cast<size_t>(t * k + r)] * n, n, dx + t * n);
     }

@@ -19,17 +19,21 @@ struct ExpertDispatch {
   void Build(const int32_t* experts, int64_t m, int64_t k, int64_t num_experts);
 };
 
-// rows [m * k, n] <- x [m, n]
-void GatherRows(const ExpertDispatch& dispatch, const float* x, int64_t m, int64_t k, int64_t n, float* rows,
+// The functions below work on a range of rows or tokens. Arrays are whole: x, y, dx, dy [m, n]; rows, drows [m * k, n];
+// weights, dweights [m, k].
+
+// rows [first, end) <- x of their tokens
+void GatherRows(const ExpertDispatch& dispatch, const float* x, int64_t first, int64_t end, int64_t n, float* rows,
                 ThreadPool& pool);
-// y [m, n] = sum over ranks of weights [m, k] * rows
-void CombineRows(const ExpertDispatch& dispatch, const float* rows, const float* weights, int64_t m, int64_t k,
-                 int64_t n, float* y, ThreadPool& pool);
-// From dy [m, n]: drows = weights * dy (overwritten), dweights [m, k] = dy . rows
+// Tokens [first, end): y = sum over ranks of weights * rows
+void CombineRows(const ExpertDispatch& dispatch, const float* rows, const float* weights, int64_t first, int64_t end,
+                 int64_t k, int64_t n, float* y, ThreadPool& pool);
+// Tokens [first, end), from dy [m, n]: drows = weights * dy (overwritten), dweights = dy . rows
 void CombineRowsBackward(const ExpertDispatch& dispatch, const float* dy, const float* rows, const float* weights,
-                         int64_t m, int64_t k, int64_t n, float* drows, float* dweights, ThreadPool& pool);
-// dx [m, n] += sum over ranks of drows
-void GatherRowsBackward(const ExpertDispatch& dispatch, const float* drows, int64_t m, int64_t k, int64_t n, float* dx,
-                        ThreadPool& pool);
+                         int64_t first, int64_t end, int64_t k, int64_t n, float* drows, float* dweights,
+                         ThreadPool& pool);
+// Tokens [first, end): dx += sum over ranks of drows
+void GatherRowsBackward(const ExpertDispatch& dispatch, const float* drows, int64_t first, int64_t end, int64_t k,
+                        int64_t n, float* dx, ThreadPool& pool);
 
 }  // namespace fulgur

@@ -16,13 +16,21 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
+template <class D>
+HWY_INLINE hn::Vec<D> Start(D d, float seed, int chain) {
+  return hn::Set(d, seed + static_cast<float>(chain));
+}
+
 // `rounds` times 12 independent chains of one multiply-add each: enough to hide a latency of 4-6 cycles on two pipes.
 // Returns the number of floating-point operations; *sink takes the result so that the loop is not removed.
 double FmaLoop(int64_t rounds, float seed, float* sink) {
   using D = hn::CappedTag<float, 16>;
   const D d;
   const auto a = hn::Set(d, 0.999f), b = hn::Set(d, seed);
-  auto x0 = b, x1 = b, x2 = b, x3 = b, x4 = b, x5 = b, x6 = b, x7 = b, x8 = b, x9 = b, x10 = b, x11 = b;
+  // Chains that start apart: the compiler computes equal ones once.
+  auto x0 = Start(d, seed, 0), x1 = Start(d, seed, 1), x2 = Start(d, seed, 2), x3 = Start(d, seed, 3);
+  auto x4 = Start(d, seed, 4), x5 = Start(d, seed, 5), x6 = Start(d, seed, 6), x7 = Start(d, seed, 7);
+  auto x8 = Start(d, seed, 8), x9 = Start(d, seed, 9), x10 = Start(d, seed, 10), x11 = Start(d, seed, 11);
   for (int64_t i = 0; i < rounds; ++i) {
     x0 = hn::MulAdd(x0, a, b);
     x1 = hn::MulAdd(x1, a, b);
@@ -36,10 +44,6 @@ double FmaLoop(int64_t rounds, float seed, float* sink) {
     x9 = hn::MulAdd(x9, a, b);
     x10 = hn::MulAdd(x10, a, b);
     x11 = hn::MulAdd(x11, a, b);
-#if defined(__GNUC__)
-    // The chains are equal: keep the compiler from computing one for all.
-    asm volatile("" : "+m"(*sink) : : "memory");
-#endif
   }
   const auto sum =
       hn::Add(hn::Add(hn::Add(hn::Add(x0, x1), hn::Add(x2, x3)), hn::Add(hn::Add(x4, x5), hn::Add(x6, x7))),

@@ -67,16 +67,19 @@ void RmsNorm(const float* x, int64_t m, int64_t n, const float* w, float eps, fl
   });
 }
 
-void RmsNormBackward(const float* dy, const float* x, const float* inv_rms, int64_t m, int64_t n, const float* w,
-                     float* dx, float* dw, ThreadPool& pool) {
-  // dw first: dx may overwrite dy. One thread adds a column's rows in order.
-  ParallelBlocks(pool, n, 64, [&](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(RmsNormWeightKernel)(dy + begin, x + begin, inv_rms, m, n, end - begin, dw + begin);
-  });
+void RmsNormGradInput(const float* dy, const float* x, const float* inv_rms, int64_t m, int64_t n, const float* w,
+                      float* dx, ThreadPool& pool) {
   ParallelRows(pool, m, n, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       HWY_DYNAMIC_DISPATCH(RmsNormBackwardKernel)(dy + r * n, x + r * n, inv_rms[r], n, w, dx + r * n);
     }
+  });
+}
+
+void RmsNormGradWeight(const float* dy, const float* x, const float* inv_rms, int64_t m, int64_t n, float* dw,
+                       ThreadPool& pool) {
+  ParallelBlocks(pool, n, 64, [&](int64_t begin, int64_t end) {  // one thread adds a column's rows
+    HWY_DYNAMIC_DISPATCH(RmsNormWeightKernel)(dy + begin, x + begin, inv_rms, m, n, end - begin, dw + begin);
   });
 }
 

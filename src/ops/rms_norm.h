@@ -15,10 +15,12 @@ float RmsNormRow(const float* x, int64_t n, const float* w, float eps, float* y)
 void RmsNorm(const float* x, int64_t m, int64_t n, const float* w, float eps, float* y, float* inv_rms,
              ThreadPool& pool);
 
-// dy, x [m, n], inv_rms [m] of the forward pass, w [n] -> dx [m, n] (overwrites; may be dy), dw [n] (accumulates):
-//   dx_i = inv_rms * (w_i dy_i - x_i * inv_rms^2 / n * sum_j w_j dy_j x_j),   dw_i += sum_rows dy_i x_i inv_rms
-// dw is summed in the order of the rows whatever the number of threads.
-void RmsNormBackward(const float* dy, const float* x, const float* inv_rms, int64_t m, int64_t n, const float* w,
-                     float* dx, float* dw, ThreadPool& pool);
+// dy, x [m, n], inv_rms [m] of the forward pass, w [n] -> dx [m, n] (overwrites; may be dy), with
+//   dx_i = inv_rms * (w_i dy_i - x_i * inv_rms^2 / n * sum_j w_j dy_j x_j).
+void RmsNormGradInput(const float* dy, const float* x, const float* inv_rms, int64_t m, int64_t n, const float* w,
+                      float* dx, ThreadPool& pool);
+// dw [n] += sum over rows of dy_i x_i inv_rms, in the order of the rows whatever the number of threads.
+void RmsNormGradWeight(const float* dy, const float* x, const float* inv_rms, int64_t m, int64_t n, float* dw,
+                       ThreadPool& pool);
 
 }  // namespace fulgur
