@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <vector>
+
+#include "base/aligned.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/gemm.cc"
@@ -29,6 +30,7 @@ constexpr int kLanes = static_cast<int>(hn::MaxLanes(D()));
 constexpr int kVecsPerPanel = static_cast<int>(kPanel) / kLanes;
 // Registers for accumulators: 24 of 32 with AVX-512, 12 of 16 otherwise.
 constexpr int kMaxAccumulators = kLanes == 16 ? 24 : 12;
+constexpr int kMaxRows = kMaxAccumulators / 2;  // of a tile; its columns are those of a panel
 
 HWY_INLINE V LoadB(const float* p) { return hn::LoadU(D(), p); }
 HWY_INLINE V LoadB(const bf16* p) {
@@ -50,17 +52,48 @@ struct TileShape {   // of the tiles of one panel; the pointers go in registers,
   bool accumulate;
 };
 
+// What a tile reads of A. Row-major: one pointer for each three rows; the others are reached by adding the stride once
+// or twice, which an address can do for nothing, where a pointer for each row would have to be moved on. Column-major:
+// copied, so that one pointer and constants reach everything.
+template <int MR, ALayout kLayout>
+class TileA {
+ public:
+  TileA(const float* a, int64_t stride) : stride_(stride) {
+#pragma GCC unroll 32
+    for (int p = 0; p < kPointers; ++p) a_[p] = a + p * kRowsPerPointer * stride;
+  }
+  HWY_INLINE V Get(int row, int k) const {
+    if (kLayout == ALayout::kColMajor) return hn::Set(D(), a_[0][k * kMaxRows + row]);
+    return hn::Set(D(), a_[row / kRowsPerPointer][row % kRowsPerPointer * stride_ + k]);
+  }
+  HWY_INLINE void Advance(int k) {
+#pragma GCC unroll 32
+    for (const float*& a : a_) {
+      a += kLayout == ALayout::kRowMajor ? k : k * kMaxRows;
+#if defined(__GNUC__)
+      asm("" : "+r"(a));  // or the compiler makes a pointer for each row after all
+#endif
+    }
+  }
+
+ private:
+  static constexpr int kRowsPerPointer = 3;
+  static constexpr int kPointers = kLayout == ALayout::kColMajor ? 1 : (MR + kRowsPerPointer - 1) / kRowsPerPointer;
+  const float* a_[kPointers];
+  int64_t stride_;
+};
+
 // One k of the tile: MR x NV multiply-adds.
 template <int MR, int NV, ALayout kLayout, typename TB>
-HWY_INLINE void Step(const TileShape& t, const float* a, const TB* b, int64_t kk, V (&acc)[MR][NV]) {
+HWY_INLINE void Step(const TileShape& t, const TileA<MR, kLayout>& a, const TB* b, int k, V (&acc)[MR][NV]) {
   V bv[NV];
 #pragma GCC unroll 32
   for (int v = 0; v < NV; ++v) {
-    bv[v] = LoadB(b + kk * t.ldb + (v / kVecsPerPanel) * t.b_panel + (v % kVecsPerPanel) * kLanes);
+    bv[v] = LoadB(b + k * t.ldb + (v / kVecsPerPanel) * t.b_panel + (v % kVecsPerPanel) * kLanes);
   }
 #pragma GCC unroll 32
   for (int i = 0; i < MR; ++i) {
-    const V av = hn::Set(D(), kLayout == ALayout::kRowMajor ? a[i * t.a_stride + kk] : a[kk * t.a_stride + i]);
+    const V av = a.Get(i, k);
 #pragma GCC unroll 32
     for (int v = 0; v < NV; ++v) acc[i][v] = hn::MulAdd(av, bv[v], acc[i][v]);
   }
@@ -74,20 +107,26 @@ HWY_NOINLINE void MicroKernel(const TileShape& t, const float* HWY_RESTRICT a, c
   V acc[MR][NV];
 #pragma GCC unroll 32
   for (int i = 0; i < MR; ++i) {
-    if (!t.accumulate) __builtin_prefetch(c + i * t.ldc, 1);  // the stores at the end should not wait for these lines
+    if (!t.accumulate) {  // the stores at the end should not wait for these lines
+      __builtin_prefetch(c + i * t.ldc, 1);
+      if (NV > 1) __builtin_prefetch(c + i * t.ldc + (NV - 1) * kLanes, 1);
+    }
 #pragma GCC unroll 32
     for (int v = 0; v < NV; ++v) {
       acc[i][v] = t.accumulate ? hn::LoadU(d, c + i * t.ldc + v * kLanes) : hn::Zero(d);
     }
   }
-  int64_t kk = 0;
-  for (; kk + 4 <= t.k; kk += 4) {
-    Step<MR, NV, kLayout>(t, a, b, kk, acc);
-    Step<MR, NV, kLayout>(t, a, b, kk + 1, acc);
-    Step<MR, NV, kLayout>(t, a, b, kk + 2, acc);
-    Step<MR, NV, kLayout>(t, a, b, kk + 3, acc);
+  TileA<MR, kLayout> tile(a, t.a_stride);
+  int64_t left = t.k;
+  for (; left >= 4; left -= 4, b += 4 * t.ldb) {
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) Step<MR, NV, kLayout>(t, tile, b, k, acc);
+    tile.Advance(4);
   }
-  for (; kk < t.k; ++kk) Step<MR, NV, kLayout>(t, a, b, kk, acc);
+  for (; left > 0; --left, b += t.ldb) {
+    Step<MR, NV, kLayout>(t, tile, b, 0, acc);
+    tile.Advance(1);
+  }
 #pragma GCC unroll 32
   for (int i = 0; i < MR; ++i) {
 #pragma GCC unroll 32
@@ -102,7 +141,6 @@ constexpr int GroupVectors(int mr) {
   while (nv * 2 * mr <= kMaxAccumulators && nv < 8) nv *= 2;
   return nv;
 }
-constexpr int kMaxRows = kMaxAccumulators / 2;
 
 // Column groups of one panel, for the last panels when the wide group does not fit.
 template <int MR, ALayout kLayout, typename TB>
@@ -146,17 +184,25 @@ struct Product {
 HWY_INLINE void CopyVector(const float* from, float* to) { hn::StoreU(hn::LoadU(D(), from), D(), to); }
 HWY_INLINE void CopyVector(const bf16* from, bf16* to) { std::memcpy(to, from, kLanes * sizeof(bf16)); }
 
+// Elements from one copied block of n rows to the next: a little more than the block has, or the same row of all
+// blocks, which are written one after the other, would compete for the same few places of the cache.
+template <int64_t kWidth>
+constexpr int64_t BlockSize(int64_t n) {
+  return n * kWidth + 16;
+}
+
 // The block [n, width] of rows -> blocks of kWidth columns, each [n, kWidth] and padded with zeros. Whole rows are read
 // in order, which is what the hardware prefetches.
 template <int64_t kWidth, typename T>
 HWY_INLINE void CopyBlocks(const T* from, int64_t stride, int64_t n, int64_t width, T* to) {
+  const int64_t block_size = BlockSize<kWidth>(n);
   const int64_t whole = width / kWidth, rest = width % kWidth;
   for (int64_t i = 0; i < n; ++i) {
     const T* row = from + i * stride;
     T* out = to + i * kWidth;
     for (int64_t b = 0; b < whole; ++b) {
       const T* const begin = row + b * kWidth;
-      T* const block = out + b * n * kWidth;
+      T* const block = out + b * block_size;
       // Whole vectors; what they bring too much lies in the next row, here and there, and that is copied later.
       if (kWidth % kLanes == 0 || i + 1 < n) {
 #pragma GCC unroll 8
@@ -166,7 +212,7 @@ HWY_INLINE void CopyBlocks(const T* from, int64_t stride, int64_t n, int64_t wid
       }
     }
     if (rest > 0) {
-      out += whole * n * kWidth;
+      out += whole * block_size;
       std::memcpy(out, row + whole * kWidth, static_cast<size_t>(rest) * sizeof(T));
       std::fill(out + rest, out + kWidth, T{});
     }
@@ -178,8 +224,8 @@ template <ALayout kLayout, typename TB>
 void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, int64_t panel1) {
   using Rows = std::make_integer_sequence<int, kMaxRows>;
   alignas(64) float edge_c[kMaxRows * kPanel] = {};
-  static thread_local std::vector<float> packed_a;  // column-major A: [tile][k][kMaxRows]
-  static thread_local std::vector<TB> packed_b;     // [panel][k][kPanel]
+  static thread_local AlignedVector<float> packed_a;  // column-major A: blocks of [k][kMaxRows]
+  static thread_local AlignedVector<TB> packed_b;     // blocks of [k][kPanel]
 
   for (int64_t r = row0; r < row1; r += kRowBlock) {
     const int64_t rows = std::min(row1 - r, kRowBlock);
@@ -189,7 +235,7 @@ void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, 
       const bool accumulate = p.accumulate || k0 > 0;
       const float* a = p.a + r * p.a_row + k0 * p.a_col;
       if (kLayout == ALayout::kColMajor) {
-        packed_a.resize(static_cast<size_t>(tiles * kc * kMaxRows));
+        packed_a.resize(static_cast<size_t>(tiles * BlockSize<kMaxRows>(kc)));
         CopyBlocks<kMaxRows>(a, p.a_col, kc, rows, packed_a.data());
         a = packed_a.data();
       }
@@ -212,10 +258,10 @@ void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, 
           if (panel >= packed_end) {
             packed_begin = panel;
             packed_end = std::min(panel1, panel + kPackPanels);
-            packed_b.resize(static_cast<size_t>(kPackPanels * kKBlock * kPanel));
+            packed_b.resize(static_cast<size_t>(kPackPanels * BlockSize<kPanel>(kKBlock)));
             CopyBlocks<kPanel>(b, p.ldb, kc, std::min(p.n, packed_end * kPanel) - panel * kPanel, packed_b.data());
           }
-          b = packed_b.data() + (panel - packed_begin) * kc * kPanel;
+          b = packed_b.data() + (panel - packed_begin) * BlockSize<kPanel>(kc);
           t.ldb = kPanel;
         }
         if (columns < kPanel) t.ldc = kPanel;
@@ -224,7 +270,8 @@ void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, 
           const int64_t i = tile * kMaxRows;
           const int mr = static_cast<int>(std::min<int64_t>(kMaxRows, rows - i));
           const TileFn<TB> run = mr == kMaxRows ? whole_tile : PanelFn<kLayout, TB>(mr, Rows());
-          const float* const tile_a = kLayout == ALayout::kColMajor ? a + tile * kc * kMaxRows : a + i * p.a_row;
+          const float* const tile_a =
+              kLayout == ALayout::kColMajor ? a + tile * BlockSize<kMaxRows>(kc) : a + i * p.a_row;
           float* const tile_c = c + i * p.ldc;
           if (columns == kPanel) {
             run(t, tile_a, b, tile_c);
