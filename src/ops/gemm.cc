@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "base/aligned.h"
 
@@ -247,11 +248,14 @@ void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, 
         float* const c = p.c + r * p.ldc + panel * kPanel;
         TileShape t{a_stride, p.b_panel, p.ldb, kc, p.ldc, accumulate};
         // A few rows: several panels at a time, so that enough multiply-adds are under way.
-        const int64_t group = rows <= kMaxRows ? std::max(1, GroupVectors(static_cast<int>(rows)) / kVecsPerPanel) : 1;
-        if (group > 1 && panel + group <= panel1 && (panel + group) * kPanel <= p.n) {
-          GroupFn<kLayout, TB>(static_cast<int>(rows), Rows())(t, a, b, c);
-          panel += group;
-          continue;
+        if constexpr (kLayout == ALayout::kRowMajor) {
+          const int64_t group =
+              rows <= kMaxRows ? std::max(1, GroupVectors(static_cast<int>(rows)) / kVecsPerPanel) : 1;
+          if (group > 1 && panel + group <= panel1 && (panel + group) * kPanel <= p.n) {
+            GroupFn<kLayout, TB>(static_cast<int>(rows), Rows())(t, a, b, c);
+            panel += group;
+            continue;
+          }
         }
         // B that is not packed: copy panels that serve many rows, and one that ends at the right edge.
         if (!p.b_padded && (columns < kPanel || (rows > 2 * kMaxRows && p.ldb > 2 * kPanel))) {
@@ -293,9 +297,9 @@ void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, 
 
 template <typename TB>
 void RunProduct(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, int64_t panel1) {
-  if (p.a_col == 1) {
+  if (std::is_same_v<TB, bf16> || p.a_col == 1) {  // bf16 are weights, and x is row-major
     RunBlock<ALayout::kRowMajor, TB>(p, row0, row1, panel0, panel1);
-  } else {
+  } else if constexpr (std::is_same_v<TB, float>) {
     RunBlock<ALayout::kColMajor, TB>(p, row0, row1, panel0, panel1);
   }
 }
