@@ -56,10 +56,10 @@ void BM_Training(benchmark::State& state) {
 }
 BENCHMARK(BM_Training)
     ->ArgNames({"hidden", "head_dim", "width", "vocab", "tokens", "recompute"})
-    ->Args({128, 32, 128, 512, 4096, 0})->Args({128, 32, 128, 512, 512, 0})->Args({128, 32, 128, 512, 1024, 0})->Args({128, 32, 128, 512, 2048, 0})->Args({384, 64, 256, 4096, 4096, 0})
-    ->Args({192, 32, 192, 512, 4096, 0})
-    ->Args({192, 32, 192, 512, 4096, 1})
-    ->Args({256, 64, 256, 512, 4096, 0})
+    ->Args({128, 32, 128, 675, 2048, 0})  // models/nano
+    ->Args({256, 64, 384, 512, 4096, 0})  // 21.6M parameters, 7.5M active
+    ->Args({256, 64, 384, 512, 4096, 1})
+    ->Args({512, 64, 512, 4096, 4096, 0})  // 83M, 24M active
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 
