@@ -4,6 +4,9 @@
 #include <chrono>
 #include <vector>
 
+#include "base/aligned.h"
+#include "base/error.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/peak.cc"
 #include <hwy/foreach_target.h>
@@ -52,6 +55,24 @@ double FmaLoop(int64_t rounds, float seed, float* sink) {
   return 2.0 * 12 * static_cast<double>(hn::Lanes(d)) * static_cast<double>(rounds);
 }
 
+// The sum of n floats (a multiple of 128), with eight loads under way.
+float ReadAll(const float* x, int64_t n) {
+  const hn::CappedTag<float, 16> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+  for (int64_t i = 0; i < n; i += 8 * lanes) {
+    s0 = hn::Add(s0, hn::Load(d, x + i));
+    s1 = hn::Add(s1, hn::Load(d, x + i + lanes));
+    s2 = hn::Add(s2, hn::Load(d, x + i + 2 * lanes));
+    s3 = hn::Add(s3, hn::Load(d, x + i + 3 * lanes));
+    s4 = hn::Add(s4, hn::Load(d, x + i + 4 * lanes));
+    s5 = hn::Add(s5, hn::Load(d, x + i + 5 * lanes));
+    s6 = hn::Add(s6, hn::Load(d, x + i + 6 * lanes));
+    s7 = hn::Add(s7, hn::Load(d, x + i + 7 * lanes));
+  }
+  return hn::GetLane(hn::Add(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), hn::Add(hn::Add(s4, s5), hn::Add(s6, s7))));
+}
+
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace fulgur
@@ -60,6 +81,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace fulgur {
 HWY_EXPORT(FmaLoop);
+HWY_EXPORT(ReadAll);
 
 double MeasurePeakGflops(ThreadPool& pool) {
   using Clock = std::chrono::steady_clock;
@@ -83,6 +105,24 @@ double MeasurePeakGflops(ThreadPool& pool) {
     }
     measured += seconds;
     best = std::max(best, total / seconds / 1e9);
+  }
+  return best;
+}
+
+double MeasureReadBandwidth(ThreadPool& pool) {
+  using Clock = std::chrono::steady_clock;
+  constexpr int64_t kFloats = int64_t{1} << 28, kTask = int64_t{1} << 20;
+  AlignedVector<float> memory(static_cast<size_t>(kFloats), 1.0f);
+  std::vector<float> sums(static_cast<size_t>(kFloats / kTask));
+  double best = 0;
+  for (int run = 0; run < 5; ++run) {
+    const auto start = Clock::now();
+    pool.ParallelFor(kFloats / kTask, [&](int64_t i, int) {
+      sums[static_cast<size_t>(i)] = HWY_DYNAMIC_DISPATCH(ReadAll)(memory.data() + i * kTask, kTask);
+    });
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    FULGUR_CHECK(sums[0] > 0);  // the sums are used, so they are computed
+    best = std::max(best, static_cast<double>(kFloats) * sizeof(float) / seconds / 1e9);
   }
   return best;
 }

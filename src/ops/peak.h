@@ -1,4 +1,4 @@
-// What this machine's arithmetic can do, measured: the mark that throughput is compared with.
+// What this machine can do, measured: the marks that throughput is compared with.
 #pragma once
 
 #include "base/thread_pool.h"
@@ -8,5 +8,9 @@ namespace fulgur {
 // float32 multiply-add throughput of all the pool's threads together, in GFLOP/s (a multiply-add counts as 2): the best
 // of a few runs of a loop that keeps everything in registers. Takes about a fifth of a second.
 double MeasurePeakGflops(ThreadPool& pool);
+
+// What all threads together read from memory, in GB/s (10^9 bytes): the best of a few passes over an array of 1 GiB,
+// which no cache holds. Takes about half a second.
+double MeasureReadBandwidth(ThreadPool& pool);
 
 }  // namespace fulgur

@@ -14,6 +14,7 @@
 #include "base/progress.h"
 #include "base/rng.h"
 #include "model/checkpoint.h"
+#include "model/cost.h"
 #include "model/gradient.h"
 #include "ops/cross_entropy.h"
 #include "train/crc32c.h"
@@ -461,22 +462,9 @@ ValidationResult Validate(Model& model, const std::vector<Example>& examples, in
 }
 
 double TrainingFlops(const ModelConfig& config, std::span<const int64_t> starts) {
-  double flops = 0;
-  const auto width = static_cast<double>(config.qk_width()), head = static_cast<double>(config.head_dim);
-  int64_t lightning = 0;
-  for (int64_t n = 0; n < config.num_hidden_layers; ++n) lightning += config.IsLightning(n);
-  const auto softmax = static_cast<double>(config.num_hidden_layers - lightning);
-  for (size_t d = 0; d + 1 < starts.size(); ++d) {
-    const int64_t length = starts[d + 1] - starts[d], blocks = length / kBlock, rest = length % kBlock;
-    const auto n = static_cast<double>(length);
-    // Scores and weighted values over the tokens before, or those of the block and the state (read and update).
-    const double pairs = n * (n + 1) / 2;
-    const double block_pairs = static_cast<double>(blocks * (kBlock * (kBlock + 1) / 2) + rest * (rest + 1) / 2);
-    flops +=
-        softmax * 4 * width * pairs + static_cast<double>(lightning) * (4 * width * block_pairs + 4 * width * head * n);
-    flops += 2 * static_cast<double>(CountParameters(config).active) * n;
-  }
-  return 3 * flops;
+  double forward = 0;
+  for (size_t d = 0; d + 1 < starts.size(); ++d) forward += ForwardFlops(config, 0, starts[d + 1] - starts[d]);
+  return 3 * forward;  // backward takes twice as much: gradients of inputs and of weights
 }
 
 }  // namespace fulgur

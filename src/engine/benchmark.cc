@@ -1,0 +1,161 @@
+#include "engine/benchmark.h"
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+
+#include "base/rng.h"
+#include "model/cost.h"
+#include "ops/peak.h"
+
+namespace fulgur {
+namespace {
+
+double Seconds(const std::function<void()>& f) {
+  const auto start = std::chrono::steady_clock::now();
+  f();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double Median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<int64_t>(values.size() / 2), values.end());
+  return values[values.size() / 2];
+}
+
+std::vector<int32_t> RandomTokens(Rng& rng, const ModelConfig& config, int64_t n) {
+  std::vector<int32_t> tokens(static_cast<size_t>(n));
+  for (int32_t& id : tokens) id = static_cast<int32_t>(rng.Below(static_cast<uint64_t>(config.vocab_size)));
+  return tokens;
+}
+
+// A sequence of `depth` tokens.
+SequenceState Deep(Model& model, Rng& rng, int64_t depth, int64_t chunk) {
+  SequenceState state = model.NewState();
+  while (state.length() < depth) {
+    const std::vector<int32_t> tokens = RandomTokens(rng, model.config(), std::min(chunk, depth - state.length()));
+    const Segment segment{&state, tokens};
+    model.Forward({&segment, 1}, LogitRows::kNone);
+  }
+  return state;
+}
+
+BenchmarkPoint MeasurePrefill(Model& model, const BenchmarkOptions& options, Rng& rng, const SequenceState& deep) {
+  BenchmarkPoint point;
+  point.depth = deep.length();
+  point.tokens = options.prompt;
+  point.flops = ForwardFlops(model.config(), point.depth, options.prompt);
+  point.limit = MeasurePeakGflops(model.pool());
+  std::vector<double> seconds;
+  for (int64_t run = -1; run < options.repeat; ++run) {  // the first allocates, and does not count
+    SequenceState state = deep;
+    const std::vector<int32_t> tokens = RandomTokens(rng, model.config(), options.prompt);
+    const Segment segment{&state, tokens};
+    const double s = Seconds([&] { model.Forward({&segment, 1}, LogitRows::kLast); });
+    if (run >= 0) seconds.push_back(s);
+  }
+  point.seconds = Median(seconds);
+  return point;
+}
+
+BenchmarkPoint MeasureDecoding(Model& model, const BenchmarkOptions& options, Rng& rng, const SequenceState& deep,
+                               int64_t batch) {
+  const ModelConfig& config = model.config();
+  BenchmarkPoint point;
+  point.decode = true;
+  point.depth = deep.length();
+  point.batch = batch;
+  point.tokens = batch * options.generate;
+  point.limit = MeasureReadBandwidth(model.pool());
+
+  std::vector<std::vector<int32_t>> tokens(static_cast<size_t>(batch));  // one each, drawn for every step
+  const auto step = [&](std::vector<SequenceState>& states, const Observer* observer) {
+    std::vector<Segment> segments;
+    for (size_t i = 0; i < states.size(); ++i) segments.push_back({&states[i], tokens[i]});
+    model.Forward(segments, LogitRows::kAll, observer);
+  };
+  const auto draw = [&] {
+    for (std::vector<int32_t>& t : tokens) t = RandomTokens(rng, config, 1);
+  };
+
+  // One run that does not count shows which experts the steps choose.
+  int64_t experts = 0;
+  const Observer count = [&](const std::string& name, const float* values, int64_t rows, int64_t cols) {
+    if (name.starts_with("selected_experts.")) experts += std::set<float>(values, values + rows * cols).size();
+  };
+  std::vector<double> seconds;
+  for (int64_t run = -1; run < options.repeat; ++run) {
+    std::vector<SequenceState> states(static_cast<size_t>(batch), deep);
+    double sum = 0;
+    for (int64_t i = 0; i < options.generate; ++i) {
+      draw();
+      sum += Seconds([&] { step(states, run < 0 ? &count : nullptr); });
+    }
+    if (run >= 0) seconds.push_back(sum);
+  }
+  point.seconds = Median(seconds);
+  for (int64_t i = 0; i < options.generate; ++i) {
+    point.bytes += BytesOfDecoding(config, model.params(), 0, batch, point.depth + i).total();
+  }
+  point.bytes += BytesOfDecoding(config, model.params(), experts, batch, 0).weights -
+                 BytesOfDecoding(config, model.params(), 0, batch, 0).weights;
+  return point;
+}
+
+void Check(const char* name, int64_t value, int64_t least) {
+  if (value < least) throw Error("{} must be at least {}, found {}", name, least, value);
+}
+
+}  // namespace
+
+Json BenchmarkPoint::ToJson() const {
+  Json json = {{"test", decode ? "decode" : "prefill"},
+               {"depth", depth},
+               {"batch", batch},
+               {"tokens", tokens},
+               {"seconds", seconds},
+               {"tokens_per_second", tokens_per_second()}};
+  if (decode) {
+    json["bytes"] = bytes;
+    json["gb_per_second"] = rate();
+    json["read_bandwidth_gb_per_second"] = limit;
+  } else {
+    json["flops"] = flops;
+    json["gflop_per_second"] = rate();
+    json["peak_gflop_per_second"] = limit;
+  }
+  json["share"] = share();
+  return json;
+}
+
+std::vector<BenchmarkPoint> RunBenchmark(Model& model, const BenchmarkOptions& options,
+                                         const std::function<void(const BenchmarkPoint&)>& done) {
+  Check("prompt", options.prompt, 0);
+  Check("generate", options.generate, 0);
+  Check("repeat", options.repeat, 1);
+  Check("chunk", options.chunk, 1);
+  const int64_t context = model.config().max_position_embeddings;
+  for (const int64_t depth : options.depths) {
+    Check("depth", depth, 0);
+    const int64_t length = depth + std::max(options.prompt, options.generate);
+    if (context > 0 && length > context) {
+      throw Error("depth {} makes sequences of {} tokens; the model's context is {}", depth, length, context);
+    }
+  }
+  for (const int64_t batch : options.batches) Check("batch", batch, 1);
+
+  std::vector<BenchmarkPoint> points;
+  const auto add = [&](const BenchmarkPoint& point) {
+    points.push_back(point);
+    done(point);
+  };
+  Rng rng(options.seed);
+  for (const int64_t depth : options.depths) {
+    const SequenceState deep = Deep(model, rng, depth, options.chunk);
+    if (options.prompt > 0) add(MeasurePrefill(model, options, rng, deep));
+    if (options.generate == 0) continue;
+    for (const int64_t batch : options.batches) add(MeasureDecoding(model, options, rng, deep, batch));
+  }
+  return points;
+}
+
+}  // namespace fulgur

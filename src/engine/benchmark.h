@@ -1,0 +1,46 @@
+// Speed of a model end to end, beside the limits that this machine reaches in the same run.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "base/json.h"
+#include "model/model.h"
+
+namespace fulgur {
+
+struct BenchmarkOptions {
+  std::vector<int64_t> depths = {0};   // tokens that a sequence has before the measured ones
+  std::vector<int64_t> batches = {1};  // sequences that decode together
+  int64_t prompt = 512;                // tokens of the measured prefill, in one pass; 0: no prefill
+  int64_t generate = 64;               // measured decoding steps; 0: no decoding
+  int64_t repeat = 3;                  // runs of each measurement, of which the median counts
+  int64_t chunk = 512;                 // tokens at a time on the way to a depth
+  uint64_t seed = 1;                   // of the random tokens
+};
+
+// One measurement.
+struct BenchmarkPoint {
+  bool decode = false;  // else prefill
+  int64_t depth = 0, batch = 1;
+  int64_t tokens = 0;  // of all sequences together, in one run
+  double seconds = 0;  // median of the runs
+  double bytes = 0;    // decode: that had to be read (BytesOfDecoding, with the experts that were in fact chosen)
+  double flops = 0;    // prefill: ForwardFlops
+  // GB/s or GFLOP/s that the machine reaches (ops/peak.h), measured just before.
+  double limit = 0;
+
+  double tokens_per_second() const { return static_cast<double>(tokens) / seconds; }
+  double rate() const { return (decode ? bytes : flops) * 1e-9 / seconds; }  // in the unit of the limit
+  double share() const { return rate() / limit; }
+  Json ToJson() const;
+};
+
+// Measures prefill at every depth, and decoding at every depth with every batch; calls `done` after each. Tokens are
+// random, so a trained model's experts are chosen about as evenly as its router can. Error if a sequence would be
+// longer than the model's context or an option is out of range.
+std::vector<BenchmarkPoint> RunBenchmark(Model& model, const BenchmarkOptions& options,
+                                         const std::function<void(const BenchmarkPoint&)>& done);
+
+}  // namespace fulgur

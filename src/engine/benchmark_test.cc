@@ -1,0 +1,71 @@
+#include "engine/benchmark.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "engine/test_util.h"
+#include "model/cost.h"
+
+namespace fulgur {
+namespace {
+
+TEST(Benchmark, MeasuresEveryCombination) {
+  ThreadPool pool(2);
+  const ModelConfig config = testing_engine::SmallConfig();
+  Model model(config, RandomParams(config, 1), pool);
+  BenchmarkOptions options;
+  options.depths = {0, 70};
+  options.batches = {1, 3};
+  options.prompt = 20;
+  options.generate = 4;
+  options.repeat = 2;
+  options.chunk = 33;
+  int64_t calls = 0;
+  const std::vector<BenchmarkPoint> points = RunBenchmark(model, options, [&](const BenchmarkPoint&) { ++calls; });
+  ASSERT_EQ(points.size(), 6u);
+  EXPECT_EQ(calls, 6);
+  const int64_t k = config.num_experts_per_tok * config.num_hidden_layers;
+  for (size_t i = 0; i < points.size(); ++i) {
+    const BenchmarkPoint& p = points[i];
+    SCOPED_TRACE(p.ToJson().dump());
+    EXPECT_EQ(p.depth, i < 3 ? 0 : 70);
+    EXPECT_EQ(p.decode, i % 3 != 0);
+    EXPECT_EQ(p.batch, i % 3 == 2 ? 3 : 1);
+    EXPECT_EQ(p.tokens, p.decode ? 4 * p.batch : 20);
+    EXPECT_GT(p.seconds, 0);
+    EXPECT_GT(p.limit, 0);
+    if (!p.decode) {
+      EXPECT_EQ(p.flops, ForwardFlops(config, p.depth, 20));
+    } else if (p.batch == 1) {  // one sequence: k experts of each layer
+      double bytes = 0;
+      for (int64_t s = 0; s < 4; ++s) bytes += BytesOfDecoding(config, model.params(), k, 1, p.depth + s).total();
+      EXPECT_DOUBLE_EQ(p.bytes, bytes);
+    } else {  // at least those of one sequence, at most all
+      EXPECT_GT(p.bytes, points[i - 1].bytes);
+      EXPECT_LE(p.bytes, 4 * BytesOfDecoding(config, model.params(),
+                                             config.num_local_experts * config.num_hidden_layers, 3, p.depth + 4)
+                                 .total());
+    }
+  }
+}
+
+TEST(Benchmark, BadOptions) {
+  ThreadPool pool(1);
+  ModelConfig config = testing_engine::SmallConfig();
+  config.max_position_embeddings = 1000;
+  Model model(config, RandomParams(config, 1), pool);
+  const auto error = [&](const BenchmarkOptions& options) -> std::string {
+    try {
+      RunBenchmark(model, options, [](const BenchmarkPoint&) {});
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(error({.depths = {600}}), testing::HasSubstr("1112 tokens; the model's context is 1000"));
+  EXPECT_THAT(error({.batches = {0}}), testing::HasSubstr("batch must be at least 1, found 0"));
+  EXPECT_THAT(error({.repeat = 0}), testing::HasSubstr("repeat"));
+}
+
+}  // namespace
+}  // namespace fulgur

@@ -1,0 +1,57 @@
+#include "model/cost.h"
+
+#include <gtest/gtest.h>
+
+#include "model/checkpoint.h"
+#include "model/model.h"
+
+namespace fulgur {
+namespace {
+
+ModelConfig Config() {
+  ModelConfig c;
+  c.vocab_size = 40;
+  c.hidden_size = 32;
+  c.intermediate_size = 24;
+  c.num_hidden_layers = 2;
+  c.num_attention_heads = 4;
+  c.num_key_value_heads = 2;
+  c.head_dim = 8;
+  c.rotary_dim = 4;
+  c.num_local_experts = 3;
+  c.num_experts_per_tok = 2;
+  c.attn_type_list = {AttentionKind::kLightning, AttentionKind::kSoftmax};
+  c.Validate("test");
+  return c;
+}
+
+TEST(Cost, FlopsOfATokenAndOfASequenceInPieces) {
+  const ModelConfig config = Config();
+  const double active = 2 * static_cast<double>(CountParameters(config).active), hd = 32, d = 8;
+  EXPECT_DOUBLE_EQ(ForwardFlops(config, 0, 1), active + 4 * hd + 4 * hd + 4 * hd * d);
+  // Token 100: 101 keys in the softmax layer, 37 of its block in the lightning layer.
+  EXPECT_DOUBLE_EQ(ForwardFlops(config, 100, 1), active + 4 * hd * 101 + 4 * hd * 37 + 4 * hd * d);
+  EXPECT_DOUBLE_EQ(ForwardFlops(config, 0, 300),
+                   ForwardFlops(config, 0, 63) + ForwardFlops(config, 63, 66) + ForwardFlops(config, 129, 171));
+}
+
+TEST(Cost, BytesOfADecodingStep) {
+  const ModelConfig config = Config();
+  ThreadPool pool(1);
+  Model model(config, RandomParams(config, 1), pool);
+  // In float32, and with outputs padded to whole panels of 32.
+  const double panel = 32 * 4, expert = 3 * 32 * panel - 8 * panel;  // w1, w3 [24 -> 32, 32], w2 [32, 24]
+  const double attention = (3 + 1 + 1) * 32 * panel + (1 + 1 + 1 + 1) * 32 * panel;  // k, v have 16 outputs
+  const double norms = 4.0 * (2 * 2 * 32 + 32), routers = 2 * 32 * panel, head = 2 * 32 * panel;
+  const auto bytes = [&](int64_t experts, int64_t batch, int64_t length) {
+    return BytesOfDecoding(config, model.params(), experts, batch, length);
+  };
+  EXPECT_DOUBLE_EQ(bytes(0, 1, 0).weights, attention + norms + routers + head);
+  EXPECT_DOUBLE_EQ(bytes(4, 1, 0).weights - bytes(0, 1, 0).weights, 4 * expert);
+  // Before the first whole block there is no lightning state; the token itself is read again.
+  EXPECT_DOUBLE_EQ(bytes(0, 1, 10).state, 4 * (2 * 32 * 11 + 2 * 16 * 11));
+  EXPECT_DOUBLE_EQ(bytes(0, 3, 100).state, 3 * 4 * (32 * 8 + 2 * 32 * 37 + 2 * 16 * 101));
+}
+
+}  // namespace
+}  // namespace fulgur
