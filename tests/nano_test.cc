@@ -13,7 +13,7 @@ namespace {
 
 TEST(Nano, SolvesWhatItsCardSays) {
   const std::filesystem::path dir = std::filesystem::path(FULGUR_SOURCE_DIR) / "models/nano";
-  const Json card = ReadJsonFile(dir / "eval.json");  // fulgur eval models/nano --count 100 --json
+  const Json card = ReadJsonFile(dir / "eval.json");  // fulgur eval models/nano --count 200 --json
   ThreadPool pool;
   LoadedModel nano = LoadedModel::Load(dir, pool);
   EvalOptions options;
