@@ -4,13 +4,15 @@
 
 #include <charconv>
 #include <chrono>
-#include <csignal>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "apps/commands.h"
+#include "apps/interrupt.h"
 #include "apps/line_reader.h"
+#include "apps/option_checks.h"
 #include "apps/sampling_options.h"
 #include "base/error.h"
 #include "engine/conversation.h"
@@ -36,17 +38,25 @@ struct ChatOptions {
   SamplingOptions sampling;
 };
 
-volatile std::sig_atomic_t g_interrupted = 0;
+// Where the answer goes.
+struct Screen {
+  bool terminal = false;
+  bool styled = false;  // a terminal that obeys escape sequences, and nobody asked for none (no-color.org)
 
-// While a conversation is open, Ctrl-C stops the answer or clears the line. No SA_RESTART: the wait for a key must end.
-void CatchInterrupts() {
-  struct sigaction action {};
-  action.sa_handler = [](int) { g_interrupted = 1; };
-  sigaction(SIGINT, &action, nullptr);
-}
+  static Screen Detect() {
+    const auto variable = [](const char* name) {
+      const char* value = std::getenv(name);
+      return std::string(value == nullptr ? "" : value);
+    };
+    const bool terminal = isatty(STDOUT_FILENO) != 0;
+    return {terminal, terminal && variable("NO_COLOR").empty() && variable("TERM") != "dumb"};
+  }
+};
 
 constexpr const char* kDim = "\033[2m";
 constexpr const char* kPlain = "\033[0m";
+
+std::string Dimmed(const std::string& text, Screen screen) { return screen.styled ? kDim + text + kPlain : text; }
 
 // What a model writes must not move the cursor or set colours: control characters other than line break and tab are
 // left out (also those of U+0080 to U+009F, which some terminals obey).
@@ -66,7 +76,7 @@ std::string WithoutControls(std::string_view text) {
 // Shows one answer as it comes: the thinking dimmed, counted or not at all, then the text.
 class AnswerView {
  public:
-  AnswerView(Thinking thinking, bool terminal) : thinking_(thinking), terminal_(terminal) {}
+  AnswerView(Thinking thinking, Screen screen) : thinking_(thinking), screen_(screen) {}
 
   // thinking_tokens: so far.
   void Push(std::string_view text, int64_t thinking_tokens) {
@@ -88,7 +98,7 @@ class AnswerView {
     if (mode_ == Mode::kUndecided) Content(held_);
     if (mode_ == Mode::kParsed) Show(parser_.Finish());
     CloseThinking();
-    if (!at_line_start_) Out("\n");
+    if (!at_line_start_) Print("\n");
   }
 
  private:
@@ -97,7 +107,7 @@ class AnswerView {
   void Route(std::string_view text) {
     if (mode_ == Mode::kParsed) {
       Show(parser_.Push(text));
-      if (thinking_ == Thinking::kCollapse && terminal_ && !content_begun_) ShowCount();
+      if (thinking_ == Thinking::kCollapse && screen_.styled && !content_begun_) ShowCount();
     } else {
       Content(text);
     }
@@ -106,7 +116,7 @@ class AnswerView {
   void Show(const StreamingOutputParser::Delta& delta) {
     if (!delta.reasoning.empty() && thinking_ == Thinking::kShow) {
       if (!thinking_open_) {
-        Out(terminal_ ? kDim : "<think>\n");
+        Print(screen_.styled ? kDim : "<think>\n");
         thinking_open_ = true;
       }
       Text(delta.reasoning);
@@ -121,16 +131,16 @@ class AnswerView {
     using Clock = std::chrono::steady_clock;
     if (Clock::now() - counted_ < std::chrono::milliseconds(100)) return;
     counted_ = Clock::now();
-    Out(fmt::format("\r{}thinking: {} tokens{}", kDim, thinking_tokens_, kPlain));
+    Print("\r" + Dimmed(fmt::format("thinking: {} tokens", thinking_tokens_), screen_));
     at_line_start_ = false;
   }
 
   void CloseThinking() {
     if (std::exchange(closed_, true)) return;
-    if (thinking_open_) Out(terminal_ ? fmt::format("{}\n\n", kPlain) : std::string("\n</think>\n\n"));
+    if (thinking_open_) Print(screen_.styled ? fmt::format("{}\n\n", kPlain) : std::string("\n</think>\n\n"));
     if (thinking_ == Thinking::kCollapse && thinking_tokens_ > 0) {
       const std::string note = fmt::format("[thought for {} tokens]", thinking_tokens_);
-      Out(terminal_ ? fmt::format("\r\033[K{}{}{}\n\n", kDim, note, kPlain) : note + "\n\n");
+      Print((screen_.styled ? "\r\033[K" : "") + Dimmed(note, screen_) + "\n\n");
     }
     at_line_start_ = true;
   }
@@ -143,16 +153,14 @@ class AnswerView {
   }
 
   void Text(std::string_view text) {
-    const std::string shown = terminal_ ? WithoutControls(text) : std::string(text);
+    const std::string shown = screen_.terminal ? WithoutControls(text) : std::string(text);
     if (shown.empty()) return;
     at_line_start_ = shown.back() == '\n';
-    Out(shown);
+    Print(shown);
   }
 
-  void Out(std::string_view text) { Print(text); }
-
   Thinking thinking_;
-  bool terminal_;
+  Screen screen_;
   Mode mode_ = Mode::kUndecided;
   StreamingOutputParser parser_;
   std::string held_;
@@ -166,7 +174,6 @@ class Chat {
   Chat(const ChatOptions& options, bool interactive)
       : options_(options),
         interactive_(interactive),
-        terminal_(isatty(STDOUT_FILENO) != 0),
         pool_(options.sampling.threads),
         loaded_(LoadedModel::Load(options.model, pool_)),
         engine_(*loaded_.model, loaded_.tokenizer, options.sampling.ForEngine(1)),
@@ -178,21 +185,20 @@ class Chat {
     conversation_.Reset(system_);
   }
 
-  // One question and its answer.
-  void Answer(const std::string& question) {
+  // One question and its answer. False if Ctrl-C stopped it.
+  bool Answer(const std::string& question) {
     GenerationRequest request = conversation_.Ask(question);
     request.sampling = sampling_;
     request.stopping = stopping_;
     std::vector<OutputToken> tokens;
     std::string text;
     ThinkingTracker tracker(false);
-    AnswerView view(ThinkingMode(options_.thinking), terminal_);
+    AnswerView view(ThinkingMode(options_.thinking), screen_);
     using Clock = std::chrono::steady_clock;
     const Clock::time_point start = Clock::now();
     Clock::time_point first = start;
     double seconds = 0;
     OutputEnd end;
-    g_interrupted = 0;
     const int64_t number = engine_.Submit(std::move(request), [&](const OutputEvent& event) {
       if (tokens.empty()) first = Clock::now();
       for (const OutputToken& t : event.tokens) {
@@ -207,39 +213,37 @@ class Chat {
       end = *event.end;
       end.state = nullptr;
     });
-    bool cancelled = false;
-    while (engine_.Step()) {
-      if (g_interrupted && !std::exchange(cancelled, true)) engine_.Cancel(number);
-    }
-    g_interrupted = 0;
+    RunUntilInterrupted(engine_, number);
     if (end.reason == FinishReason::kError) throw Error("{}", end.message);
-    if (options_.json) return PrintJson(tokens, text, end, seconds);
-    view.Finish();
-    if (interactive_) {
-      const double rate = std::chrono::duration<double>(Clock::now() - first).count();
-      PrintFigures(end, rate);
+    if (options_.json) {
+      PrintJson(tokens, text, end, seconds);
+    } else {
+      view.Finish();
     }
+    if (interactive_) PrintFigures(end, std::chrono::duration<double>(Clock::now() - first).count());
+    return end.reason != FinishReason::kCancelled;
   }
 
   void Converse() {
-    CatchInterrupts();
+    CatchInterrupts(/*once=*/false);
     LineReader reader(HistoryPath());
-    Print(fmt::format("{}{}: type a question, /help for commands, Ctrl-D to leave{}\n", kDim, options_.model, kPlain));
+    Print(Dimmed(options_.model + ": type a question, /help for commands, Ctrl-D to leave", screen_) + "\n");
     for (;;) {
-      g_interrupted = 0;
+      ForgetInterrupt();
       bool interrupted = false;
-      std::optional<std::string> text = ReadMessage(reader, &interrupted);
+      const std::optional<Message> message = ReadMessage(reader, &interrupted);
       if (interrupted) {
-        Print("\n");
+        Print(screen_.styled ? "\n\033[J" : "\n");  // the line may have had more rows
         continue;
       }
-      if (!text) break;
-      if (text->find_first_not_of(" \t\r\n") == std::string::npos) continue;
+      if (!message) break;
+      const std::string& text = message->text;
+      if (text.find_first_not_of(" \t\r\n") == std::string::npos) continue;
       try {
-        if (text->front() == '/' && text->find('\n') == std::string::npos) {
-          if (!Command(*text)) return;
+        if (text.front() == '/' && !message->several_lines) {
+          if (!Command(text)) return;
         } else {
-          Answer(*text);
+          Answer(text);
         }
       } catch (const Error& e) {  // a question too long, say: the conversation goes on
         Print(fmt::format("{}\n", e.what()));
@@ -249,23 +253,33 @@ class Chat {
   }
 
  private:
+  struct Message {
+    std::string text;
+    bool several_lines = false;  // or quoted: no command
+  };
+
   // A line; more of them after a backslash at the end, or between """ and """.
-  std::optional<std::string> ReadMessage(LineReader& reader, bool* interrupted) {
+  static std::optional<Message> ReadMessage(LineReader& reader, bool* interrupted) {
     std::optional<std::string> line = reader.Read("> ", interrupted);
-    if (!line) return line;
-    const bool quoted = line->rfind("\"\"\"", 0) == 0;
-    std::string text = quoted ? line->substr(3) : *line;
-    for (;;) {
+    if (!line) return std::nullopt;
+    constexpr std::string_view kQuotes = "\"\"\"";
+    const bool quoted = line->compare(0, kQuotes.size(), kQuotes) == 0;
+    Message message{quoted ? line->substr(kQuotes.size()) : *line, quoted};
+    for (std::string& text = message.text;;) {
       if (quoted) {
-        const size_t end = text.find("\"\"\"");
-        if (end != std::string::npos) return text.substr(0, end);
+        const size_t end = text.find(kQuotes);
+        if (end != std::string::npos) {
+          text.erase(end, kQuotes.size());  // what follows on the line belongs to the question
+          return message;
+        }
       } else {
-        if (text.empty() || text.back() != '\\') return text;
+        if (text.empty() || text.back() != '\\') return message;
         text.pop_back();
       }
       line = reader.Read(". ", interrupted);
-      if (!line) return line;
+      if (!line) return std::nullopt;
       text += "\n" + *line;
+      message.several_lines = true;
     }
   }
 
@@ -322,7 +336,7 @@ class Chat {
     } else if (end.reason != FinishReason::kStop) {
       line += fmt::format(", ended by {}", FinishReasonName(end.reason));
     }
-    Print(terminal_ ? fmt::format("{}[{}]{}\n", kDim, line, kPlain) : fmt::format("[{}]\n", line));
+    Print(Dimmed("[" + line + "]", screen_) + "\n");
   }
 
   void PrintJson(const std::vector<OutputToken>& tokens, const std::string& text, const OutputEnd& end,
@@ -339,7 +353,8 @@ class Chat {
   }
 
   const ChatOptions& options_;
-  bool interactive_, terminal_;
+  bool interactive_;
+  Screen screen_ = Screen::Detect();
   ThreadPool pool_;
   LoadedModel loaded_;
   Engine engine_;
@@ -352,12 +367,14 @@ class Chat {
 void RunChat(const ChatOptions& options) {
   const bool interactive = !options.prompt && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !options.json;
   if (interactive) return Chat(options, true).Converse();
-  std::string prompt = options.prompt ? *options.prompt : ReadStandardInput();
+  std::string prompt = PromptText(options.prompt);
   if (!options.prompt) {
     while (!prompt.empty() && (prompt.back() == '\n' || prompt.back() == '\r')) prompt.pop_back();
   }
   if (prompt.empty()) throw Error("there is no question: give --prompt, or write it to standard input");
-  Chat(options, false).Answer(prompt);
+  Chat chat(options, false);
+  CatchInterrupts(/*once=*/true);
+  if (!chat.Answer(prompt)) DieOfInterrupt();
 }
 
 }  // namespace
@@ -365,17 +382,20 @@ void RunChat(const ChatOptions& options) {
 void AddChat(CLI::App& parent) {
   auto options = std::make_shared<ChatOptions>();
   CLI::App* app = parent.add_subcommand("chat", "Talk to a model; without a terminal: answer one question");
-  app->add_option("model", options->model, "model folder")->required();
+  app->add_option("model", options->model, "Folder of a model")->required();
   app->add_option("--prompt", options->prompt,
-                  "answer this and exit; default without a terminal: standard input is the question");
-  app->add_option("--system", options->system, "system message");
-  app->add_option("--thinking", options->thinking, "show: as it comes; collapse: its length only; hide: not at all")
+                  "Answer this and exit (default without a terminal: standard input is the question)")
+      ->check(Utf8Text());
+  app->add_option("--system", options->system, "System message")->check(Utf8Text());
+  app->add_option("--thinking", options->thinking, "Show it as it comes, collapse it to its length, or hide it")
       ->check(CLI::IsMember({"show", "collapse", "hide"}))
       ->capture_default_str();
-  app->add_flag("--keep-thinking", options->keep_thinking, "leave earlier answers' thinking in the conversation");
-  app->add_flag("--json", options->json, "the answer as one JSON object");
+  app->add_flag("--keep-thinking", options->keep_thinking, "Leave earlier answers' thinking in the conversation");
+  CLI::Option* json = app->add_flag("--json", options->json, "Print the answer as one JSON object");
   app->add_option("--logprobs", options->logprobs,
-                  "with --json: each token's log-probability and the N most likely tokens beside it");
+                  "With --json: each token's log-probability and the N most likely tokens beside it")
+      ->check(WholeNumber(0, 1000))
+      ->needs(json);
   options->sampling.AddTo(*app);
   app->callback([options] { RunChat(*options); });
 }

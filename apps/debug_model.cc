@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/option_checks.h"
 #include "model/trace.h"
 #include "tensor/safetensors.h"
 
@@ -39,7 +40,7 @@ void AddCommon(CLI::App* command, const std::shared_ptr<Options>& o) {
   command->add_option("--input", o->input, "safetensors file with input_ids [B, S] (grad: labels [B, S] too)")
       ->required();
   command->add_option("--output", o->output, "safetensors file to write")->required();
-  command->add_option("--threads", o->threads, "Threads (default: one per processor)");
+  command->add_option("--threads", o->threads, "Threads; 0: one per processor (the default)")->check(Threads());
 }
 
 }  // namespace
@@ -51,7 +52,7 @@ void AddDebugModel(CLI::App& debug) {
   AddCommon(forward, o);
   forward->add_option("--mode", o->mode,
                       "How the prompt is taken in: full, decode or chunk=N (the result is the same)");
-  forward->add_option("--greedy", o->greedy, "Tokens to continue greedily")->check(CLI::NonNegativeNumber);
+  forward->add_option("--greedy", o->greedy, "Tokens to continue greedily")->check(WholeNumber(0));
   forward->callback([o] {
     const int64_t chunk = ChunkOf(o->mode);
     ThreadPool pool(o->threads);

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "apps/commands.h"
+#include "apps/option_checks.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "envs/task.h"
@@ -109,6 +110,7 @@ void VerifyLines(const std::string& path) {
     fmt::print("{}\n", result.dump(-1, ' ', false, Json::error_handler_t::replace));
     std::fflush(stdout);
   }
+  if (input.bad()) throw Error("{}: cannot be read", name);
   if (failed > 0) throw Error("{} of {} lines could not be scored", failed, lines);
 }
 
@@ -127,9 +129,9 @@ void AddEnv(CLI::App& app) {
   const auto options = std::make_shared<SampleOptions>();
   sample->add_option("--task", options->task, "Name of the task")->required();
   sample->add_option("--difficulty", options->difficulty, "Difficulty (default: the task's easiest)")
-      ->check(CLI::PositiveNumber);
-  sample->add_option("--seed", options->seed, "Seed of the first problem; the next has seed + 1");
-  sample->add_option("--count", options->count, "How many problems")->check(CLI::PositiveNumber);
+      ->check(WholeNumber(1, 1000));
+  sample->add_option("--seed", options->seed, "Seed of the first problem; the next has seed + 1")->check(Seed());
+  sample->add_option("--count", options->count, "How many problems")->check(WholeNumber(1, 1000000000));
   sample->add_flag("--solution", options->solution, "With the worked solution and the answer");
   sample->add_option("--split", options->split, "Only problems that training may see, or only held-out ones")
       ->check(CLI::IsMember({"train", "test"}));

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "apps/commands.h"
+#include "apps/option_checks.h"
 #include "apps/sampling_options.h"
 #include "base/error.h"
 #include "base/progress.h"
@@ -144,18 +145,23 @@ void Run(const Options& options) {
 void AddEval(CLI::App& parent) {
   auto options = std::make_shared<Options>();
   CLI::App* app = parent.add_subcommand("eval", "Measure a model on held-out problems of the tasks");
-  app->add_option("model", options->model, "model folder")->required();
-  app->add_option("--task", options->tasks, "a task's name, or all (fulgur env list); may be repeated")
+  app->add_option("model", options->model, "Folder of a model")->required();
+  app->add_option("--task", options->tasks, "Name of a task, or all (fulgur env list); may be repeated")
       ->capture_default_str()
       ->allow_extra_args(false);
-  app->add_option("--count", options->count, "problems per task")->capture_default_str()->check(CLI::PositiveNumber);
-  app->add_option("--difficulty", options->difficulty, "default: every level the bundled model is trained on, equally")
-      ->check(CLI::PositiveNumber);
-  app->add_option("--batch", options->batch, "answers that are generated at a time")->capture_default_str();
-  app->add_option("--show", options->show, "print the first N problems of each task with thinking, answer and verdict")
-      ->check(CLI::NonNegativeNumber);
-  app->add_flag("--json", options->json, "the report as one JSON object");
-  app->add_flag("--samples", options->samples, "with --json: every problem and answer too");
+  app->add_option("--count", options->count, "Problems per task")
+      ->capture_default_str()
+      ->check(WholeNumber(1, 1000000));
+  app->add_option("--difficulty", options->difficulty,
+                  "Difficulty (default: every level the bundled model is trained on, equally)")
+      ->check(WholeNumber(1, 1000));
+  app->add_option("--batch", options->batch, "Answers that are generated at a time")
+      ->capture_default_str()
+      ->check(WholeNumber(1, 1000000));
+  app->add_option("--show", options->show, "Print the first N problems of each task with thinking, answer and verdict")
+      ->check(WholeNumber(0));
+  CLI::Option* json = app->add_flag("--json", options->json, "Print the report as one JSON object");
+  app->add_flag("--samples", options->samples, "With --json: every problem and answer too")->needs(json);
   options->sampling.AddTo(*app);
   app->callback([options] { Run(*options); });
 }

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "apps/commands.h"
+#include "apps/interrupt.h"
+#include "apps/option_checks.h"
 #include "apps/sampling_options.h"
 #include "base/error.h"
 
@@ -22,54 +24,57 @@ struct GenerateOptions {
   SamplingOptions sampling;
 };
 
+// "text" with quotation marks and escapes.
+std::string Quoted(const Tokenizer& tokenizer, int32_t id) {
+  return Json(tokenizer.Bytes(id)).dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+}
+
 void PrintLogprobs(const Tokenizer& tokenizer, const std::vector<OutputToken>& tokens) {
   for (const OutputToken& t : tokens) {
-    std::string line =
-        t.sampled ? fmt::format("{:>8} {:>9.4f}  {}", t.id, t.logprob,
-                                Json(tokenizer.Bytes(t.id)).dump(-1, ' ', false, Json::error_handler_t::replace))
-                  : fmt::format("{:>8}            {}", t.id,
-                                Json(tokenizer.Bytes(t.id)).dump(-1, ' ', false, Json::error_handler_t::replace));
+    const std::string logprob = t.sampled ? fmt::format("{:.4f}", t.logprob) : "";
+    std::string line = fmt::format("{:>8} {:>9}  {}", t.id, logprob, Quoted(tokenizer, t.id));
     for (const TokenLogprob& other : t.top) {
-      line += fmt::format("  {} {:.4f}",
-                          Json(tokenizer.Bytes(other.id)).dump(-1, ' ', false, Json::error_handler_t::replace),
-                          other.logprob);
+      line += fmt::format("  {} {:.4f}", Quoted(tokenizer, other.id), other.logprob);
     }
     Print(line + "\n");
   }
 }
 
 void RunGenerate(const GenerateOptions& options) {
+  const std::string prompt = PromptText(options.prompt);
+  if (prompt.empty()) throw Error("there is no text to continue: give --prompt, or write it to standard input");
   ThreadPool pool(options.sampling.threads);
   LoadedModel loaded = LoadedModel::Load(options.model, pool);
   Engine engine(*loaded.model, loaded.tokenizer, options.sampling.ForEngine(64));
 
   GenerationRequest request;
-  request.prompt =
-      loaded.tokenizer.Encode(options.prompt ? *options.prompt : ReadStandardInput(), Tokenizer::Special::kRecognised);
+  request.prompt = loaded.tokenizer.Encode(prompt, Tokenizer::Special::kRecognised);
   request.sampling = options.sampling.Sampling(loaded.defaults, RandomSeed());
   request.sampling.top_logprobs = std::max<int64_t>(options.logprobs, 0);
   request.stopping = options.sampling.Stopping(loaded.defaults);
   request.outputs = options.outputs;
-  if (options.outputs < 1) throw Error("--outputs is {}; it must be at least 1", options.outputs);
   const uint64_t seed = request.sampling.seed;
 
   // One output is printed as it comes, several when they are complete, in order.
   const bool stream = !options.json && options.outputs == 1;
   std::vector<Generation> outputs(static_cast<size_t>(options.outputs));
   const auto start = std::chrono::steady_clock::now();
-  engine.Submit(std::move(request), [&](const OutputEvent& event) {
+  const int64_t number = engine.Submit(std::move(request), [&](const OutputEvent& event) {
     Generation& g = outputs[static_cast<size_t>(event.output)];
     g.tokens.insert(g.tokens.end(), event.tokens.begin(), event.tokens.end());
     if (stream) Print(event.text);
     g.text += event.text;
     if (event.end) g.end = *event.end;
   });
-  engine.Run();
+  CatchInterrupts(/*once=*/true);
+  RunUntilInterrupted(engine, number);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
+  bool interrupted = false;
   for (size_t i = 0; i < outputs.size(); ++i) {
     const Generation& g = outputs[i];
     if (g.end.reason == FinishReason::kError) throw Error("{}", g.end.message);
+    interrupted |= g.end.reason == FinishReason::kCancelled;
     if (options.json) {
       Json json = {{"text", g.text}, {"ids", g.ids()}, {"seed", seed + i}};
       json.update(OutputJson(g.end, seconds));
@@ -81,6 +86,7 @@ void RunGenerate(const GenerateOptions& options) {
     Print("\n");
     if (options.logprobs >= 0) PrintLogprobs(loaded.tokenizer, g.tokens);
   }
+  if (interrupted) DieOfInterrupt();
 }
 
 }  // namespace
@@ -88,13 +94,16 @@ void RunGenerate(const GenerateOptions& options) {
 void AddGenerate(CLI::App& parent) {
   auto options = std::make_shared<GenerateOptions>();
   CLI::App* app = parent.add_subcommand("generate", "Continue a text");
-  app->add_option("model", options->model, "model folder")->required();
-  app->add_option("--prompt", options->prompt, "text to continue, special tokens recognised; default: standard input");
-  app->add_option("--outputs", options->outputs, "how many continuations to sample, seeds counting up")
+  app->add_option("model", options->model, "Folder of a model")->required();
+  app->add_option("--prompt", options->prompt, "Text to continue, special tokens recognised (default: standard input)")
+      ->check(Utf8Text());
+  app->add_option("--outputs", options->outputs, "How many continuations to sample, seeds counting up")
+      ->check(WholeNumber(1, 1000000))
       ->capture_default_str();
   app->add_option("--logprobs", options->logprobs,
-                  "print each token's log-probability and the N most likely tokens beside it");
-  app->add_flag("--json", options->json, "one JSON object an output");
+                  "Print each token's log-probability and the N most likely tokens beside it")
+      ->check(WholeNumber(0, 1000));
+  app->add_flag("--json", options->json, "Print one JSON object an output");
   options->sampling.AddTo(*app);
   app->callback([options] { RunGenerate(*options); });
 }

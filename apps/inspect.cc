@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/option_checks.h"
 
 namespace fulgur {
 
@@ -18,7 +19,9 @@ void AddInspect(CLI::App& app) {
   const auto o = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("inspect", "Dimensions, parameter counts, weights, memory by context length");
   command->add_option("model", o->model, "Folder of a model (weights may be missing), or a config.json")->required();
-  command->add_option("--context", o->contexts, "Context lengths in tokens, separated by commas")->delimiter(',');
+  command->add_option("--context", o->contexts, "Context lengths in tokens, separated by commas")
+      ->check(WholeNumber(0, uint64_t{1} << 32))
+      ->delimiter(',');
   command->add_flag("--json", o->json, "Print JSON");
   command->callback([o] {
     const Json report = InspectModel(o->model, o->contexts);

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/option_checks.h"
 #include "base/progress.h"
 #include "model/checkpoint.h"
 
@@ -18,7 +19,7 @@ struct Options {
   uint64_t seed = 0;
   uint64_t max_shard_bytes = uint64_t{4} << 30;
   std::vector<std::string> set;
-  bool force = false;
+  bool force = false, json = false;
 };
 
 // The config's JSON with --set and --layers applied.
@@ -85,9 +86,18 @@ void Run(const Options& o) {
   };
   WriteRandomCheckpoint(out, config, o.seed, options);
   bar.reset();
+  const char* dtype = options.dtype == DType::kF32 ? "float32" : "bfloat16";
+  if (o.json) {
+    const Json report = {{"out", o.out},
+                         {"layers", config.num_hidden_layers},
+                         {"parameters", parameters},
+                         {"dtype", dtype},
+                         {"seed", o.seed}};
+    fmt::print("{}\n", report.dump(-1, ' ', false, Json::error_handler_t::replace));
+    return;
+  }
   fmt::print("{}: {} layers, {} parameters, {}, seed {}\n", o.out, config.num_hidden_layers,
-             HumanCount(static_cast<double>(parameters)), options.dtype == DType::kF32 ? "float32" : "bfloat16",
-             o.seed);
+             HumanCount(static_cast<double>(parameters)), dtype, o.seed);
 }
 
 }  // namespace
@@ -97,14 +107,15 @@ void AddNewModel(CLI::App& app) {
   CLI::App* command = app.add_subcommand("new-model", "Write a model with random weights");
   command->add_option("config", o->config, "config.json, or a folder that has one")->required();
   command->add_option("out", o->out, "Folder to write")->required();
-  command->add_option("--layers", o->layers, "Only the first N layers of the config")->check(CLI::PositiveNumber);
-  command->add_option("--seed", o->seed, "The weights follow from it");
+  command->add_option("--layers", o->layers, "Only the first N layers of the config")->check(WholeNumber(1));
+  command->add_option("--seed", o->seed, "The weights follow from it")->check(Seed());
   command->add_option("--dtype", o->dtype, "f32 or bf16 (default: the config's torch_dtype, else bf16)")
       ->check(CLI::IsMember({"f32", "bf16"}));
   command->add_option("--max-shard-bytes", o->max_shard_bytes, "Largest file, e.g. 500MB (default: 4 GiB)")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true));
   command->add_option("--set", o->set, "KEY=VALUE in the config, e.g. hidden_size=64 (may be repeated)");
   command->add_flag("--force", o->force, "Overwrite a model in OUT");
+  command->add_flag("--json", o->json, "Print what was written as one JSON object");
   command->callback([o] { Run(*o); });
 }
 

@@ -1,44 +1,56 @@
 #include "apps/sampling_options.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <random>
 
+#include "apps/option_checks.h"
 #include "base/error.h"
 
 namespace fulgur {
 
 void SamplingOptions::AddTo(CLI::App& app) {
-  const char* group = "Sampling";
-  app.add_option("--temperature", temperature, "0: always the most likely token")->group(group);
-  app.add_option("--top-k", top_k, "only the K most likely tokens; 0: all")->group(group);
-  app.add_option("--top-p", top_p, "only the fewest tokens that have this probability together")->group(group);
-  app.add_option("--min-p", min_p, "only tokens with this share of the most likely one's probability")->group(group);
-  app.add_option("--repetition-penalty", repetition_penalty, "divides the logits of tokens seen before")->group(group);
-  app.add_option("--presence-penalty", presence_penalty, "subtracted from the logits of tokens in the output")
-      ->group(group);
-  app.add_option("--frequency-penalty", frequency_penalty, "subtracted as often as the output has the token")
-      ->group(group);
-  app.add_option("--seed", seed, "the same seed gives the same output")->group(group);
+  const auto add = [&](const char* group, const char* name, auto& value, const char* text) {
+    return app.add_option(name, value, text)->group(group);
+  };
+  const char* group = "Sampling (default: the model's generation_config.json, else as in docs/usage.md)";
+  add(group, "--temperature", temperature, "0: always the most likely token")->check(Number(0, 1000));
+  add(group, "--top-k", top_k, "Only the K most likely tokens; 0: all")->check(WholeNumber(0));
+  add(group, "--top-p", top_p, "Only the fewest tokens that have this probability together")->check(Number(0, 1));
+  add(group, "--min-p", min_p, "Only tokens with this share of the most likely one's probability")->check(Number(0, 1));
+  add(group, "--repetition-penalty", repetition_penalty, "Divides the logits of tokens seen before")
+      ->check(Number(0.01, 100));
+  add(group, "--presence-penalty", presence_penalty, "Subtracted from the logits of tokens in the output")
+      ->check(Number(-100, 100));
+  add(group, "--frequency-penalty", frequency_penalty, "Subtracted as often as the output has the token")
+      ->check(Number(-100, 100));
+  add(group, "--seed", seed, "The same seed gives the same output")->check(Seed());
 
   group = "Stopping";
-  app.add_option("--max-tokens", max_tokens, "of output; 0: as many as fit the context")->group(group);
-  app.add_option("--stop", stop, "text that ends the output (may be repeated)")->group(group)->allow_extra_args(false);
-  app.add_option("--thinking-budget", thinking_budget, "most tokens of thinking; 0: none")->group(group);
-  app.add_option("--early-truncation", early_truncation.tokens,
-                 "stop after so many tokens in a row that were all but certain; 0: never")
-      ->group(group)
+  add(group, "--max-tokens", max_tokens, "Of output; 0: as many as fit the context")->check(WholeNumber(0));
+  add(group, "--stop", stop, "Text that ends the output (may be repeated)")
+      ->allow_extra_args(false)
+      ->check([](const std::string& text) { return text.empty() ? "must have at least one character" : ""; })
+      ->check(Utf8Text());
+  add(group, "--thinking-budget", thinking_budget, "Most tokens of thinking; 0: none")->check(WholeNumber(0));
+  add(group, "--early-truncation", early_truncation.tokens,
+      "Stop after so many tokens in a row that were all but certain; 0: never")
+      ->check(WholeNumber(0))
       ->capture_default_str();
-  app.add_option("--early-truncation-probability", early_truncation.probability, "what is all but certain")
-      ->group(group)
+  add(group, "--early-truncation-probability", early_truncation.probability, "What is all but certain")
+      ->check(Number(0, 1))
       ->capture_default_str();
 
   group = "Running";
-  app.add_option("--context", context, "most tokens of prompt and output together; 0: what the model allows")
-      ->group(group);
-  app.add_option("--prefill-chunk", prefill_chunk, "tokens of prompt that are processed at a time")
-      ->group(group)
+  add(group, "--context", context, "Most tokens of prompt and output together; 0: what the model allows")
+      ->check(WholeNumber(0));
+  add(group, "--prefill-chunk", prefill_chunk, "Tokens of prompt that are processed at a time")
+      ->check(WholeNumber(1))
       ->capture_default_str();
-  app.add_option("--threads", threads, "0: one per processor")->group(group);
+  add(group, "--threads", threads, "0: one per processor")->check(Threads());
 }
 
 SamplingParams SamplingOptions::Sampling(const GenerationDefaults& defaults, uint64_t default_seed) const {
@@ -75,18 +87,24 @@ uint64_t RandomSeed() {
   return device();  // 32 bits, which can be typed in again
 }
 
-std::string ReadStandardInput() {
+std::string PromptText(const std::optional<std::string>& prompt) {
+  if (prompt) return *prompt;
   std::string text;
   char buffer[65536];
   size_t n;
   while ((n = std::fread(buffer, 1, sizeof buffer, stdin)) > 0) text.append(buffer, n);
   if (std::ferror(stdin)) throw Error("standard input: cannot read");
+  if (const std::string problem = Utf8Text()(text); !problem.empty()) throw Error("standard input: {}", problem);
   return text;
 }
 
 void Print(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    throw Error("standard output: cannot write");
+  std::fflush(stdout);  // what others have written there comes first
+  while (!text.empty()) {
+    const ssize_t n = ::write(STDOUT_FILENO, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;  // Ctrl-C
+    if (n < 0) throw Error("standard output: cannot write: {}", std::strerror(errno));
+    text.remove_prefix(static_cast<size_t>(n));
   }
 }
 

@@ -34,10 +34,10 @@ struct SamplingOptions {
 // A seed from the system's source of randomness.
 uint64_t RandomSeed();
 
-// All of standard input.
-std::string ReadStandardInput();
+// What --prompt gave, else all of standard input. Error if that is not UTF-8.
+std::string PromptText(const std::optional<std::string>& prompt);
 
-// Writes and flushes; Error if it cannot (a closed pipe, a full disk).
+// Writes to standard output at once; Error if it cannot (a closed pipe, a full disk).
 void Print(std::string_view text);
 
 // JSON as one line; invalid UTF-8 becomes U+FFFD.

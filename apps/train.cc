@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/option_checks.h"
 #include "base/progress.h"
 #include "ops/peak.h"
 #include "train/trainer.h"
@@ -104,12 +105,14 @@ void AddTrain(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("train", "Train a model: pre-training and supervised fine-tuning");
   app->add_option("config", o->config, "Config file (JSON), see docs/training.md")->required();
   app->add_option("--out", o->out, "Folder of the run, instead of the config's \"out\"");
-  app->add_option("--threads", o->threads, "Threads, instead of the config's; 0: one per processor");
+  app->add_option("--threads", o->threads, "Threads, instead of the config's; 0: one per processor")->check(Threads());
   app->add_flag("--fresh", o->fresh, "Start anew: an earlier run in the folder is moved aside");
   app->add_option("--export", o->export_dir, "Only write the newest checkpoint of the run as a model to this folder");
-  app->add_option("--examples", o->examples, "Only print the first N examples as the model sees them");
+  app->add_option("--examples", o->examples, "Only print the first N examples as the model sees them")
+      ->check(WholeNumber(1));
   app->add_option("--records", o->records,
-                  "Only print the first N examples as JSON lines, for train-tokenizer or to keep as a data set");
+                  "Only print the first N examples as JSON lines, for train-tokenizer or to keep as a data set")
+      ->check(WholeNumber(1));
   app->add_flag("--json", o->json, "Print the result as JSON");
   app->callback([o] { RunTrain(*o); });
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "apps/option_checks.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -102,9 +103,12 @@ void AddTrainTokenizer(CLI::App& app) {
   auto options = std::make_shared<Options>();
   command->add_option("corpus", options->corpus, "Text files; .jsonl: lines with \"text\" or \"messages\"")->required();
   command->add_option("--out", options->out, "Folder for tokenizer.json and tokenizer_config.json")->required();
-  command->add_option("--merges", options->trainer.merges, "How many tokens to make beyond the 256 bytes")->required();
+  command->add_option("--merges", options->trainer.merges, "How many tokens to make beyond the 256 bytes")
+      ->check(WholeNumber(0))
+      ->required();
   command->add_flag("--single-digits", options->single_digits, "Every digit is a token of its own");
   command->add_option("--max-token-bytes", options->trainer.max_token_bytes, "Length limit of a token")
+      ->check(WholeNumber(1))
       ->capture_default_str();
   command->add_option("--config-from", options->config_from,
                       "A tokenizer_config.json to copy (it carries the chat template)");

@@ -1,7 +1,11 @@
 // The command line from outside: help, version, exit status, and messages that name what is wrong.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <csignal>
+#include <cstdlib>
 #include <regex>
 #include <sstream>
 
@@ -107,6 +111,96 @@ TEST(Cli, AModelThatIsNotThereIsNamed) {
     EXPECT_THAT(result.err, AllOf(testing::StartsWith("fulgur: "), HasSubstr("no/such/model"))) << command[0];
     EXPECT_THAT(result.out, IsEmpty()) << command[0];
   }
+}
+
+// Before a model is loaded, or even looked for.
+TEST(Cli, BadValuesAreNamedWithWhatWouldBeRight) {
+  struct Case {
+    std::vector<std::string> args;
+    const char* message;
+  };
+  for (const Case& c : std::vector<Case>{
+           {{"generate", "m", "--temperature", "-1"}, "--temperature: must be a number from 0 to 1000, not -1"},
+           {{"generate", "m", "--temperature", "nan"}, "--temperature: must be a number from 0 to 1000, not nan"},
+           {{"chat", "m", "--temperature", "hot"}, "--temperature: must be a number from 0 to 1000, not hot"},
+           {{"eval", "m", "--top-p", "2"}, "--top-p: must be a number from 0 to 1, not 2"},
+           {{"generate", "m", "--top-k", "1.5"}, "--top-k: must be a whole number of at least 0, not 1.5"},
+           {{"generate", "m", "--min-p", "-0.1"}, "--min-p: must be a number from 0 to 1, not -0.1"},
+           {{"generate", "m", "--repetition-penalty", "0"}, "--repetition-penalty: must be a number from 0.01 to 100"},
+           {{"generate", "m", "--presence-penalty", "1e9"}, "--presence-penalty: must be a number from -100 to 100"},
+           {{"generate", "m", "--seed", "-1"}, "--seed: must be a whole number from 0 to 18446744073709551615, not -1"},
+           {{"env", "sample", "--seed", "99999999999999999999"}, "--seed: must be a whole number from 0"},
+           {{"generate", "m", "--max-tokens", "-1"}, "--max-tokens: must be a whole number of at least 0, not -1"},
+           {{"generate", "m", "--thinking-budget", "-1"}, "--thinking-budget: must be a whole number of at least 0"},
+           {{"generate", "m", "--early-truncation", "-1"}, "--early-truncation: must be a whole number of at least 0"},
+           {{"generate", "m", "--early-truncation-probability", "99"}, "must be a number from 0 to 1, not 99"},
+           {{"generate", "m", "--stop", ""}, "--stop: must have at least one character"},
+           {{"generate", "m", "--threads", "-1"}, "--threads: must be a whole number from 0 to 1024, not -1"},
+           {{"generate", "m", "--prefill-chunk", "0"}, "--prefill-chunk: must be a whole number of at least 1, not 0"},
+           {{"generate", "m", "--outputs", "0"}, "--outputs: must be a whole number from 1 to 1000000, not 0"},
+           {{"generate", "m", "--logprobs", "-1"}, "--logprobs: must be a whole number from 0 to 1000, not -1"},
+           {{"generate", "m", "--prompt", "ab\xff"}, "--prompt: must be UTF-8 text; byte 2 is not"},
+           {{"generate", "m", "--prompt", ""}, "there is no text to continue"},
+           {{"chat", "m", "--prompt", ""}, "there is no question"},
+           {{"chat", "m", "--logprobs", "2"}, "--logprobs requires --json"},
+           {{"chat", "m", "--thinking", "loud"}, "{show,collapse,hide}"},
+           {{"eval", "m", "--batch", "0"}, "--batch: must be a whole number from 1"},
+           {{"eval", "m", "--count", "0"}, "--count: must be a whole number from 1"},
+           {{"eval", "m", "--samples"}, "--samples requires --json"},
+           {{"eval", "m", "--task", "juggling"}, "there is no task \"juggling\""},
+           {{"inspect", "m", "--context", "-5"}, "--context: must be a whole number from 0 to 4294967296, not -5"},
+           {{"new-model", "c", "m", "--layers", "0"}, "--layers: must be a whole number of at least 1, not 0"},
+           {{"train", "c", "--threads", "-2"}, "--threads: must be a whole number from 0 to 1024, not -2"}}) {
+    const CommandResult result = RunFulgur(c.args);
+    EXPECT_EQ(result.status, 1) << c.message;
+    EXPECT_THAT(result.err, AllOf(testing::StartsWith("fulgur: "), HasSubstr(c.message)));
+    EXPECT_THAT(result.out, IsEmpty()) << c.message;
+  }
+}
+
+TEST(Cli, StandardInputThatIsNoTextIsAnError) {
+  for (const char* command : {"chat", "generate"}) {
+    const CommandResult result = RunFulgur({command, "m"}, "abc\xc3(");
+    EXPECT_EQ(result.status, 1);
+    EXPECT_THAT(result.err, HasSubstr("standard input: must be UTF-8 text; byte 3 is not"));
+  }
+}
+
+TEST(Cli, WhatCannotBeReadOrWrittenIsAnError) {
+  const CommandResult folder = RunFulgur({"env", "verify", "."});
+  EXPECT_EQ(folder.status, 1);
+  EXPECT_THAT(folder.err, HasSubstr("cannot be read"));
+  for (const char* command : {"env list", "inspect " FULGUR_SOURCE_DIR "/models/nano"}) {
+    const std::string line = std::string(FULGUR_BINARY) + " " + command + " > /dev/full 2> /dev/null";
+    EXPECT_EQ(WEXITSTATUS(std::system(line.c_str())), 1) << command;
+  }
+}
+
+// Ctrl-C ends the output, not in the middle of a line, and the program as a shell expects it.
+TEST(Cli, AnInterruptedAnswerIsEnded) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    ::dup2(ends[1], 1);
+    ::close(ends[0]);
+    ::execl(FULGUR_BINARY, "fulgur", "generate", FULGUR_SOURCE_DIR "/models/nano", "--prompt", "1", "--temperature",
+            "50", "--top-p", "1", "--seed", "1", static_cast<char*>(nullptr));
+    ::_exit(127);
+  }
+  ::close(ends[1]);
+  std::string out(1, 0);
+  EXPECT_EQ(::read(ends[0], out.data(), 1), 1);  // it has begun
+  ::kill(child, SIGINT);
+  char buffer[4096];
+  for (ssize_t n; (n = ::read(ends[0], buffer, sizeof buffer)) > 0;) out.append(buffer, static_cast<size_t>(n));
+  ::close(ends[0]);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) << status;
+  EXPECT_EQ(out.back(), '\n');
+  EXPECT_LT(out.size(), 5000u);
 }
 
 }  // namespace

@@ -1,0 +1,55 @@
+#include "apps/option_checks.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <limits>
+#include <string>
+
+#include "text/unicode.h"
+
+namespace fulgur {
+namespace {
+
+// True if all of `text` is a number of type T.
+template <typename T>
+bool Parse(const std::string& text, T* value) {
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, *value);
+  return error == std::errc() && stop == end;
+}
+
+}  // namespace
+
+CLI::Validator WholeNumber(uint64_t low, uint64_t high) {
+  const auto check = [low, high](const std::string& text) -> std::string {
+    uint64_t value = 0;
+    if (Parse(text, &value) && value >= low && value <= high) return {};
+    if (high == kNoLimit) return fmt::format("must be a whole number of at least {}, not {}", low, text);
+    return fmt::format("must be a whole number from {} to {}, not {}", low, high, text);
+  };
+  return {check, /*validator_desc=*/""};
+}
+
+CLI::Validator Number(double low, double high) {
+  const auto check = [low, high](const std::string& text) -> std::string {
+    double value = 0;
+    if (Parse(text, &value) && value >= low && value <= high) return {};
+    return fmt::format("must be a number from {} to {}, not {}", low, high, text);
+  };
+  return {check, /*validator_desc=*/""};
+}
+
+CLI::Validator Utf8Text() {
+  const auto check = [](const std::string& text) -> std::string {
+    const size_t valid = ValidUtf8Prefix(text);
+    return valid == text.size() ? std::string() : fmt::format("must be UTF-8 text; byte {} is not", valid);
+  };
+  return {check, /*validator_desc=*/""};
+}
+
+CLI::Validator Seed() { return WholeNumber(0, std::numeric_limits<uint64_t>::max()); }
+
+CLI::Validator Threads() { return WholeNumber(0, 1024); }
+
+}  // namespace fulgur

@@ -1,0 +1,22 @@
+// Checks of option values whose messages say what would be right. They run before any work begins.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+
+namespace fulgur {
+
+// Large enough for any count, small enough to calculate with.
+inline constexpr uint64_t kNoLimit = uint64_t{1} << 48;
+
+// A whole number from `low` to `high`.
+CLI::Validator WholeNumber(uint64_t low, uint64_t high = kNoLimit);
+// A number from `low` to `high`, not NaN.
+CLI::Validator Number(double low, double high);
+CLI::Validator Utf8Text();
+
+// What several commands take.
+CLI::Validator Seed();
+CLI::Validator Threads();
+
+}  // namespace fulgur
