@@ -299,9 +299,11 @@ class Chat {
           "Ctrl-C stops an answer.\n");
     } else if (name == "/reset") {
       conversation_.Reset(system_);
+      Print("the conversation is forgotten\n");
     } else if (name == "/system") {
       system_ = argument;
       conversation_.Reset(system_);
+      Print(system_.empty() ? "no system message from here on\n" : "a new conversation with this system message\n");
     } else if (name == "/budget") {
       SetBudget(argument);
     } else {

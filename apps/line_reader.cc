@@ -50,6 +50,7 @@ LineReader::LineReader(const std::filesystem::path& history) : impl_(std::make_u
   el_set(impl_->line, EL_CLIENTDATA, &impl_->prompt);
   el_set(impl_->line, EL_PROMPT, Prompt);
   el_set(impl_->line, EL_EDITOR, "emacs");
+  el_set(impl_->line, EL_SIGNAL, 1);  // a new size, Ctrl-Z and fg: the line is drawn anew
   el_set(impl_->line, EL_HIST, ::history, impl_->history);
   el_set(impl_->line, EL_BIND, "^R", "em-inc-search-prev", nullptr);
   el_source(impl_->line, nullptr);  // the user's ~/.editrc
