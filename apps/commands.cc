@@ -3,6 +3,7 @@
 namespace fulgur {
 
 void AddCommands(CLI::App& app) {
+  AddBench(app);
   AddChat(app);
   AddEnv(app);
   AddEval(app);

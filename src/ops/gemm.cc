@@ -220,6 +220,13 @@ HWY_INLINE void CopyBlocks(const T* from, int64_t stride, int64_t n, int64_t wid
   }
 }
 
+HWY_INLINE void Prefetch(const float* c, int64_t rows, int64_t ldc) {
+  for (int64_t i = 0; i < rows; ++i) {
+    __builtin_prefetch(c + i * ldc, 1);
+    __builtin_prefetch(c + i * ldc + kPanel - 1, 1);
+  }
+}
+
 // Rows [row0, row1) of panels [panel0, panel1).
 template <ALayout kLayout, typename TB>
 void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, int64_t panel1) {
@@ -277,6 +284,14 @@ void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, 
           const float* const tile_a =
               kLayout == ALayout::kColMajor ? a + tile * BlockSize<kMaxRows>(kc) : a + i * p.a_row;
           float* const tile_c = c + i * p.ldc;
+          // What the next tiles need comes into the cache while this one is computed: C, and weights a share at a time.
+          if (accumulate && tile + 1 < tiles) Prefetch(tile_c + kMaxRows * p.ldc, kMaxRows, p.ldc);
+          if (p.b_padded && panel + 1 < panel1) {
+            const int64_t lines = kc * kPanel * static_cast<int64_t>(sizeof(TB)) / 64;
+            for (int64_t line = lines * tile / tiles; line < lines * (tile + 1) / tiles; ++line) {
+              __builtin_prefetch(reinterpret_cast<const char*>(b + p.b_panel) + line * 64, 0, 2);
+            }
+          }
           if (columns == kPanel) {
             run(t, tile_a, b, tile_c);
             continue;

@@ -1,0 +1,83 @@
+// fulgur bench: speed of a model, beside what the machine's memory and arithmetic reach in the same run.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <memory>
+#include <string>
+
+#include "apps/commands.h"
+#include "apps/option_checks.h"
+#include "engine/benchmark.h"
+
+namespace fulgur {
+namespace {
+
+void PrintPoint(const BenchmarkPoint& p) {
+  fmt::print("{:<8} {:>8} {:>6} {:>12.1f} {:>12.3f} {:>10.1f} {:>9.1f} {:<7} {:>5.0f} %\n",
+             p.decode ? "decode" : "prefill", p.depth, p.batch, p.tokens_per_second(),
+             1000 * p.seconds * static_cast<double>(p.batch) / static_cast<double>(p.tokens), p.rate(), p.limit,
+             p.decode ? "GB/s" : "GFLOP/s", 100 * p.share());
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+void AddBench(CLI::App& app) {
+  struct Options {
+    std::string model;
+    BenchmarkOptions benchmark;
+    int threads = 0;
+    bool json = false;
+  };
+  const auto o = std::make_shared<Options>();
+  BenchmarkOptions& b = o->benchmark;
+  CLI::App* command = app.add_subcommand("bench", "Speed of prefill and decoding, beside the machine's own limits");
+  command->add_option("model", o->model, "Folder of a model")->required();
+  command->add_option("--depth", b.depths, "Tokens before the measured ones, separated by commas")
+      ->check(WholeNumber(0, uint64_t{1} << 32))
+      ->delimiter(',')
+      ->capture_default_str();
+  command->add_option("--batch", b.batches, "Sequences that decode together, separated by commas")
+      ->check(WholeNumber(1, 4096))
+      ->delimiter(',')
+      ->capture_default_str();
+  command->add_option("--prompt", b.prompt, "Tokens of the measured prefill; 0: none")
+      ->check(WholeNumber(0, uint64_t{1} << 24))
+      ->capture_default_str();
+  command->add_option("--generate", b.generate, "Decoding steps to measure; 0: none")
+      ->check(WholeNumber(0, uint64_t{1} << 24))
+      ->capture_default_str();
+  command->add_option("--repeat", b.repeat, "Runs, of which the median counts")
+      ->check(WholeNumber(1, 1000))
+      ->capture_default_str();
+  command->add_option("--chunk", b.chunk, "Tokens at a time on the way to a depth")
+      ->check(WholeNumber(1, uint64_t{1} << 20))
+      ->capture_default_str();
+  command->add_option("--threads", o->threads, "0: one per processor")->check(Threads());
+  command->add_flag("--json", o->json, "Print one JSON object");
+  command->callback([o] {
+    ThreadPool pool(o->threads);
+    const std::unique_ptr<Model> model = Model::Load(o->model, pool);
+    if (!o->json) {
+      fmt::print("{}: {:.1f}M parameters, {:.1f}M active; {} threads, {}\n\n", o->model,
+                 1e-6 * static_cast<double>(CountParameters(model->config()).total),
+                 1e-6 * static_cast<double>(CountParameters(model->config()).active), pool.threads(), InstructionSet());
+      fmt::print("{:<8} {:>8} {:>6} {:>12} {:>12} {:>10} {:>17} {:>7}\n", "", "depth", "batch", "tokens/s", "ms/step",
+                 "rate", "machine's limit", "share");
+    }
+    Json points = Json::array();
+    RunBenchmark(*model, o->benchmark,
+                 [&](const BenchmarkPoint& point) { o->json ? points.push_back(point.ToJson()) : PrintPoint(point); });
+    if (o->json) {
+      const Json report = {{"model", o->model},
+                           {"threads", pool.threads()},
+                           {"instruction_set", InstructionSet()},
+                           {"parameters", CountParameters(model->config()).total},
+                           {"active_parameters", CountParameters(model->config()).active},
+                           {"results", points}};
+      fmt::print("{}\n", report.dump(2));
+    }
+  });
+}
+
+}  // namespace fulgur
