@@ -15,7 +15,7 @@ namespace {
 void PrintPoint(const BenchmarkPoint& p) {
   fmt::print("{:<8} {:>8} {:>6} {:>12.1f} {:>12.3f} {:>10.1f} {:>9.1f} {:<7} {:>5.0f} %\n",
              p.decode ? "decode" : "prefill", p.depth, p.batch, p.tokens_per_second(),
-             1000 * p.seconds * static_cast<double>(p.batch) / static_cast<double>(p.tokens), p.rate(), p.limit,
+             1000 * p.seconds / static_cast<double>(p.decode ? p.tokens / p.batch : 1), p.rate(), p.limit,
              p.decode ? "GB/s" : "GFLOP/s", 100 * p.share());
   std::fflush(stdout);
 }
@@ -62,7 +62,7 @@ void AddBench(CLI::App& app) {
       fmt::print("{}: {:.1f}M parameters, {:.1f}M active; {} threads, {}\n\n", o->model,
                  1e-6 * static_cast<double>(CountParameters(model->config()).total),
                  1e-6 * static_cast<double>(CountParameters(model->config()).active), pool.threads(), InstructionSet());
-      fmt::print("{:<8} {:>8} {:>6} {:>12} {:>12} {:>10} {:>17} {:>7}\n", "", "depth", "batch", "tokens/s", "ms/step",
+      fmt::print("{:<8} {:>8} {:>6} {:>12} {:>12} {:>10} {:>17} {:>7}\n", "", "depth", "batch", "tokens/s", "ms/pass",
                  "rate", "machine's limit", "share");
     }
     Json points = Json::array();

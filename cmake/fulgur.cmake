@@ -15,7 +15,8 @@ add_library(fulgur_options INTERFACE)
 target_include_directories(fulgur_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
 # -ffp-contract=off: a fused multiply-add happens where the code says so and nowhere else, so that two
 # compilers, two instruction sets and two inlining decisions give the same bits.
-target_compile_options(fulgur_options INTERFACE -Wall -Wextra -Wno-unused-parameter -Wno-restrict -ffp-contract=off)
+target_compile_options(fulgur_options INTERFACE -Wall -Wextra -Wno-unused-parameter $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
+                       -ffp-contract=off)
 # Vector code is compiled for AVX-512, AVX2 and the baseline, and chosen at run time; what lies between brings nothing.
 target_compile_definitions(fulgur_options INTERFACE "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4)")
 target_link_libraries(fulgur_options INTERFACE Threads::Threads fmt::fmt)
