@@ -14,7 +14,8 @@ int64_t LightningLayers(const ModelConfig& config) {
 // Pairs (token, token it sees) in a sequence of n tokens, and those within blocks.
 double Pairs(double n) { return n * (n + 1) / 2; }
 double BlockPairs(int64_t n) {
-  return static_cast<double>(n / kBlock) * Pairs(kBlock) + Pairs(static_cast<double>(n % kBlock));
+  const int64_t blocks = n / kBlock, rest = n % kBlock;
+  return static_cast<double>(blocks) * Pairs(kBlock) + Pairs(static_cast<double>(rest));
 }
 
 double Bytes(const Linear& w) { return static_cast<double>(w.packed.bytes()); }
