@@ -7,6 +7,7 @@ void AddCommands(CLI::App& app) {
   AddChat(app);
   AddEnv(app);
   AddEval(app);
+  AddFlops(app);
   AddGenerate(app);
   AddInspect(app);
   AddNewModel(app);

@@ -15,6 +15,7 @@ void AddDebugText(CLI::App& debug);
 void AddDebugTokenizer(CLI::App& debug);
 void AddEnv(CLI::App& app);
 void AddEval(CLI::App& app);
+void AddFlops(CLI::App& app);
 void AddGenerate(CLI::App& app);
 void AddInspect(CLI::App& app);
 void AddNewModel(CLI::App& app);
