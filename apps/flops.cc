@@ -24,6 +24,12 @@ struct Options {
   bool json = false;
 };
 
+// Three digits, or all before the point.
+std::string PetaFlop(double flops) {
+  const double p = 1e-15 * flops;
+  return p < 100 ? fmt::format("{:.3g}", p) : fmt::format("{:.0f}", p);
+}
+
 constexpr size_t kReference = 2;  // of ComparedModels: DeepSeek-R1 as the report counts it
 
 void PrintTable(const Options& o, const std::vector<GenerationCost>& costs) {
@@ -34,7 +40,7 @@ void PrintTable(const Options& o, const std::vector<GenerationCost>& costs) {
   fmt::print("\n");
   for (const GenerationCost& c : costs) {
     fmt::print("{:<24} {:>5.3g}B {:>6.3g}B", c.name, 1e-9 * c.parameters, 1e-9 * c.active);
-    for (const int64_t n : o.lengths) fmt::print(" {:>9.3g}", 1e-15 * c.Flops(o.prompt, n));
+    for (const int64_t n : o.lengths) fmt::print(" {:>9}", PetaFlop(c.Flops(o.prompt, n)));
     fmt::print("\n");
   }
   for (const bool last : {false, true}) {
@@ -92,11 +98,11 @@ std::string Plot(const Options& o, const std::vector<GenerationCost>& costs) {
     const double n = longest * i / kTicks, flops = highest * i / kTicks;
     svg += fmt::format(
         "<path d=\"M{:.1f} {:.1f}H{:.1f}\" stroke=\"#ddd\"/><text x=\"{:.1f}\" y=\"{:.1f}\" "
-        "text-anchor=\"end\">{:.3g}</text><text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:.0f}K</text>\n",
-        kLeft, y(flops), kWidth - kRight, kLeft - 8, y(flops) + 4, 1e-15 * flops, x(n), kHeight - kBottom + 18,
+        "text-anchor=\"end\">{}</text><text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:.0f}K</text>\n",
+        kLeft, y(flops), kWidth - kRight, kLeft - 8, y(flops) + 4, PetaFlop(flops), x(n), kHeight - kBottom + 18,
         n / 1000);
   }
-  svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">generated tokens (PFLOP)</text>\n",
+  svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">PFLOP against generated tokens</text>\n",
                      (kLeft + kWidth - kRight) / 2, kHeight - 8);
   for (size_t i = 0; i < costs.size(); ++i) {
     const char* color = kColors[i % std::size(kColors)];

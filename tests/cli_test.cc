@@ -9,6 +9,8 @@
 #include <regex>
 #include <sstream>
 
+#include "base/file.h"
+#include "base/json.h"
 #include "tests/command.h"
 
 namespace fulgur {
@@ -201,6 +203,35 @@ TEST(Cli, AnInterruptedAnswerIsEnded) {
   EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) << status;
   EXPECT_EQ(out.back(), '\n');
   EXPECT_LT(out.size(), 5000u);
+}
+
+TEST(Cli, FlopsAddsAModelAndDraws) {
+  const std::string plot = testing::TempDir() + "cli_flops.svg";
+  const CommandResult result = RunFulgur(
+      {"flops", FULGUR_SOURCE_DIR "/models/nano", "--length", "10,1000", "--prompt", "5", "--plot", plot, "--json"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  const Json report = Json::parse(result.out);
+  EXPECT_EQ(report["lengths"], Json({10, 1000}));
+  ASSERT_EQ(report["models"].size(), 6u);
+  EXPECT_EQ(report["models"][0]["name"], "MiniMax-M1");
+  const Json& nano = report["models"][5];
+  const double token = nano["flops_per_token"], pair = nano["flops_per_pair"];
+  EXPECT_DOUBLE_EQ(nano["flops"][0].get<double>(), 10 * token + (6 + 7 + 8 + 9 + 10 + 11 + 12 + 13 + 14 + 15) * pair);
+  EXPECT_DOUBLE_EQ(nano["last_token_flops"][1].get<double>(), token + 1005 * pair);
+  EXPECT_THAT(ReadFile(plot), AllOf(HasSubstr("<svg"), HasSubstr("models/nano"), HasSubstr("DeepSeek-R1, expanded")));
+}
+
+TEST(Cli, BenchPrintsWhatItMeasured) {
+  const CommandResult result = RunFulgur({"bench", FULGUR_SOURCE_DIR "/models/nano", "--prompt", "16", "--generate",
+                                          "2", "--repeat", "1", "--batch", "1,2", "--json"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  const Json results = Json::parse(result.out)["results"];
+  ASSERT_EQ(results.size(), 3u);
+  for (const Json& r : results) {
+    EXPECT_GT(r["tokens_per_second"].get<double>(), 0);
+    EXPECT_GT(r["share"].get<double>(), 0);
+  }
+  EXPECT_EQ(results[2]["tokens"], 4);
 }
 
 }  // namespace
