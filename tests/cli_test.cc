@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/test_folder.h"
 #include "tests/command.h"
 
 namespace fulgur {
@@ -206,7 +207,8 @@ TEST(Cli, AnInterruptedAnswerIsEnded) {
 }
 
 TEST(Cli, FlopsAddsAModelAndDraws) {
-  const std::string plot = testing::TempDir() + "cli_flops.svg";
+  const TestFolder folder;
+  const std::string plot = folder / "plot.svg";
   const CommandResult result = RunFulgur(
       {"flops", FULGUR_SOURCE_DIR "/models/nano", "--length", "10,1000", "--prompt", "5", "--plot", plot, "--json"});
   EXPECT_EQ(result.status, 0) << result.err;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/test_folder.h"
 #include "tests/command.h"
 
 namespace fulgur {
@@ -18,13 +19,9 @@ namespace fs = std::filesystem;
 class ReadmeTest : public testing::Test {
  protected:
   ReadmeTest() {
-    std::string pattern = (fs::temp_directory_path() / "fulgur-readme-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw Error("cannot make {}", pattern);
-    folder_ = pattern;
     for (const char* name : {"models", "configs"})
       fs::create_symlink(fs::path(FULGUR_SOURCE_DIR) / name, folder_ / name);
   }
-  ~ReadmeTest() override { fs::remove_all(folder_); }
 
   // Arguments of a line, split as a shell does with double quotes and comments.
   static std::vector<std::string> Split(const std::string& line) {
@@ -70,7 +67,8 @@ class ReadmeTest : public testing::Test {
     }
   }
 
-  fs::path folder_;
+  TestFolder test_folder_;
+  const fs::path& folder_ = test_folder_.path();
 };
 
 TEST_F(ReadmeTest, CommandsWork) {

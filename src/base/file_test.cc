@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "base/test_folder.h"
 
 namespace fulgur {
 namespace {
@@ -18,16 +19,11 @@ using testing::ThrowsMessage;
 
 class FileTest : public testing::Test {
  protected:
-  FileTest() {
-    std::string pattern = (fs::temp_directory_path() / "fulgur-file-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw Error("cannot make {}", pattern);
-    folder_ = pattern;
-  }
-  ~FileTest() override { fs::remove_all(folder_); }
   size_t FilesInFolder() const {
     return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
   }
-  fs::path folder_;
+  TestFolder test_folder_;
+  const fs::path& folder_ = test_folder_.path();
 };
 
 TEST_F(FileTest, ReadsBackEveryByte) {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/test_folder.h"
 #include "engine/test_util.h"
 
 namespace fulgur {
@@ -16,17 +17,11 @@ using testing_engine::SmallTokenizer;
 
 class DefaultsTest : public ::testing::Test {
  protected:
-  DefaultsTest()
-      : dir_(std::filesystem::path(::testing::TempDir()) /
-             ::testing::UnitTest::GetInstance()->current_test_info()->name()) {
-    std::filesystem::remove_all(dir_);
-    std::filesystem::create_directories(dir_);
-  }
-  ~DefaultsTest() override { std::filesystem::remove_all(dir_); }
   GenerationDefaults Read() { return GenerationDefaults::FromFolder(dir_, config_, tokenizer_); }
   void Write(const char* file, const char* text) { WriteFileAtomic(dir_ / file, text); }
 
-  std::filesystem::path dir_;
+  TestFolder folder_;
+  const std::filesystem::path& dir_ = folder_.path();
   ModelConfig config_ = SmallConfig();
   Tokenizer tokenizer_ = SmallTokenizer();
 };

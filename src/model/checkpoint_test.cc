@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "base/file.h"
+#include "base/test_folder.h"
 
 namespace fulgur {
 namespace {
@@ -26,13 +27,11 @@ ModelConfig SmallConfig(int64_t shared = 0) {
   return ModelConfig::FromJson(json, "small");
 }
 
+// A path that is not there yet, another one each time.
 fs::path NewFolder() {
-  const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-  std::string name = std::string("fulgur_checkpoint_test_") + info->test_suite_name() + "_" + info->name();
-  std::replace(name.begin(), name.end(), '/', '_');
-  const fs::path dir = fs::path(testing::TempDir()) / name;
-  fs::remove_all(dir);
-  return dir;
+  static const TestFolder folder;
+  static int count = 0;
+  return folder / std::to_string(count++);
 }
 
 std::vector<std::string> Files(const fs::path& dir) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
+#include "base/test_folder.h"
 #include "model/checkpoint.h"
 #include "model/memory_plan.h"
 #include "model/sequence_state.h"
@@ -24,9 +25,9 @@ ModelConfig SmallConfig() {
 
 // A folder with the model in shards.
 fs::path NewModel(const ModelConfig& config) {
-  const fs::path dir = fs::path(testing::TempDir()) / (std::string("fulgur_inspect_test_") +
-                                                       testing::UnitTest::GetInstance()->current_test_info()->name());
-  fs::remove_all(dir);
+  static const TestFolder folder;
+  static int count = 0;
+  const fs::path dir = folder / std::to_string(count++);
   SaveOptions options;
   options.dtype = DType::kBF16;
   options.max_shard_bytes = 1000;

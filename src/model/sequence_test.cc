@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/rng.h"
+#include "base/test_folder.h"
 #include "model/checkpoint.h"
 #include "model/gradient.h"
 #include "model/model.h"
@@ -53,11 +54,7 @@ class SequenceTest : public testing::Test {
     SequenceState state = model_.NewState();
     return Append(state, tokens);
   }
-  std::filesystem::path File(const char* name) {
-    return std::filesystem::path(testing::TempDir()) /
-           (std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + name);
-  }
-
+  TestFolder folder_;
   ThreadPool pool_{2};
   Model model_{SmallConfig(), RandomParams(SmallConfig(), 7), pool_, /*keep_weights=*/true};
 };
@@ -145,8 +142,8 @@ TEST_F(SequenceTest, SavedAndLoadedItIsTheSame) {
     const std::vector<int32_t> tokens = RandomTokens(length + 80, 9);
     SequenceState state = model_.NewState();
     Append(state, std::span(tokens).first(static_cast<size_t>(length)));
-    state.Save(model_.config(), File(".state"));
-    SequenceState loaded = SequenceState::Load(File(".state"), model_.config());
+    state.Save(model_.config(), folder_ / "state");
+    SequenceState loaded = SequenceState::Load(folder_ / "state", model_.config());
     EXPECT_EQ(loaded.length(), length);
     const std::span<const int32_t> rest = std::span(tokens).subspan(static_cast<size_t>(length));
     EXPECT_EQ(Append(loaded, rest), Append(state, rest)) << length;
@@ -156,11 +153,11 @@ TEST_F(SequenceTest, SavedAndLoadedItIsTheSame) {
 TEST_F(SequenceTest, StateOfAnotherModelIsRefused) {
   SequenceState state = model_.NewState();
   Append(state, RandomTokens(10, 10));
-  state.Save(model_.config(), File(".state"));
+  state.Save(model_.config(), folder_ / "state");
   ModelConfig other = SmallConfig();
   other.head_dim = 16;
   try {
-    SequenceState::Load(File(".state"), other);
+    SequenceState::Load(folder_ / "state", other);
     FAIL();
   } catch (const Error& e) {
     EXPECT_THAT(e.what(), testing::AllOf(testing::HasSubstr(".state"), testing::HasSubstr("layers.0.state"),

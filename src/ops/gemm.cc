@@ -22,8 +22,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 constexpr int64_t kPanel = PackedMatrix::kPanelWidth;
 constexpr int64_t kKBlock = 128;  // reduction steps between visits to C: a panel's block (16 KB) stays in the L1 cache
-constexpr int64_t kPackPanels = 8;  // panels of B that are copied together
-constexpr int64_t kRowBlock = 192;  // rows of A that are used again for every panel of a task
+constexpr int64_t kPackPanels = 8;    // panels of B that are copied together
+constexpr int64_t kRowBlock = 192;    // rows of A that are used again for every panel of a task
+constexpr int64_t kTilesToWiden = 2;  // for more than that, a block of bf16 weights is made float32 once
+constexpr int64_t kPanelBlock = 16;   // panels whose part of C (192 rows: 393 KB) is worked on together
 
 using D = hn::CappedTag<float, 16>;
 using V = hn::Vec<D>;
@@ -227,85 +229,100 @@ HWY_INLINE void Prefetch(const float* c, int64_t rows, int64_t ldc) {
   }
 }
 
-// Rows [row0, row1) of panels [panel0, panel1).
+// Rows [row, row + rows), at most kRowBlock, of panels [panel0, panel1).
 template <ALayout kLayout, typename TB>
-void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, int64_t panel1) {
+void RunPanels(const Product<TB>& p, int64_t row, int64_t rows, int64_t panel0, int64_t panel1) {
   using Rows = std::make_integer_sequence<int, kMaxRows>;
   alignas(64) float edge_c[kMaxRows * kPanel] = {};
   static thread_local AlignedVector<float> packed_a;  // column-major A: blocks of [k][kMaxRows]
   static thread_local AlignedVector<TB> packed_b;     // blocks of [k][kPanel]
 
-  for (int64_t r = row0; r < row1; r += kRowBlock) {
-    const int64_t rows = std::min(row1 - r, kRowBlock);
-    const int64_t tiles = (rows + kMaxRows - 1) / kMaxRows;
-    for (int64_t k0 = 0; k0 < p.k || k0 == 0; k0 += kKBlock) {
-      const int64_t kc = std::min(kKBlock, p.k - k0);
-      const bool accumulate = p.accumulate || k0 > 0;
-      const float* a = p.a + r * p.a_row + k0 * p.a_col;
-      if (kLayout == ALayout::kColMajor) {
-        packed_a.resize(static_cast<size_t>(tiles * BlockSize<kMaxRows>(kc)));
-        CopyBlocks<kMaxRows>(a, p.a_col, kc, rows, packed_a.data());
-        a = packed_a.data();
+  const int64_t tiles = (rows + kMaxRows - 1) / kMaxRows;
+  // One tile uses what it reads of B once: then it reads each panel in one go.
+  const int64_t k_block = tiles > 1 ? kKBlock : std::max<int64_t>(1, p.k);
+  for (int64_t k0 = 0; k0 < std::max<int64_t>(1, p.k); k0 += k_block) {
+    const int64_t kc = std::min(k_block, p.k - k0);
+    const bool accumulate = p.accumulate || k0 > 0;
+    const float* a = p.a + row * p.a_row + k0 * p.a_col;
+    if (kLayout == ALayout::kColMajor) {
+      packed_a.resize(static_cast<size_t>(tiles * BlockSize<kMaxRows>(kc)));
+      CopyBlocks<kMaxRows>(a, p.a_col, kc, rows, packed_a.data());
+      a = packed_a.data();
+    }
+    const int64_t a_stride = kLayout == ALayout::kRowMajor ? p.a_row : kMaxRows;
+    int64_t packed_begin = 0, packed_end = panel0;  // panels of this k block that packed_b holds
+    for (int64_t panel = panel0; panel < panel1;) {
+      const int64_t columns = std::min(kPanel, p.n - panel * kPanel);
+      const TB* b = p.b + panel * p.b_panel + k0 * p.ldb;
+      float* const c = p.c + row * p.ldc + panel * kPanel;
+      TileShape t{a_stride, p.b_panel, p.ldb, kc, p.ldc, accumulate};
+      // A few rows: several panels at a time, so that enough multiply-adds are under way.
+      if constexpr (kLayout == ALayout::kRowMajor) {
+        const int64_t group = tiles == 1 ? std::max(1, GroupVectors(static_cast<int>(rows)) / kVecsPerPanel) : 1;
+        if (group > 1 && panel + group <= panel1 && (panel + group) * kPanel <= p.n) {
+          GroupFn<kLayout, TB>(static_cast<int>(rows), Rows())(t, a, b, c);
+          panel += group;
+          continue;
+        }
       }
-      const int64_t a_stride = kLayout == ALayout::kRowMajor ? p.a_row : kMaxRows;
-      int64_t packed_begin = 0, packed_end = panel0;  // panels of this k block that packed_b holds
-      for (int64_t panel = panel0; panel < panel1;) {
-        const int64_t columns = std::min(kPanel, p.n - panel * kPanel);
-        const TB* b = p.b + panel * p.b_panel + k0 * p.ldb;
-        float* const c = p.c + r * p.ldc + panel * kPanel;
-        TileShape t{a_stride, p.b_panel, p.ldb, kc, p.ldc, accumulate};
-        // A few rows: several panels at a time, so that enough multiply-adds are under way.
-        if constexpr (kLayout == ALayout::kRowMajor) {
-          const int64_t group =
-              rows <= kMaxRows ? std::max(1, GroupVectors(static_cast<int>(rows)) / kVecsPerPanel) : 1;
-          if (group > 1 && panel + group <= panel1 && (panel + group) * kPanel <= p.n) {
-            GroupFn<kLayout, TB>(static_cast<int>(rows), Rows())(t, a, b, c);
-            panel += group;
-            continue;
-          }
+      // B that is not packed: copy panels that serve many rows, and one that ends at the right edge.
+      if (!p.b_padded && (columns < kPanel || (rows > 2 * kMaxRows && p.ldb > 2 * kPanel))) {
+        if (panel >= packed_end) {
+          packed_begin = panel;
+          packed_end = std::min(panel1, panel + kPackPanels);
+          packed_b.resize(static_cast<size_t>(kPackPanels * BlockSize<kPanel>(kc)));
+          CopyBlocks<kPanel>(b, p.ldb, kc, std::min(p.n, packed_end * kPanel) - panel * kPanel, packed_b.data());
         }
-        // B that is not packed: copy panels that serve many rows, and one that ends at the right edge.
-        if (!p.b_padded && (columns < kPanel || (rows > 2 * kMaxRows && p.ldb > 2 * kPanel))) {
-          if (panel >= packed_end) {
-            packed_begin = panel;
-            packed_end = std::min(panel1, panel + kPackPanels);
-            packed_b.resize(static_cast<size_t>(kPackPanels * BlockSize<kPanel>(kKBlock)));
-            CopyBlocks<kPanel>(b, p.ldb, kc, std::min(p.n, packed_end * kPanel) - panel * kPanel, packed_b.data());
-          }
-          b = packed_b.data() + (panel - packed_begin) * BlockSize<kPanel>(kc);
-          t.ldb = kPanel;
-        }
-        if (columns < kPanel) t.ldc = kPanel;
-        const TileFn<TB> whole_tile = PanelFn<kLayout, TB>(kMaxRows, Rows());
+        b = packed_b.data() + (panel - packed_begin) * BlockSize<kPanel>(kc);
+        t.ldb = kPanel;
+      }
+      if (columns < kPanel) t.ldc = kPanel;
+      const auto run_tiles = [&]<typename T>(const T* panel_b) {
         for (int64_t tile = 0; tile < tiles; ++tile) {
           const int64_t i = tile * kMaxRows;
           const int mr = static_cast<int>(std::min<int64_t>(kMaxRows, rows - i));
-          const TileFn<TB> run = mr == kMaxRows ? whole_tile : PanelFn<kLayout, TB>(mr, Rows());
+          const TileFn<T> run = PanelFn<kLayout, T>(mr, Rows());
           const float* const tile_a =
               kLayout == ALayout::kColMajor ? a + tile * BlockSize<kMaxRows>(kc) : a + i * p.a_row;
           float* const tile_c = c + i * p.ldc;
           // What the next tiles need comes into the cache while this one is computed: C, and weights a share at a time.
           if (accumulate && tile + 1 < tiles) Prefetch(tile_c + kMaxRows * p.ldc, kMaxRows, p.ldc);
-          if (p.b_padded && panel + 1 < panel1) {
+          if (p.b_padded && tiles > 1 && panel + 1 < panel1) {
             const int64_t lines = kc * kPanel * static_cast<int64_t>(sizeof(TB)) / 64;
             for (int64_t line = lines * tile / tiles; line < lines * (tile + 1) / tiles; ++line) {
               __builtin_prefetch(reinterpret_cast<const char*>(b + p.b_panel) + line * 64, 0, 2);
             }
           }
           if (columns == kPanel) {
-            run(t, tile_a, b, tile_c);
+            run(t, tile_a, panel_b, tile_c);
             continue;
           }
           const size_t width = static_cast<size_t>(columns) * sizeof(float);
           if (accumulate) {
             for (int q = 0; q < mr; ++q) std::memcpy(edge_c + q * kPanel, tile_c + q * p.ldc, width);
           }
-          run(t, tile_a, b, edge_c);
+          run(t, tile_a, panel_b, edge_c);
           for (int q = 0; q < mr; ++q) std::memcpy(tile_c + q * p.ldc, edge_c + q * kPanel, width);
         }
-        ++panel;
+      };
+      if (std::is_same_v<TB, bf16> && tiles > kTilesToWiden) {
+        alignas(64) float wide[kKBlock * kPanel];
+        for (int64_t i = 0; i < kc * kPanel; i += kLanes) hn::Store(LoadB(b + i), D(), wide + i);
+        run_tiles(wide);
+      } else {
+        run_tiles(b);
       }
-      if (p.k == 0) break;
+      ++panel;
+    }
+  }
+}
+
+// Rows [row0, row1) of panels [panel0, panel1), in pieces whose part of C stays in the cache while k runs.
+template <ALayout kLayout, typename TB>
+void RunBlock(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0, int64_t panel1) {
+  for (int64_t row = row0; row < row1; row += kRowBlock) {
+    for (int64_t panel = panel0; panel < panel1; panel += kPanelBlock) {
+      RunPanels<kLayout, TB>(p, row, std::min(row1 - row, kRowBlock), panel, std::min(panel1, panel + kPanelBlock));
     }
   }
 }

@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/rng.h"
+#include "base/test_folder.h"
 
 namespace fulgur {
 namespace {
@@ -18,8 +19,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 fs::path TestFile(const std::string& name) {
-  const fs::path folder = fs::path(testing::TempDir()) / "fulgur_safetensors_test";
-  fs::create_directories(folder);
+  static const TestFolder folder;
   return folder / name;
 }
 

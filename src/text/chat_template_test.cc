@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/test_folder.h"
 
 namespace fulgur {
 namespace {
@@ -148,20 +149,17 @@ TEST(ChatTemplateTest, UntrustedTextMakesNoSpecialTokens) {
 }
 
 TEST(ChatTemplateTest, Folders) {
-  const fs::path dir = fs::path(testing::TempDir()) / "chat_template_test";
-  fs::remove_all(dir);
-  fs::create_directories(dir);
+  const TestFolder dir;
   const auto write = [&](const char* name, const std::string& text) { std::ofstream(dir / name) << text; };
-  EXPECT_THROW(ChatTemplate::FromFolder(dir), Error);
+  EXPECT_THROW(ChatTemplate::FromFolder(dir.path()), Error);
   write("chat_template.jinja", "file {{ bos_token }}");
   write("tokenizer_config.json", R"({"bos_token": {"content": "<s>"}})");
-  EXPECT_EQ(ChatTemplate::FromFolder(dir).Render(Json::array(), nullptr, false, kOfficial), "file <s>");
+  EXPECT_EQ(ChatTemplate::FromFolder(dir.path()).Render(Json::array(), nullptr, false, kOfficial), "file <s>");
   write("tokenizer_config.json",
         R"({"chat_template": [{"name": "x", "template": "x"}, {"name": "default", "template": "d"}]})");
-  EXPECT_EQ(ChatTemplate::FromFolder(dir).Render(Json::array(), nullptr, false, kOfficial), "d");
+  EXPECT_EQ(ChatTemplate::FromFolder(dir.path()).Render(Json::array(), nullptr, false, kOfficial), "d");
   write("tokenizer_config.json", R"({"chat_template": "{% if"})");
-  EXPECT_THROW(ChatTemplate::FromFolder(dir), Error);
-  fs::remove_all(dir);
+  EXPECT_THROW(ChatTemplate::FromFolder(dir.path()), Error);
 }
 
 }  // namespace

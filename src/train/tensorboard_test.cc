@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/test_folder.h"
 #include "train/crc32c.h"
 
 namespace fulgur {
@@ -46,9 +47,8 @@ TEST(TensorBoard, KnownBytes) {
 }
 
 TEST(TensorBoard, FileIsRecordsInARow) {
-  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "fulgur_tensorboard";
-  std::filesystem::remove_all(folder);
-  EventFile file(folder, 1.5);
+  const TestFolder folder;
+  EventFile file(folder.path(), 1.5);
   const std::pair<std::string, float> scalars[] = {{"loss", 0.25f}};
   file.AddScalars(2.0, 7, scalars);
   file.Flush();

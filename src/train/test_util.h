@@ -9,35 +9,12 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/test_folder.h"
 #include "model/config.h"
 #include "text/bpe_trainer.h"
 #include "train/config.h"
 
 namespace fulgur {
-
-// A folder that is empty at first and removed at the end.
-class TestFolder {
- public:
-  TestFolder() {
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    static int count = 0;
-    path_ = std::filesystem::path(testing::TempDir()) /
-            fmt::format("fulgur-{}-{}-{}-{}", info->test_suite_name(), info->name(), ::getpid(), count++);
-    std::filesystem::remove_all(path_);
-    std::filesystem::create_directories(path_);
-  }
-  ~TestFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TestFolder(const TestFolder&) = delete;
-  TestFolder& operator=(const TestFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
 
 // A lightning and a softmax layer, 4 experts.
 inline Json TinyDimensions() {
