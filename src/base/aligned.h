@@ -1,27 +1,30 @@
-// A vector of numbers that starts at a cache line, so that no vector load or store of a row crosses two.
+// Memory for numbers: starts at a cache line, so that no vector load or store of a row crosses two; if it is large, it
+// asks for huge pages, which spares page faults and address translations.
 #pragma once
 
 #include <cstddef>
-#include <new>
+#include <cstdlib>
 #include <vector>
 
 namespace fulgur {
 
+// At least `bytes` bytes, released with std::free. Throws std::bad_alloc.
+void* AllocateAligned(size_t bytes);
+
 template <typename T>
-struct CacheLineAllocator {
+struct AlignedAllocator {
   using value_type = T;
-  static constexpr std::align_val_t kAlignment{64};
 
-  CacheLineAllocator() = default;
+  AlignedAllocator() = default;
   template <typename U>
-  CacheLineAllocator(const CacheLineAllocator<U>&) {}  // NOLINT(google-explicit-constructor): allocators convert
+  AlignedAllocator(const AlignedAllocator<U>&) {}  // NOLINT(google-explicit-constructor): allocators convert
 
-  T* allocate(size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), kAlignment)); }
-  void deallocate(T* p, size_t) { ::operator delete(p, kAlignment); }
-  bool operator==(const CacheLineAllocator&) const { return true; }
+  T* allocate(size_t n) { return static_cast<T*>(AllocateAligned(n * sizeof(T))); }
+  void deallocate(T* p, size_t) { std::free(p); }
+  bool operator==(const AlignedAllocator&) const { return true; }
 };
 
 template <typename T>
-using AlignedVector = std::vector<T, CacheLineAllocator<T>>;
+using AlignedVector = std::vector<T, AlignedAllocator<T>>;
 
 }  // namespace fulgur

@@ -2,7 +2,10 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <type_traits>
+
+#include "base/aligned.h"
 
 namespace fulgur {
 
@@ -43,10 +46,13 @@ int64_t NumElements(const Shape& shape) {
 
 Tensor::Tensor(DType dtype, Shape shape)
     : dtype_(dtype), shape_(std::move(shape)), size_(NumElements(shape_)), writable_(true) {
-  const size_t aligned = (bytes() + 64) / 64 * 64;  // never 0, so that data is never null
-  void* memory = std::aligned_alloc(64, aligned);
-  if (memory == nullptr) throw Error("out of memory: cannot allocate {} bytes for a tensor", aligned);
-  std::memset(memory, 0, aligned);
+  void* memory = nullptr;
+  try {
+    memory = AllocateAligned(bytes());
+  } catch (const std::bad_alloc&) {
+    throw Error("out of memory: cannot allocate {} bytes for a tensor", bytes());
+  }
+  std::memset(memory, 0, bytes());
   owner_ = std::shared_ptr<void>(memory, std::free);
   data_ = static_cast<const std::byte*>(memory);
 }
