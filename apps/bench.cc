@@ -1,7 +1,7 @@
 // fulgur bench: speed of a model, beside what the machine's memory and arithmetic reach in the same run.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
+#include <cstdio>
 #include <memory>
 #include <string>
 

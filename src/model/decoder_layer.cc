@@ -1,7 +1,6 @@
 #include "model/decoder_layer.h"
 
 #include <algorithm>
-#include <numeric>
 #include <string>
 
 #include "ops/activation.h"

@@ -46,8 +46,10 @@ HWY_INLINE V LoadB(const bf16* p) {
 // kRowMajor: rows of A are contiguous along k (a_col == 1). kColMajor: contiguous along rows (a_row == 1).
 enum class ALayout { kRowMajor, kColMajor };
 
-struct TileShape {   // of the tiles of one panel; the pointers go in registers, since copies of a struct that was just
-  int64_t a_stride;  // written wait for the stores. Row-major: between rows; column-major: between k.
+// Of the tiles of one panel. Pointers go in registers beside it: copies of a struct that was just written wait for the
+// stores.
+struct TileShape {
+  int64_t a_stride;  // row-major A: elements from one row to the next
   int64_t b_panel;   // elements from one panel to the next
   int64_t ldb;       // elements from one k to the next
   int64_t k;
@@ -249,13 +251,12 @@ void RunPanels(const Product<TB>& p, int64_t row, int64_t rows, int64_t panel0, 
       CopyBlocks<kMaxRows>(a, p.a_col, kc, rows, packed_a.data());
       a = packed_a.data();
     }
-    const int64_t a_stride = kLayout == ALayout::kRowMajor ? p.a_row : kMaxRows;
     int64_t packed_begin = 0, packed_end = panel0;  // panels of this k block that packed_b holds
     for (int64_t panel = panel0; panel < panel1;) {
       const int64_t columns = std::min(kPanel, p.n - panel * kPanel);
       const TB* b = p.b + panel * p.b_panel + k0 * p.ldb;
       float* const c = p.c + row * p.ldc + panel * kPanel;
-      TileShape t{a_stride, p.b_panel, p.ldb, kc, p.ldc, accumulate};
+      TileShape t{p.a_row, p.b_panel, p.ldb, kc, p.ldc, accumulate};
       // A few rows: several panels at a time, so that enough multiply-adds are under way.
       if constexpr (kLayout == ALayout::kRowMajor) {
         const int64_t group = tiles == 1 ? std::max(1, GroupVectors(static_cast<int>(rows)) / kVecsPerPanel) : 1;
