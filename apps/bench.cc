@@ -8,6 +8,7 @@
 #include "apps/commands.h"
 #include "apps/option_checks.h"
 #include "engine/benchmark.h"
+#include "ops/gemm.h"
 
 namespace fulgur {
 namespace {

@@ -21,7 +21,9 @@ struct Options {
 };
 
 Tensor ReadF32(const Tensor& tensor, const std::string& name, const std::string& file) {
-  if (tensor.dtype() == DType::kI64) throw Error("{}: {} is I64; a float tensor is needed", file, name);
+  if (!IsFloat(tensor.dtype())) {
+    throw Error("{}: {} is {}; a float tensor is needed", file, name, DTypeName(tensor.dtype()));
+  }
   return tensor.ToF32();
 }
 

@@ -1,12 +1,13 @@
 #include "model/checkpoint.h"
 
 #include <algorithm>
-#include <regex>
 #include <set>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/rng.h"
 #include "base/thread_pool.h"
+#include "model/checkpoint_writer.h"
 #include "tensor/random.h"
 
 namespace fulgur {
@@ -16,9 +17,20 @@ namespace fs = std::filesystem;
 
 struct StoredTensor {
   Tensor tensor;
-  std::string file;  // path, for messages
+  std::string file;   // path, for messages
+  std::string shape;  // of the matrix, if the file's metadata gives it: packed weights
 };
 using StoredTensors = std::map<std::string, StoredTensor>;
+
+// Calls f(name, stored tensor) for all of a file.
+template <typename F>
+void ForEachStored(const fs::path& path, F&& f) {
+  Metadata metadata;
+  for (auto& [name, tensor] : ReadSafetensors(path, &metadata)) {
+    const auto shape = metadata.find(name);
+    f(name, StoredTensor{std::move(tensor), path.string(), shape == metadata.end() ? "" : shape->second});
+  }
+}
 
 // All tensors of the folder, each from the file that the index names for it.
 StoredTensors ReadAllTensors(const fs::path& dir) {
@@ -29,7 +41,7 @@ StoredTensors ReadAllTensors(const fs::path& dir) {
     if (!fs::exists(path)) {
       throw Error("{}: no weights: expected {} or {}", dir.string(), kSingleFile, kIndexFile);
     }
-    for (auto& [name, tensor] : ReadSafetensors(path)) stored[name] = {std::move(tensor), path.string()};
+    ForEachStored(path, [&](const std::string& name, StoredTensor tensor) { stored[name] = std::move(tensor); });
     return stored;
   }
 
@@ -48,19 +60,19 @@ StoredTensors ReadAllTensors(const fs::path& dir) {
   }
   for (const auto& [file, first_name] : files) {
     const fs::path path = dir / file;
-    for (auto& [name, tensor] : ReadSafetensors(path)) {
+    ForEachStored(path, [&](const std::string& name, StoredTensor tensor) {
       const auto mapped = index->weight_map.find(name);
       if (mapped == index->weight_map.end()) {
-        if (IsDerivedTensor(name)) continue;
+        if (IsDerivedTensor(name)) return;
         throw Error("{}: extra tensor \"{}\" {} {}, which the weight_map of {} does not name", path.string(), name,
-                    DTypeName(tensor.dtype()), ShapeString(tensor.shape()), index_path);
+                    DTypeName(tensor.tensor.dtype()), ShapeString(tensor.tensor.shape()), index_path);
       }
       if (mapped->second != file) {
         throw Error("{}: tensor \"{}\" is here, but the weight_map of {} says it is in {}", path.string(), name,
                     index_path, mapped->second);
       }
-      stored[name] = {std::move(tensor), path.string()};
-    }
+      stored[name] = std::move(tensor);
+    });
   }
   for (const auto& [name, file] : index->weight_map) {
     if (!stored.contains(name)) {
@@ -73,8 +85,8 @@ StoredTensors ReadAllTensors(const fs::path& dir) {
 
 void CheckTensor(const StoredTensor& stored, const std::string& name, const Shape& expected) {
   const Tensor& t = stored.tensor;
-  if (t.dtype() == DType::kI64) {
-    throw Error("{}: tensor \"{}\" is I64; expected F32, F16 or BF16", stored.file, name);
+  if (!IsFloat(t.dtype())) {
+    throw Error("{}: tensor \"{}\" is {}; expected F32, F16 or BF16", stored.file, name, DTypeName(t.dtype()));
   }
   if (t.shape() != expected) {
     throw Error("{}: tensor \"{}\" has shape {}; expected {}", stored.file, name, ShapeString(t.shape()),
@@ -90,7 +102,7 @@ class ParameterSource {
   // Empty if it is not there.
   Tensor Take(const std::string& name, Shape shape) {
     const auto it = stored_.find(name);
-    AdoptSharedWidth(name, it == stored_.end() ? Tensor() : it->second.tensor, shape);
+    AdoptSharedWidth(name, it == stored_.end() ? Shape() : it->second.tensor.shape(), shape);
     if (it != stored_.end()) {
       CheckTensor(it->second, name, shape);
       used_.insert(name);
@@ -106,6 +118,34 @@ class ParameterSource {
     if (rest.ends_with(".w2.weight")) return TakeSlice(layer + "experts.down_proj", {E, C, I}, shape, expert * C * I);
     const int64_t half = rest.ends_with(".w3.weight") ? 1 : 0;  // gate (w1) rows first, then up (w3)
     return TakeSlice(layer + "experts.gate_up_proj", {E, 2 * I, C}, shape, (2 * expert + half) * I * C);
+  }
+
+  // The same for a linear map, packed in any format; empty if it is not there.
+  PackedMatrix TakePacked(const std::string& name, Shape shape) {
+    for (const WeightFormat format : kAllWeightFormats) {
+      const std::string packed_name = PackedName(name, format);
+      const auto it = stored_.find(packed_name);
+      if (it == stored_.end()) continue;
+      const StoredTensor& stored = it->second;
+      const std::string where = fmt::format("{}: tensor \"{}\"", stored.file, packed_name);
+      Shape actual;
+      try {
+        for (const Json& dim : ParseJson(stored.shape, where)) actual.push_back(dim.get<int64_t>());
+      } catch (const std::exception&) {
+        throw Error("{}: the file's metadata must give the shape of the matrix that it packs, as \"[N, K]\"", where);
+      }
+      AdoptSharedWidth(name, actual, shape);
+      if (actual != shape) {
+        throw Error("{} packs a matrix {}; expected {}", where, ShapeString(actual), ShapeString(shape));
+      }
+      used_.insert(packed_name);
+      try {
+        return PackedMatrix(format, shape[0], shape[1], stored.tensor);
+      } catch (const Error& e) {
+        throw Error("{}: {}", where, e.what());
+      }
+    }
+    return {};
   }
 
   // The first stored tensor that is no parameter, if any.
@@ -127,9 +167,9 @@ class ParameterSource {
   }
 
   // The shared expert is as wide as its gate_proj is; up_proj and down_proj must agree.
-  void AdoptSharedWidth(const std::string& name, const Tensor& tensor, Shape& shape) {
+  void AdoptSharedWidth(const std::string& name, const Shape& stored, Shape& shape) {
     if (name.ends_with("shared_mlp.gate_proj.weight")) {
-      if (tensor.shape().size() == 2 && tensor.dim(0) > 0) shape[0] = tensor.dim(0);
+      if (stored.size() == 2 && stored[0] > 0) shape[0] = stored[0];
       shared_width_ = shape[0];
     } else if (name.ends_with("shared_mlp.up_proj.weight")) {
       shape[0] = shared_width_;
@@ -144,115 +184,22 @@ class ParameterSource {
   int64_t shared_width_ = 0;
 };
 
-// ---- Writing ----
-
 using Entry = SafetensorsWriter::Entry;
 
-bool IsWeightFile(const std::string& name) {
-  static const std::regex pattern(R"(model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json)");
-  return std::regex_match(name, pattern);
+// config.json of a checkpoint, and how it is written.
+Json ConfigJson(const ModelConfig& config, const SaveOptions& options) {
+  FULGUR_CHECK(options.dtype == DType::kF32 || options.dtype == DType::kBF16);
+  Json json = config.ToJson();
+  json["torch_dtype"] = options.dtype == DType::kBF16 ? "bfloat16" : "float32";
+  return json;
 }
-bool IsPartialFile(const std::string& name) {  // of a save that was cut off
-  static const std::regex pattern(R"((model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json)\.partial.*)");
-  return std::regex_match(name, pattern);
-}
-template <typename Predicate>
-void RemoveFiles(const fs::path& dir, Predicate&& predicate) {
-  std::vector<fs::path> doomed;
-  for (const fs::directory_entry& file : fs::directory_iterator(dir)) {
-    if (predicate(file.path().filename().string())) doomed.push_back(file.path());
-  }
-  for (const fs::path& path : doomed) fs::remove(path);
-}
-// Removes what a failed save (a full disk) has staged.
-struct PartialFileRemover {
-  const fs::path& dir;
-  ~PartialFileRemover() {
-    try {
-      RemoveFiles(dir, IsPartialFile);
-    } catch (const fs::filesystem_error&) {  // the folder is gone: so are its files
-    }
-  }
-};
-
-// Consecutive entries, cut where a shard would become too large; in a shard the 4-byte elements come first, so that
-// all data is aligned.
-std::vector<std::vector<size_t>> PlanShards(const std::vector<Entry>& entries, int64_t max_bytes) {
-  std::vector<std::vector<size_t>> shards(1);
-  int64_t used = 0;
-  for (size_t i = 0; i < entries.size(); ++i) {
-    const auto bytes = static_cast<int64_t>(entries[i].bytes());
-    if (!shards.back().empty() && bytes > max_bytes - used) {
-      shards.emplace_back();
-      used = 0;
-    }
-    shards.back().push_back(i);
-    used += bytes;
-  }
-  for (std::vector<size_t>& shard : shards) {
-    std::stable_sort(shard.begin(), shard.end(),
-                     [&](size_t a, size_t b) { return DTypeSize(entries[a].dtype) > DTypeSize(entries[b].dtype); });
-  }
-  return shards;
+CheckpointWriterOptions WriterOptions(const SaveOptions& options) {
+  return {
+      .max_shard_bytes = options.max_shard_bytes, .progress = options.progress, .tensor_metadata = {}, .source = {}};
 }
 
 DType SavedDType(const std::string& name, const SaveOptions& options) {
   return options.keep_small_f32 && IsSmallTensor(name) ? DType::kF32 : options.dtype;
-}
-
-// write(i, sink): gives the data of entry i to the sink, sink(data, bytes), in pieces of any size.
-using Sink = std::function<void(const void* data, size_t bytes)>;
-void WriteCheckpoint(const fs::path& dir, const ModelConfig& config, const std::vector<Entry>& entries,
-                     const SaveOptions& options, const std::function<void(size_t, const Sink&)>& write) {
-  FULGUR_CHECK(options.dtype == DType::kF32 || options.dtype == DType::kBF16);
-  if (options.max_shard_bytes < 1) {
-    throw Error("the largest size of a shard must be positive, found {} bytes", options.max_shard_bytes);
-  }
-  const std::vector<std::vector<size_t>> shards = PlanShards(entries, options.max_shard_bytes);
-  int64_t total = 0, written = 0;
-  for (const Entry& entry : entries) total += static_cast<int64_t>(entry.bytes());
-
-  try {
-    fs::create_directories(dir);
-    RemoveFiles(dir, IsPartialFile);
-    const PartialFileRemover remover{dir};
-    std::vector<std::string> names;
-    Json weight_map = Json::object();
-    for (size_t s = 0; s < shards.size(); ++s) {
-      names.push_back(shards.size() == 1 ? kSingleFile
-                                         : fmt::format("model-{:05}-of-{:05}.safetensors", s, shards.size()));
-      std::vector<Entry> shard;
-      for (const size_t i : shards[s]) {
-        shard.push_back(entries[i]);
-        weight_map.push_back({entries[i].name, names[s]});
-      }
-      SafetensorsWriter writer(dir / (names[s] + ".partial"), shard, {{"format", "pt"}});
-      for (const size_t i : shards[s]) {
-        write(i, [&](const void* data, size_t bytes) {
-          writer.Write(data, bytes);
-          written += static_cast<int64_t>(bytes);
-          if (options.progress) options.progress(written, total);
-        });
-      }
-      writer.Commit();
-    }
-    if (shards.size() > 1) {
-      names.push_back(kIndexFile);
-      const Json index = {{"metadata", {{"total_size", total}}}, {"weight_map", weight_map}};
-      WriteFileAtomic(dir / (names.back() + std::string(".partial")), index.dump(2) + "\n");
-    }
-    Json config_json = config.ToJson();
-    config_json["torch_dtype"] = options.dtype == DType::kBF16 ? "bfloat16" : "float32";
-
-    fs::remove(dir / kConfigFile);
-    SyncFolder(dir);
-    RemoveFiles(dir, IsWeightFile);
-    for (const std::string& name : names) fs::rename(dir / (name + ".partial"), dir / name);
-    SyncFolder(dir);
-    WriteFileAtomic(dir / kConfigFile, config_json.dump(2) + "\n");
-  } catch (const fs::filesystem_error& e) {
-    throw Error("cannot write checkpoint {}: {}", dir.string(), e.what());
-  }
 }
 
 // ---- Random weights ----
@@ -334,6 +281,8 @@ bool IsDerivedTensor(const std::string& name) {
   return false;
 }
 
+std::string PackedName(const std::string& name, WeightFormat format) { return name + "." + WeightFormatName(format); }
+
 bool IsSmallTensor(const std::string& name) {
   return name.ends_with("norm.weight") || name.ends_with("moe.gate.weight") || name.ends_with("coefficient.weight");
 }
@@ -343,9 +292,17 @@ Params LoadParams(const fs::path& dir, const ModelConfig& config) {
   Params params;
   std::string first_missing;
   int64_t missing = 0;
-  ForEachParameter(config, params, [&](const std::string& name, Tensor& tensor, const Shape& shape) {
-    tensor = source.Take(name, shape);
-    if (tensor.empty() && missing++ == 0) first_missing = fmt::format("\"{}\" {}", name, ShapeString(shape));
+  VisitParameters(config, params, [&]<typename T>(const std::string& name, T& parameter, const Shape& shape) {
+    bool found = false;
+    if constexpr (std::is_same_v<T, Linear>) {
+      parameter.packed = source.TakePacked(name, shape);
+      if (parameter.packed.empty()) parameter.weight = source.Take(name, shape);
+      found = !parameter.packed.empty() || !parameter.weight.empty();
+    } else {
+      parameter = source.Take(name, shape);
+      found = !parameter.empty();
+    }
+    if (!found && missing++ == 0) first_missing = fmt::format("\"{}\" {}", name, ShapeString(shape));
   });
   if (missing > 0) {
     throw Error("{}: tensor {} is missing{}", dir.string(), first_missing,
@@ -366,7 +323,7 @@ void SaveCheckpoint(const fs::path& dir, const ModelConfig& config, Params& para
     entries.push_back({name, SavedDType(name, options), tensor.shape()});
     tensors.push_back(&tensor);
   });
-  WriteCheckpoint(dir, config, entries, options, [&](size_t i, const Sink& sink) {
+  WriteCheckpoint(dir, ConfigJson(config, options), entries, WriterOptions(options), [&](size_t i, const Sink& sink) {
     const Tensor converted = tensors[i]->dtype() == entries[i].dtype ? *tensors[i] : tensors[i]->To(entries[i].dtype);
     sink(converted.raw(), converted.bytes());
   });
@@ -390,7 +347,7 @@ void WriteRandomCheckpoint(const fs::path& dir, const ModelConfig& config, uint6
   for (const auto& [name, shape] : ExpectedTensors(config)) entries.push_back({name, SavedDType(name, options), shape});
   ThreadPool pool;
   constexpr int64_t kChunk = 4096 * kRandomBlock;  // elements made at a time
-  WriteCheckpoint(dir, config, entries, options, [&](size_t i, const Sink& sink) {
+  WriteCheckpoint(dir, ConfigJson(config, options), entries, WriterOptions(options), [&](size_t i, const Sink& sink) {
     const Entry& entry = entries[i];
     const int64_t size = NumElements(entry.shape);
     Tensor chunk(entry.dtype, {std::min(size, kChunk)});

@@ -22,6 +22,7 @@ namespace fulgur {
 // found, for anything missing, extra, mis-shaped, of a dtype that is no float, or in two shards.
 // - transformers' names for its own `minimax` are accepted too: mlp.gate.weight, and all experts of a layer in
 //   mlp.experts.gate_up_proj [E, 2I, C] and mlp.experts.down_proj [E, C, I].
+// - A matrix may be there packed, as `fulgur quantize` writes it: see PackedName. It is used where it lies in the map.
 // - Tensors that are constants of the architecture are no parameters, and are ignored: see IsDerivedTensor.
 // - The index's total_size is not held against the files (tools that convert checkpoints often leave it stale).
 Params LoadParams(const std::filesystem::path& dir, const ModelConfig& config);
@@ -29,9 +30,7 @@ Params LoadParams(const std::filesystem::path& dir, const ModelConfig& config);
 // Writes config.json and the weights as `dtype` (norms, router and shared coefficient in float32 if dtype is BF16 and
 // keep_small_f32), in shards of at most max_shard_bytes of tensors (a larger tensor gets a shard of its own), numbered
 // from 00000 with an index if there are several.
-// Everything is written and synced under temporary names (*.partial) first. Then the old config.json goes, the old
-// weights (model.safetensors, model-*-of-*.safetensors, the index) are replaced, and the new config.json comes last: a
-// save that is cut off leaves the old checkpoint, the new one, or a folder without config.json, never a mixture.
+// A save that is cut off leaves the old checkpoint, the new one, or a folder without config.json (checkpoint_writer.h).
 struct SaveOptions {
   DType dtype = DType::kF32;  // F32 or BF16
   bool keep_small_f32 = true;
@@ -65,6 +64,10 @@ std::optional<WeightIndex> ReadWeightIndex(const std::filesystem::path& dir);
 
 // Name and shape of every parameter, in checkpoint order.
 std::vector<std::pair<std::string, Shape>> ExpectedTensors(const ModelConfig& config);
+
+// Name of a packed matrix in a checkpoint: "<name>.q4", U8 [panels, bytes of a panel] (ops/packed_matrix.h). Its own
+// shape stands in the metadata of the file, under this name, as "[N, K]".
+std::string PackedName(const std::string& name, WeightFormat format);
 
 // Buffers that some tools save with the weights although the config determines them: inverse frequencies of the rotary
 // embedding, and the decay tables of transformers' lightning attention.

@@ -57,7 +57,13 @@ void RejectUnsupported(const Json& json, const std::string& where) {
     throw Error("{}: tie_word_embeddings must be false: the LM head is a matrix of its own", where);
   }
   if (json.contains("quantization_config") && !json["quantization_config"].is_null()) {
-    throw Error("{}: quantization_config is not supported: the weights must be F32, F16 or BF16", where);
+    const Json& quantization = json["quantization_config"];
+    if (!quantization.is_object() || quantization.value("quant_method", Json()) != "fulgur") {
+      throw Error(
+          "{}: this quantization_config is not supported: the weights must be F32, F16 or BF16, or written by "
+          "`fulgur quantize`",
+          where);
+    }
   }
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
     if (!json.contains(key) || json[key].is_null()) continue;

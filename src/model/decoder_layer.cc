@@ -6,6 +6,7 @@
 #include "ops/activation.h"
 #include "ops/elementwise.h"
 #include "ops/gemm.h"
+#include "ops/matmul.h"
 #include "ops/rms_norm.h"
 #include "ops/softmax_attention.h"
 #include "ops/vec.h"

@@ -4,6 +4,8 @@
 
 #include "model/model_impl.h"
 #include "ops/cross_entropy.h"
+#include "ops/gemm.h"
+#include "ops/matmul.h"
 #include "ops/rms_norm.h"
 
 namespace fulgur {

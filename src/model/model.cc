@@ -5,6 +5,7 @@
 
 #include "model/checkpoint.h"
 #include "model/model_impl.h"
+#include "ops/matmul.h"
 #include "ops/rms_norm.h"
 
 namespace fulgur {
@@ -14,6 +15,14 @@ Model::Model(ModelConfig config, Params params, ThreadPool& pool, bool keep_weig
   impl_->rotary = Rotary(config_.rotary_dim, config_.rope_theta);
   for (int64_t n = 0; n < config_.num_hidden_layers; ++n) {
     impl_->decay.emplace_back(config_.IsLightning(n) ? LightningSlopes(config_, n) : std::vector<double>());
+  }
+  if (keep_weights) {
+    ForEachLinear(config_, params_, [](Linear& linear) {
+      if (!linear.packed.empty()) {
+        throw Error("the weights are stored as {}: train the model that they were made from",
+                    WeightFormatName(linear.packed.format()));
+      }
+    });
   }
   if (keep_weights) {  // trained in place: own float32 copies of whatever is a view or narrower
     ForEachParameter(config_, params_, [](const std::string&, Tensor& t, const Shape&) {
@@ -25,8 +34,8 @@ Model::Model(ModelConfig config, Params params, ThreadPool& pool, bool keep_weig
       if (shape.size() == 1 || shape[0] == 1) t = t.ToF32();
     });
   }
-  ForEachLinear(params_, [&](Linear& linear) {
-    linear.packed = PackedMatrix(linear.weight, pool_);
+  ForEachLinear(config_, params_, [&](Linear& linear) {
+    if (linear.packed.empty()) linear.packed = PackedMatrix(linear.weight, pool_);
     if (!keep_weights) linear.weight = Tensor();
   });
 }
@@ -39,7 +48,7 @@ std::unique_ptr<Model> Model::Load(const std::filesystem::path& dir, ThreadPool&
 }
 
 void Model::Repack() {
-  ForEachLinear(params_, [&](Linear& linear) { linear.packed.Update(linear.weight, pool_); });
+  ForEachLinear(config_, params_, [&](Linear& linear) { linear.packed.Update(linear.weight, pool_); });
 }
 
 void CheckTokens(const ModelConfig& config, std::span<const int32_t> tokens) {

@@ -3,17 +3,18 @@
 #pragma once
 
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "model/config.h"
-#include "ops/gemm.h"
+#include "ops/packed_matrix.h"
 #include "tensor/tensor.h"
 
 namespace fulgur {
 
 // A linear map y = x W^T. `weight` [out, in] is as the checkpoint has it (perhaps a view of the mapped file);
 // `packed` is what the forward pass multiplies with. Gradients and moments have no `packed`; a model that only infers
-// drops `weight` once it is packed.
+// drops `weight` once it is packed, and one of a checkpoint that holds packed weights never has it.
 struct Linear {
   Tensor weight;
   PackedMatrix packed;
@@ -50,12 +51,12 @@ struct Params {
   Linear lm_head;     // [V, C]
 };
 
-// Calls f(name, tensor, shape) for every parameter in checkpoint order: `name` as published
-// ("model.layers.3.self_attn...."), `shape` as the config demands (for the shared expert, intermediate_size wide as the
-// published code makes it; a checkpoint's own width is accepted, see checkpoint.h). Sizes `layers` and `experts` to the
-// config first. F: void(const std::string& name, Tensor& tensor, const Shape& shape).
+// Calls f(name, parameter, shape) for every parameter in checkpoint order; `parameter` is a Linear& or a Tensor&,
+// `name` as published ("model.layers.3.self_attn...."), `shape` as the config demands (for the shared expert,
+// intermediate_size wide as the published code makes it; a checkpoint's own width is accepted, see checkpoint.h). Sizes
+// `layers` and `experts` to the config first.
 template <typename F>
-void ForEachParameter(const ModelConfig& c, Params& p, F&& f) {
+void VisitParameters(const ModelConfig& c, Params& p, F&& f) {
   const int64_t C = c.hidden_size, HD = c.qk_width(), KD = c.kv_width(), I = c.intermediate_size;
   p.layers.resize(static_cast<size_t>(c.num_hidden_layers));
   f("model.embed_tokens.weight", p.embedding, Shape{c.vocab_size, C});
@@ -64,54 +65,56 @@ void ForEachParameter(const ModelConfig& c, Params& p, F&& f) {
     const std::string layer = "model.layers." + std::to_string(n) + ".";
     f(layer + "input_layernorm.weight", l.input_norm, Shape{C});
     if (c.IsLightning(n)) {
-      f(layer + "self_attn.qkv_proj.weight", l.qkv.weight, Shape{3 * HD, C});
-      f(layer + "self_attn.output_gate.weight", l.gate.weight, Shape{HD, C});
+      f(layer + "self_attn.qkv_proj.weight", l.qkv, Shape{3 * HD, C});
+      f(layer + "self_attn.output_gate.weight", l.gate, Shape{HD, C});
       f(layer + "self_attn.norm.weight", l.inner_norm, Shape{HD});
-      f(layer + "self_attn.out_proj.weight", l.out.weight, Shape{C, HD});
+      f(layer + "self_attn.out_proj.weight", l.out, Shape{C, HD});
     } else {
-      f(layer + "self_attn.q_proj.weight", l.q.weight, Shape{HD, C});
-      f(layer + "self_attn.k_proj.weight", l.k.weight, Shape{KD, C});
-      f(layer + "self_attn.v_proj.weight", l.v.weight, Shape{KD, C});
-      f(layer + "self_attn.o_proj.weight", l.o.weight, Shape{C, HD});
+      f(layer + "self_attn.q_proj.weight", l.q, Shape{HD, C});
+      f(layer + "self_attn.k_proj.weight", l.k, Shape{KD, C});
+      f(layer + "self_attn.v_proj.weight", l.v, Shape{KD, C});
+      f(layer + "self_attn.o_proj.weight", l.o, Shape{C, HD});
     }
     f(layer + "post_attention_layernorm.weight", l.post_norm, Shape{C});
-    f(layer + "block_sparse_moe.gate.weight", l.router.weight, Shape{c.num_local_experts, C});
+    f(layer + "block_sparse_moe.gate.weight", l.router, Shape{c.num_local_experts, C});
     l.experts.resize(static_cast<size_t>(c.num_local_experts));
     for (int64_t e = 0; e < c.num_local_experts; ++e) {
       ExpertParams& expert = l.experts[static_cast<size_t>(e)];
       const std::string prefix = layer + "block_sparse_moe.experts." + std::to_string(e) + ".";
-      f(prefix + "w1.weight", expert.w1.weight, Shape{I, C});
-      f(prefix + "w2.weight", expert.w2.weight, Shape{C, I});
-      f(prefix + "w3.weight", expert.w3.weight, Shape{I, C});
+      f(prefix + "w1.weight", expert.w1, Shape{I, C});
+      f(prefix + "w2.weight", expert.w2, Shape{C, I});
+      f(prefix + "w3.weight", expert.w3, Shape{I, C});
     }
     if (c.shared_intermediate_size > 0) {
-      f(layer + "shared_mlp.gate_proj.weight", l.shared_gate.weight, Shape{I, C});
-      f(layer + "shared_mlp.up_proj.weight", l.shared_up.weight, Shape{I, C});
-      f(layer + "shared_mlp.down_proj.weight", l.shared_down.weight, Shape{C, I});
+      f(layer + "shared_mlp.gate_proj.weight", l.shared_gate, Shape{I, C});
+      f(layer + "shared_mlp.up_proj.weight", l.shared_up, Shape{I, C});
+      f(layer + "shared_mlp.down_proj.weight", l.shared_down, Shape{C, I});
       f(layer + "coefficient.weight", l.shared_coefficient, Shape{1, C});
     }
   }
   f("model.norm.weight", p.final_norm, Shape{C});
-  f("lm_head.weight", p.lm_head.weight, Shape{c.vocab_size, C});
+  f("lm_head.weight", p.lm_head, Shape{c.vocab_size, C});
 }
 
-// Calls f(linear) for every linear map of the model.
+// Calls f(name, tensor, shape) for every parameter, that of a linear map being its `weight`.
+// F: void(const std::string& name, Tensor& tensor, const Shape& shape).
 template <typename F>
-void ForEachLinear(Params& p, F&& f) {
-  for (LayerParams& l : p.layers) {
-    for (Linear* linear : {&l.qkv, &l.gate, &l.out, &l.q, &l.k, &l.v, &l.o, &l.router}) {
-      if (!linear->weight.empty()) f(*linear);
+void ForEachParameter(const ModelConfig& c, Params& p, F&& f) {
+  VisitParameters(c, p, [&]<typename T>(const std::string& name, T& parameter, const Shape& shape) {
+    if constexpr (std::is_same_v<T, Linear>) {
+      f(name, parameter.weight, shape);
+    } else {
+      f(name, parameter, shape);
     }
-    for (ExpertParams& e : l.experts) {
-      f(e.w1);
-      f(e.w3);
-      f(e.w2);
-    }
-    for (Linear* linear : {&l.shared_gate, &l.shared_up, &l.shared_down}) {
-      if (!linear->weight.empty()) f(*linear);
-    }
-  }
-  f(p.lm_head);
+  });
+}
+
+// Calls f(linear) for every linear map that the model has.
+template <typename F>
+void ForEachLinear(const ModelConfig& c, Params& p, F&& f) {
+  VisitParameters(c, p, [&]<typename T>(const std::string&, T& parameter, const Shape&) {
+    if constexpr (std::is_same_v<T, Linear>) f(parameter);
+  });
 }
 
 // Zeros of the shapes of `like`, all F32: gradients, optimizer moments.

@@ -366,19 +366,21 @@ void Run(const Product<TB>& p, ThreadPool* pool) {
   });
 }
 
-void MatMulF32(const float* x, int64_t ldx, int64_t m, const PackedMatrix& w, float* y, int64_t ldy, ThreadPool* pool) {
+template <typename TB>
+void RunMatMulBlock(const float* x, int64_t ldx, const PackedMatrix& w, float* y, int64_t ldy, int64_t row0, int64_t row1,
+                    int64_t panel0, int64_t panel1) {
   const int64_t k = w.inputs();
-  Run<float>({m, w.outputs(), k, x, ldx, 1, reinterpret_cast<const float*>(w.panel(0)), k * kPanel, kPanel, true, y,
-              ldy, false},
-             pool);
+  RunProduct<TB>({row1, w.outputs(), k, x, ldx, 1, reinterpret_cast<const TB*>(w.panel(0)), k * kPanel, kPanel, true, y,
+                  ldy, false},
+                 row0, row1, panel0, panel1);
 }
-
-void MatMulBf16(const float* x, int64_t ldx, int64_t m, const PackedMatrix& w, float* y, int64_t ldy,
-                ThreadPool* pool) {
-  const int64_t k = w.inputs();
-  Run<bf16>({m, w.outputs(), k, x, ldx, 1, reinterpret_cast<const bf16*>(w.panel(0)), k * kPanel, kPanel, true, y, ldy,
-             false},
-            pool);
+void MatMulBlockF32(const float* x, int64_t ldx, const PackedMatrix& w, float* y, int64_t ldy, int64_t row0, int64_t row1,
+                    int64_t panel0, int64_t panel1) {
+  RunMatMulBlock<float>(x, ldx, w, y, ldy, row0, row1, panel0, panel1);
+}
+void MatMulBlockBf16(const float* x, int64_t ldx, const PackedMatrix& w, float* y, int64_t ldy, int64_t row0,
+                     int64_t row1, int64_t panel0, int64_t panel1) {
+  RunMatMulBlock<bf16>(x, ldx, w, y, ldy, row0, row1, panel0, panel1);
 }
 
 void GemmF32(const GemmArgs& g, ThreadPool* pool) {
@@ -395,61 +397,16 @@ HWY_AFTER_NAMESPACE();
 
 namespace fulgur {
 
-HWY_EXPORT(MatMulF32);
-HWY_EXPORT(MatMulBf16);
+HWY_EXPORT(MatMulBlockF32);
+HWY_EXPORT(MatMulBlockBf16);
 HWY_EXPORT(GemmF32);
 
-PackedMatrix::PackedMatrix(const Tensor& weight, ThreadPool& pool) {
-  FULGUR_CHECK(weight.shape().size() == 2, "shape {}", ShapeString(weight.shape()));
-  n_ = weight.dim(0);
-  k_ = weight.dim(1);
-  const DType dtype = weight.dtype() == DType::kBF16 ? DType::kBF16 : DType::kF32;
-  data_ = Tensor(dtype, {panels() * k_ * kPanelWidth});
-  Update(weight, pool);
-}
-
-const std::byte* PackedMatrix::panel(int64_t p) const {
-  return data_.raw() + static_cast<size_t>(p * k_ * kPanelWidth) * DTypeSize(data_.dtype());
-}
-
-namespace {
-
-template <typename T>
-void PackPanel(const T* weight, int64_t n, int64_t k, int64_t panel, T* out) {
-  constexpr int64_t kWidth = PackedMatrix::kPanelWidth;
-  const int64_t first = panel * kWidth, columns = std::min(kWidth, n - first);
-  constexpr int64_t kBlockK = 64;  // keeps the 32 source rows and the destination in the cache
-  for (int64_t k0 = 0; k0 < k; k0 += kBlockK) {
-    const int64_t k1 = std::min(k, k0 + kBlockK);
-    for (int64_t j = 0; j < columns; ++j) {
-      const T* row = weight + (first + j) * k;
-      for (int64_t kk = k0; kk < k1; ++kk) out[kk * kWidth + j] = row[kk];
-    }
-  }
-}
-
-}  // namespace
-
-void PackedMatrix::Update(const Tensor& weight, ThreadPool& pool) {
-  FULGUR_CHECK(weight.dim(0) == n_ && weight.dim(1) == k_);
-  const Tensor source = weight.dtype() == DType::kF16 ? weight.ToF32() : weight;
-  FULGUR_CHECK(source.dtype() == data_.dtype());
-  pool.ParallelFor(panels(), [&](int64_t p, int) {
-    std::byte* out = const_cast<std::byte*>(panel(p));
-    if (data_.dtype() == DType::kBF16) {
-      PackPanel(source.values<bf16>().data(), n_, k_, p, reinterpret_cast<bf16*>(out));
-    } else {
-      PackPanel(source.f32(), n_, k_, p, reinterpret_cast<float*>(out));
-    }
-  });
-}
-
-void MatMul(const float* x, int64_t ldx, int64_t m, const PackedMatrix& w, float* y, int64_t ldy, ThreadPool& pool) {
-  if (m == 0) return;
-  if (w.dtype() == DType::kBF16) {
-    HWY_DYNAMIC_DISPATCH(MatMulBf16)(x, ldx, m, w, y, ldy, &pool);
+void MatMulBlock(const float* x, int64_t ldx, const PackedMatrix& w, float* y, int64_t ldy, int64_t row0, int64_t row1,
+                 int64_t panel0, int64_t panel1) {
+  if (w.format() == WeightFormat::kBf16) {
+    HWY_DYNAMIC_DISPATCH(MatMulBlockBf16)(x, ldx, w, y, ldy, row0, row1, panel0, panel1);
   } else {
-    HWY_DYNAMIC_DISPATCH(MatMulF32)(x, ldx, m, w, y, ldy, &pool);
+    HWY_DYNAMIC_DISPATCH(MatMulBlockF32)(x, ldx, w, y, ldy, row0, row1, panel0, panel1);
   }
 }
 

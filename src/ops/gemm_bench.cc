@@ -2,15 +2,16 @@
 
 #include "base/rng.h"
 #include "ops/gemm.h"
+#include "ops/matmul.h"
 
 namespace fulgur {
 namespace {
 
-Tensor Random(Shape shape, DType dtype = DType::kF32) {
+Tensor Random(Shape shape) {
   Tensor t(DType::kF32, std::move(shape));
   Rng rng(1);
   for (float& x : t.values<float>()) x = static_cast<float>(rng.Uniform() - 0.5);
-  return dtype == DType::kF32 ? t : t.To(dtype);
+  return t;
 }
 
 void Report(benchmark::State& state, int64_t m, int64_t n, int64_t k) {
@@ -18,11 +19,11 @@ void Report(benchmark::State& state, int64_t m, int64_t n, int64_t k) {
       benchmark::Counter(2e-9 * static_cast<double>(m * n * k), benchmark::Counter::kIsIterationInvariantRate);
 }
 
-void BM_MatMul(benchmark::State& state, DType dtype) {
+void BM_MatMul(benchmark::State& state, WeightFormat format) {
   const int64_t m = state.range(0), n = state.range(1), k = state.range(2);
   ThreadPool pool(static_cast<int>(state.range(3)));
   const Tensor x = Random({m, k});
-  const PackedMatrix w(Random({n, k}, dtype), pool);
+  const PackedMatrix w(Random({n, k}), format, pool);
   Tensor y(DType::kF32, {m, n});
   for (auto _ : state) MatMul(x.f32(), k, m, w, y.f32(), n, pool);
   Report(state, m, n, k);
@@ -34,8 +35,11 @@ void Shapes(benchmark::internal::Benchmark* b) {
   }
   b->UseRealTime();
 }
-BENCHMARK_CAPTURE(BM_MatMul, f32, DType::kF32)->Apply(Shapes);
-BENCHMARK_CAPTURE(BM_MatMul, bf16, DType::kBF16)->Apply(Shapes);
+BENCHMARK_CAPTURE(BM_MatMul, f32, WeightFormat::kF32)->Apply(Shapes);
+BENCHMARK_CAPTURE(BM_MatMul, bf16, WeightFormat::kBf16)->Apply(Shapes);
+BENCHMARK_CAPTURE(BM_MatMul, bf16_dot, WeightFormat::kBf16Dot)->Apply(Shapes);
+BENCHMARK_CAPTURE(BM_MatMul, q8, WeightFormat::kQ8)->Apply(Shapes);
+BENCHMARK_CAPTURE(BM_MatMul, q4, WeightFormat::kQ4)->Apply(Shapes);
 
 void BM_GradInput(benchmark::State& state) {
   const int64_t m = 1024, n = 768, k = 256;

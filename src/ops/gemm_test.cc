@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "ops/matmul.h"
 #include "ops/test_util.h"
 
 namespace fulgur {
@@ -55,7 +56,7 @@ TEST(Gemm, Bf16WeightsAreWidenedExactly) {
   const Tensor narrow = Matrix(RandomVector(n * k, 4), n, k).To(DType::kBF16);
   std::vector<float> a(static_cast<size_t>(m * n)), b(a);
   const PackedMatrix packed(narrow, pool);
-  EXPECT_EQ(packed.dtype(), DType::kBF16);
+  EXPECT_EQ(packed.format(), WeightFormat::kBf16);
   MatMul(x.data(), k, m, packed, a.data(), n, pool);
   MatMul(x.data(), k, m, PackedMatrix(narrow.ToF32(), pool), b.data(), n, pool);
   ExpectSameBits(a, b);

@@ -112,6 +112,7 @@ HWY_INLINE FloatVec Sigmoid(FloatVec x) {
     }                                                        \
     return x;                                                \
   }
+FULGUR_ROW16_1(Abs, hn::Abs(a))
 FULGUR_ROW16_1(Neg, hn::Neg(a))
 FULGUR_ROW16_1(Sqrt, hn::Sqrt(a))
 FULGUR_ROW16_1(Exp, Exp(a))

@@ -16,7 +16,7 @@ constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 static_assert(std::endian::native == std::endian::little, "safetensors data is little-endian and used in place");
 
 std::optional<DType> DTypeFromName(const std::string& name) {
-  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kI64}) {
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16, DType::kI64, DType::kU8}) {
     if (name == DTypeName(dtype)) return dtype;
   }
   return std::nullopt;
@@ -61,7 +61,7 @@ Entry ParseEntry(const std::string& name, const Json& value, const std::string& 
     throw Error("{}: the key \"dtype\" must be a string", what);
   const std::string dtype_name = value["dtype"].get<std::string>();
   const std::optional<DType> dtype = DTypeFromName(dtype_name);
-  if (!dtype) throw Error("{}: unsupported dtype \"{}\"; supported are F32, F16, BF16, I64", what, dtype_name);
+  if (!dtype) throw Error("{}: unsupported dtype \"{}\"; supported are F32, F16, BF16, I64, U8", what, dtype_name);
 
   Entry entry{name, *dtype, {}, 0, 0};
   uint64_t elements = 1;
@@ -192,7 +192,8 @@ SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, const st
     remaining_ += entry.bytes();
   }
   std::string text = header.dump();
-  text.resize((text.size() + 7) / 8 * 8, ' ');
+  // Data begins at a cache line of the mapped file.
+  text.resize((sizeof(uint64_t) + text.size() + 63) / 64 * 64 - sizeof(uint64_t), ' ');
   const uint64_t size = text.size();
   file_.Write(&size, sizeof size);
   file_.Write(text);

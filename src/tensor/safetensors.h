@@ -29,7 +29,7 @@ TensorMap ReadSafetensors(const std::filesystem::path& path, Metadata* metadata 
 TensorMap ParseSafetensors(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
                            const std::string& where, Metadata* metadata = nullptr);
 
-// Writes atomically: header padded with spaces to a multiple of 8, tensors in the order given.
+// Writes atomically: header padded with spaces so that data begins at a multiple of 64, tensors in the order given.
 void WriteSafetensors(const std::filesystem::path& path, const std::vector<std::pair<std::string, Tensor>>& tensors,
                       const Metadata& metadata = {});
 

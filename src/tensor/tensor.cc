@@ -18,6 +18,8 @@ size_t DTypeSize(DType dtype) {
       return 2;
     case DType::kI64:
       return 8;
+    case DType::kU8:
+      return 1;
   }
   return 0;
 }
@@ -32,6 +34,8 @@ const char* DTypeName(DType dtype) {
       return "BF16";
     case DType::kI64:
       return "I64";
+    case DType::kU8:
+      return "U8";
   }
   return "?";
 }
@@ -76,6 +80,7 @@ float ElementAsFloat(const Tensor& t, int64_t i) {
     case DType::kBF16:
       return ToFloat(t.values<bf16>()[static_cast<size_t>(i)]);
     case DType::kI64:
+    case DType::kU8:
       break;
   }
   FULGUR_CHECK(false, "not a float tensor");
@@ -96,6 +101,7 @@ void RowToF32(const Tensor& t, int64_t row, float* out) {
       for (int64_t i = 0; i < n; ++i) out[i] = ToFloat(reinterpret_cast<const bf16*>(p)[i]);
       return;
     case DType::kI64:
+    case DType::kU8:
       break;
   }
   FULGUR_CHECK(false, "not a float tensor");
@@ -145,6 +151,7 @@ Tensor Tensor::To(DType dtype) const {
       ConvertFrom<bf16>(data_, dtype, out.raw(), size_);
       return out;
     case DType::kI64:
+    case DType::kU8:
       break;
   }
   FULGUR_CHECK(false, "not a float tensor");

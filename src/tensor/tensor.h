@@ -14,10 +14,10 @@
 
 namespace fulgur {
 
-enum class DType { kF32, kF16, kBF16, kI64 };
+enum class DType { kF32, kF16, kBF16, kI64, kU8 };
 
 size_t DTypeSize(DType dtype);       // bytes of an element
-const char* DTypeName(DType dtype);  // "F32", "F16", "BF16", "I64", as in safetensors
+const char* DTypeName(DType dtype);  // "F32", "F16", "BF16", "I64", "U8", as in safetensors
 
 template <typename T>
 inline constexpr DType kDTypeOf = DType::kF32;
@@ -27,6 +27,10 @@ template <>
 inline constexpr DType kDTypeOf<f16> = DType::kF16;
 template <>
 inline constexpr DType kDTypeOf<int64_t> = DType::kI64;
+template <>
+inline constexpr DType kDTypeOf<uint8_t> = DType::kU8;
+
+inline bool IsFloat(DType dtype) { return dtype != DType::kI64 && dtype != DType::kU8; }
 
 using Shape = std::vector<int64_t>;
 std::string ShapeString(const Shape& shape);  // "[3, 64]"
@@ -68,7 +72,7 @@ class Tensor {
   float* f32() { return values<float>().data(); }
 
   Tensor Clone() const;
-  // The same elements as float32: this tensor itself if it is F32, else a converted copy. Not for I64.
+  // The same elements as float32: this tensor itself if it is F32, else a converted copy. Of float types only.
   Tensor ToF32() const;
   // A converted copy. Between float types only.
   Tensor To(DType dtype) const;

@@ -1,0 +1,31 @@
+// Checkpoints with weights packed for the kernels, in few bits if wanted.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+
+#include "base/thread_pool.h"
+#include "ops/dot_kernels.h"
+#include "ops/packed_matrix.h"
+
+namespace fulgur {
+
+struct QuantizeOptions {
+  WeightFormat type = WeightFormat::kQ4;  // of experts and attention projections
+  std::optional<WeightFormat> attention;  // of attention projections, if another
+  int64_t max_shard_bytes = int64_t{4} << 30;
+  std::function<void(int64_t written, int64_t total)> progress;  // bytes of tensors; may be empty
+};
+
+// Writes the model of folder `source` to `out`: experts, shared expert and attention projections in options.type; the
+// LM head packed as it is stored (float32 arithmetic either way); embedding, router and norms unchanged; and the files
+// of the tokenizer, chat template and generation settings. Starting from such a folder is mapping it. A few MiB of
+// buffers, whatever the size. A run that is cut off goes on where it stopped (finished shards are kept). Throws Error
+// for a source that is packed already, a weight that is not finite, a model in `out` that is not such a run's (unless
+// overwrite), or source == out.
+void QuantizeCheckpoint(const std::filesystem::path& source, const std::filesystem::path& out,
+                        const QuantizeOptions& options, bool overwrite, ThreadPool& pool);
+
+}  // namespace fulgur

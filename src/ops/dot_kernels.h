@@ -1,0 +1,54 @@
+// Micro-kernels of matrix products on dot-product instructions (bf16 pairs, int8 quadruples): intrinsics, because
+// Highway 1.0 cannot emit them. One file per instruction set, compiled for it, which includes nothing but this and
+// intrinsics, so that no inline function that others share is compiled with instructions that a machine may lack.
+//
+// Weights come as panels of 32 outputs, activations as rows encoded to match (quantized_rows.h):
+//   bf16  weights [K / 2][32][2] bf16;                   a row: bf16 [K]
+//   q8    groups of 32 along K, each [8][32][4] uint8 (value + 128), then bf16 [32] scales: 1088 bytes
+//   q4    groups of 32 along K, each [4][32][4] uint8 (low half: value + 8 of k quadruple 2i, high half: of 2i + 1),
+//   then
+//         bf16 [32] scales: 576 bytes
+//         an int8 row: groups {float scale; int32 correction; int8 value [32]}, correction = -zero point * sum of
+//         values
+// K is padded to whole pairs or groups.
+//
+// An output of an int8 product is one chain over groups in order: sum <- fma(float(integer dot product of the group),
+// row scale * weight scale, sum). The integer part is exact, so instruction sets with a fused multiply-add give the
+// same bits. One of a bf16 product is one chain of dot products over pairs, rounded as the instruction set does.
+#pragma once
+
+#include <stdint.h>
+
+namespace fulgur {
+
+inline constexpr int kDotGroup = 32;                // values along K that share a scale
+inline constexpr int kQ8GroupBytes = 32 * 32 + 64;  // of a panel
+inline constexpr int kQ4GroupBytes = 32 * 32 / 2 + 64;
+inline constexpr int kInt8RowGroupBytes = 8 + kDotGroup;
+
+// c [rows, 32] (+)= a [rows, K] b [K, 32]
+struct DotTile {
+  const char* a;
+  int64_t a_stride;  // bytes
+  int rows;          // at most DotKernels::*_rows
+  const char* b;
+  int64_t steps;  // pairs or groups
+  float* c;
+  int64_t ldc;
+  bool accumulate;
+};
+
+struct DotKernels {
+  using Tile = void (*)(const DotTile&);
+  int bf16_rows, int8_rows;  // rows of a full tile
+  Tile bf16, q8, q4;
+  Tile q4_wide;                                                   // of a block that expand_q4 wrote
+  void (*expand_q4)(const char* from, int64_t groups, char* to);  // to the layout of q8, with zero point 8
+};
+
+extern const DotKernels kDotAvx512Bf16;  // AVX-512 with VNNI and BF16 (from Cooper Lake and Zen 4)
+extern const DotKernels kDotAvx512;      // AVX-512 with VNNI (from Cascade Lake)
+extern const DotKernels kDotAvx2;        // AVX2 and FMA
+extern const DotKernels kDotPortable;
+
+}  // namespace fulgur

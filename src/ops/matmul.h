@@ -1,0 +1,33 @@
+// Products of activations with packed weights. Each output is computed in one fixed order whatever the number of rows,
+// the tiling, the threads, and the other products of a call; which order, depends on the weights' format (gemm.h for
+// kF32 and kBf16, dot_kernels.h for the others).
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/thread_pool.h"
+#include "ops/dot_kernels.h"
+#include "ops/packed_matrix.h"
+
+namespace fulgur {
+
+// y [M, N] = x [M, K] W^T. ldx, ldy: row strides in elements.
+struct MatMulArgs {
+  const float* x;
+  int64_t ldx;
+  int64_t m;
+  const PackedMatrix* w;
+  float* y;
+  int64_t ldy;
+};
+
+// Independent products, spread over the threads together, so that threads wait for each other once and each weight is
+// read once for all rows that share a tile. Products next to each other with the same x encode it once.
+void MatMul(std::span<const MatMulArgs> products, ThreadPool& pool);
+void MatMul(const float* x, int64_t ldx, int64_t m, const PackedMatrix& w, float* y, int64_t ldy, ThreadPool& pool);
+
+// The dot-product kernels that this machine and UseInstructionSet (gemm.h) ask for.
+const DotKernels& ChosenDotKernels();
+
+}  // namespace fulgur

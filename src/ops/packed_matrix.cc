@@ -1,0 +1,194 @@
+#include "ops/packed_matrix.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <vector>
+
+#include "ops/dot_kernels.h"
+#include "ops/quantize.h"
+
+namespace fulgur {
+namespace {
+
+constexpr int64_t kWidth = PackedMatrix::kPanelWidth;
+constexpr std::array<const char*, 5> kNames = {"f32", "bf16", "bf16-dot", "q8", "q4"};
+
+// Panel p as [K][32].
+template <typename T>
+void PackColumns(const T* weight, int64_t n, int64_t k, int64_t p, T* out) {
+  const int64_t first = p * kWidth, columns = std::min(kWidth, n - first);
+  if (columns < kWidth) std::fill(out, out + k * kWidth, T{});
+  constexpr int64_t kBlockK = 64;  // keeps the 32 source rows and the destination in the cache
+  for (int64_t k0 = 0; k0 < k; k0 += kBlockK) {
+    const int64_t k1 = std::min(k, k0 + kBlockK);
+    for (int64_t j = 0; j < columns; ++j) {
+      const T* row = weight + (first + j) * k;
+      for (int64_t kk = k0; kk < k1; ++kk) out[kk * kWidth + j] = row[kk];
+    }
+  }
+}
+
+// Panel p as [K / 2][32][2].
+void PackPairs(const bf16* weight, int64_t n, int64_t k, int64_t p, bf16* out) {
+  const int64_t first = p * kWidth, columns = std::min(kWidth, n - first);
+  if (columns < kWidth || k % 2 != 0) std::fill(out, out + (k + 1) / 2 * 2 * kWidth, bf16{});
+  constexpr int64_t kBlockK = 64;
+  for (int64_t k0 = 0; k0 < k; k0 += kBlockK) {
+    const int64_t k1 = std::min(k, k0 + kBlockK);
+    for (int64_t j = 0; j < columns; ++j) {
+      const bf16* row = weight + (first + j) * k;
+      for (int64_t kk = k0; kk < k1; ++kk) out[(kk / 2 * kWidth + j) * 2 + kk % 2] = row[kk];
+    }
+  }
+}
+
+// Where value k of output j of a group lies: the byte, and for 4 bits whether it is the high half.
+int Q8Byte(int k, int64_t j) { return k / 4 * 128 + static_cast<int>(j) * 4 + k % 4; }
+int Q4Byte(int k, int64_t j) { return k / 8 * 128 + static_cast<int>(j) * 4 + k % 4; }
+bool Q4High(int k) { return k / 4 % 2 == 1; }
+
+void PackGroups(const Tensor& weight, bool q4, int64_t p, std::byte* out) {
+  const int64_t n = weight.dim(0), k = weight.dim(1), first = p * kWidth, columns = std::min(kWidth, n - first);
+  const int64_t groups = (k + kDotGroup - 1) / kDotGroup;
+  const int group_bytes = q4 ? kQ4GroupBytes : kQ8GroupBytes;
+  std::vector<float> row(static_cast<size_t>(groups * kDotGroup));
+  for (int64_t g = 0; g < groups; ++g) {  // zeros for outputs that are not there
+    std::byte* group = out + g * group_bytes;
+    std::memset(group, q4 ? 0x88 : 0x80, static_cast<size_t>(group_bytes - 64));
+    std::memset(group + group_bytes - 64, 0, 64);
+  }
+  for (int64_t j = 0; j < columns; ++j) {
+    RowToF32(weight, first + j, row.data());
+    for (int64_t g = 0; g < groups; ++g) {
+      const float* values = row.data() + g * kDotGroup;
+      const QuantizedGroup quantized = q4 ? QuantizeQ4(values) : QuantizeQ8(values);
+      auto* group = reinterpret_cast<uint8_t*>(out + g * group_bytes);
+      for (int i = 0; i < kDotGroup; ++i) {
+        if (!q4) {
+          group[Q8Byte(i, j)] = static_cast<uint8_t>(quantized.q[i] + 128);
+        } else {
+          uint8_t& both = group[Q4Byte(i, j)];
+          const int value = quantized.q[i] + 8;
+          both = static_cast<uint8_t>(Q4High(i) ? (both & 15) | value << 4 : (both & 0xf0) | value);
+        }
+      }
+      std::memcpy(group + group_bytes - 64 + 2 * j, &quantized.scale, sizeof quantized.scale);
+    }
+  }
+}
+
+}  // namespace
+
+const char* WeightFormatName(WeightFormat format) { return kNames[static_cast<size_t>(format)]; }
+
+std::optional<WeightFormat> WeightFormatFromName(const std::string& name) {
+  for (size_t i = 0; i < kNames.size(); ++i) {
+    if (name == kNames[i]) return static_cast<WeightFormat>(i);
+  }
+  return std::nullopt;
+}
+
+size_t PackedMatrix::PanelBytes(WeightFormat format, int64_t k) {
+  const auto inputs = static_cast<size_t>(k), groups = (inputs + kDotGroup - 1) / kDotGroup;
+  switch (format) {
+    case WeightFormat::kF32:
+      return inputs * kWidth * 4;
+    case WeightFormat::kBf16:
+      return inputs * kWidth * 2;
+    case WeightFormat::kBf16Dot:
+      return (inputs + 1) / 2 * kWidth * 4;
+    case WeightFormat::kQ8:
+      return groups * kQ8GroupBytes;
+    case WeightFormat::kQ4:
+      return groups * kQ4GroupBytes;
+  }
+  return 0;
+}
+
+void PackedMatrix::PackPanel(const Tensor& weight, WeightFormat format, int64_t p, std::byte* out) {
+  const int64_t n = weight.dim(0), k = weight.dim(1);
+  if (format == WeightFormat::kQ8 || format == WeightFormat::kQ4) {
+    return PackGroups(weight, format == WeightFormat::kQ4, p, out);
+  }
+  // The rows of this panel in the type they are stored in.
+  const DType dtype = format == WeightFormat::kF32 ? DType::kF32 : DType::kBF16;
+  if (weight.dtype() != dtype) {
+    const int64_t first = p * kWidth, rows = std::min(kWidth, n - first);
+    const Tensor part(weight.dtype(), {rows, k},
+                      weight.raw() + static_cast<size_t>(first * k) * DTypeSize(weight.dtype()), nullptr);
+    return PackPanel(part.To(dtype), format, 0, out);
+  }
+  if (format == WeightFormat::kF32) return PackColumns(weight.f32(), n, k, p, reinterpret_cast<float*>(out));
+  const bf16* values = weight.values<bf16>().data();
+  format == WeightFormat::kBf16 ? PackColumns(values, n, k, p, reinterpret_cast<bf16*>(out))
+                                : PackPairs(values, n, k, p, reinterpret_cast<bf16*>(out));
+}
+
+PackedMatrix::PackedMatrix(const Tensor& weight, WeightFormat format, ThreadPool& pool) : format_(format) {
+  FULGUR_CHECK(weight.shape().size() == 2, "shape {}", ShapeString(weight.shape()));
+  n_ = weight.dim(0);
+  k_ = weight.dim(1);
+  panel_bytes_ = PanelBytes(format, k_);
+  data_ = Tensor(DType::kU8, {panels(), static_cast<int64_t>(panel_bytes_)});
+  Update(weight, pool);
+}
+
+PackedMatrix::PackedMatrix(const Tensor& weight, ThreadPool& pool)
+    : PackedMatrix(weight, weight.dtype() == DType::kBF16 ? WeightFormat::kBf16 : WeightFormat::kF32, pool) {}
+
+PackedMatrix::PackedMatrix(WeightFormat format, int64_t n, int64_t k, Tensor data)
+    : format_(format), n_(n), k_(k), panel_bytes_(PanelBytes(format, k)), data_(std::move(data)) {
+  const Shape expected = {panels(), static_cast<int64_t>(panel_bytes_)};
+  if (data_.dtype() != DType::kU8 || data_.shape() != expected) {
+    throw Error("packed {} weights of [{}, {}] are U8 {}, found {} {}", WeightFormatName(format), n, k,
+                ShapeString(expected), DTypeName(data_.dtype()), ShapeString(data_.shape()));
+  }
+}
+
+void PackedMatrix::Update(const Tensor& weight, ThreadPool& pool) {
+  FULGUR_CHECK(weight.dim(0) == n_ && weight.dim(1) == k_);
+  std::byte* out = data_.raw();
+  pool.ParallelFor(panels(),
+                   [&](int64_t p, int) { PackPanel(weight, format_, p, out + static_cast<size_t>(p) * panel_bytes_); });
+}
+
+Tensor PackedMatrix::Unpack() const {
+  Tensor weight(DType::kF32, {n_, k_});
+  for (int64_t j = 0; j < n_; ++j) {
+    const std::byte* p = panel(j / kWidth);
+    float* row = weight.f32() + j * k_;
+    const int64_t column = j % kWidth;
+    for (int64_t i = 0; i < k_; ++i) {
+      const int64_t g = i / kDotGroup;
+      const int k = static_cast<int>(i % kDotGroup);
+      switch (format_) {
+        case WeightFormat::kF32:
+          row[i] = reinterpret_cast<const float*>(p)[i * kWidth + column];
+          break;
+        case WeightFormat::kBf16:
+          row[i] = ToFloat(reinterpret_cast<const bf16*>(p)[i * kWidth + column]);
+          break;
+        case WeightFormat::kBf16Dot:
+          row[i] = ToFloat(reinterpret_cast<const bf16*>(p)[(i / 2 * kWidth + column) * 2 + i % 2]);
+          break;
+        case WeightFormat::kQ8: {
+          const auto* group = reinterpret_cast<const uint8_t*>(p + g * kQ8GroupBytes);
+          const auto* scales = reinterpret_cast<const bf16*>(group + kQ8GroupBytes - 64);
+          row[i] = ToFloat(scales[column]) * static_cast<float>(group[Q8Byte(k, column)] - 128);
+          break;
+        }
+        case WeightFormat::kQ4: {
+          const auto* group = reinterpret_cast<const uint8_t*>(p + g * kQ4GroupBytes);
+          const auto* scales = reinterpret_cast<const bf16*>(group + kQ4GroupBytes - 64);
+          const int both = group[Q4Byte(k, column)], value = Q4High(k) ? both >> 4 : both & 15;
+          row[i] = ToFloat(scales[column]) * static_cast<float>(value - 8);
+          break;
+        }
+      }
+    }
+  }
+  return weight;
+}
+
+}  // namespace fulgur
