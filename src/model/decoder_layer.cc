@@ -43,9 +43,13 @@ void Observe(const Observer* observer, const char* name, int64_t layer, const fl
 }
 
 // Rows [first, first + n) of y = x W^T.
-void Apply(const Linear& w, const Buffer& x, int64_t first, int64_t n, Buffer& y, ThreadPool& pool) {
+MatMulArgs Product(const Linear& w, const Buffer& x, int64_t first, int64_t n, Buffer& y) {
   const int64_t in = w.packed.inputs(), out = w.packed.outputs();
-  MatMul(x.data() + first * in, in, n, w.packed, y.data() + first * out, out, pool);
+  return {x.data() + first * in, in, n, &w.packed, y.data() + first * out, out};
+}
+void Apply(const Linear& w, const Buffer& x, int64_t first, int64_t n, Buffer& y, ThreadPool& pool) {
+  const MatMulArgs product = Product(w, x, first, n, y);
+  MatMul({&product, 1}, pool);
 }
 
 // Rows [first, first + n) of dx = dy W, or dx += dy W. With GradWeight the mirror of Apply.
@@ -65,9 +69,9 @@ void GradWeight(const float* dy, const float* x, int64_t first, int64_t n, Linea
 
 void LightningProject(const PassContext& c, const LayerParams& p, int64_t first, int64_t n, LayerActivations& a) {
   const int64_t width = 3 * c.config.qk_width();
-  Apply(p.qkv, a.h, first, n, a.qkv_pre, c.pool);
+  const MatMulArgs products[] = {Product(p.qkv, a.h, first, n, a.qkv_pre), Product(p.gate, a.h, first, n, a.gate)};
+  MatMul(products, c.pool);
   Silu(a.qkv_pre.data() + first * width, n * width, a.qkv.data() + first * width, c.pool);
-  Apply(p.gate, a.h, first, n, a.gate, c.pool);
 }
 
 void LightningAttend(const PassContext& c, const LightningDecay& decay, std::span<const RowSegment> segments,
@@ -96,9 +100,9 @@ void LightningOutput(const PassContext& c, const LayerParams& p, int64_t first, 
 void SoftmaxProject(const PassContext& c, const LayerParams& p, int64_t first, int64_t n, LayerActivations& a) {
   const int64_t H = c.config.num_attention_heads, K = c.config.num_key_value_heads, D = c.config.head_dim;
   const float* table = c.rotary_table + first * c.rotary.rotary_dim();
-  Apply(p.q, a.h, first, n, a.q, c.pool);
-  Apply(p.k, a.h, first, n, a.k, c.pool);
-  Apply(p.v, a.h, first, n, a.v, c.pool);
+  const MatMulArgs products[] = {Product(p.q, a.h, first, n, a.q), Product(p.k, a.h, first, n, a.k),
+                                 Product(p.v, a.h, first, n, a.v)};
+  MatMul(products, c.pool);
   c.rotary.Apply(table, n, H, D, a.q.data() + first * H * D, H * D, c.pool);
   c.rotary.Apply(table, n, K, D, a.k.data() + first * K * D, K * D, c.pool);
 }
@@ -182,33 +186,52 @@ std::vector<ExpertRows> SplitByExpert(const ExpertDispatch& dispatch, int64_t pi
   return split;
 }
 
-// f(rows) for all, spread over the threads; or, if there are too few, one after the other, and each operation in f is
-// split over the threads.
+// Whether the pieces are enough, and small enough for caches, that each thread takes whole ones.
+bool PiecePerThread(const PassContext& c, const std::vector<ExpertRows>& split) {
+  return static_cast<int64_t>(split.size()) >= 2 * c.pool.threads() && c.config.hidden_size <= kBlockWidth;
+}
+
+// f(rows) for all, spread over the threads; or one after the other, and each operation in f is split over the threads.
 template <typename F>
 void ForExpertRows(const PassContext& c, const std::vector<ExpertRows>& split, const F& f) {
-  const int64_t count = static_cast<int64_t>(split.size());
-  if (count < 2 * c.pool.threads() || c.config.hidden_size > kBlockWidth) {
+  if (!PiecePerThread(c, split)) {
     for (const ExpertRows& rows : split) f(rows);
   } else {
-    c.pool.ParallelFor(count, [&](int64_t i, int) { f(split[static_cast<size_t>(i)]); });
+    c.pool.ParallelFor(static_cast<int64_t>(split.size()), [&](int64_t i, int) { f(split[static_cast<size_t>(i)]); });
   }
 }
 
-void ExpertForward(const PassContext& c, const LayerParams& p, const ExpertRows& rows, LayerActivations& a) {
-  const int64_t C = c.config.hidden_size, I = c.config.intermediate_size, at = rows.first * I;
-  const ExpertParams& expert = p.experts[static_cast<size_t>(rows.expert)];
-  GatherRows(a.dispatch, a.h_mid.data(), rows.first, rows.first + rows.n, C, a.rows.data(), c.pool);
-  Apply(expert.w1, a.rows, rows.first, rows.n, a.expert_gate, c.pool);
-  Apply(expert.w3, a.rows, rows.first, rows.n, a.expert_up, c.pool);
-  SwiGlu(a.expert_gate.data() + at, a.expert_up.data() + at, rows.n * I, a.expert_act.data() + at, c.pool);
-  Apply(expert.w2, a.expert_act, rows.first, rows.n, a.expert_out, c.pool);
+// All pieces together: gate and up of all experts are one call, so that each weight is read once and
+// threads wait for each other once.
+void ExpertsForward(const PassContext& c, const LayerParams& p, std::span<const ExpertRows> pieces,
+                    LayerActivations& a) {
+  const int64_t C = c.config.hidden_size, I = c.config.intermediate_size;
+  static thread_local std::vector<MatMulArgs> products;
+  const auto expert = [&](const ExpertRows& rows) -> const ExpertParams& {
+    return p.experts[static_cast<size_t>(rows.expert)];
+  };
+  products.clear();
+  for (const ExpertRows& rows : pieces) {
+    GatherRows(a.dispatch, a.h_mid.data(), rows.first, rows.first + rows.n, C, a.rows.data(), c.pool);
+    products.push_back(Product(expert(rows).w1, a.rows, rows.first, rows.n, a.expert_gate));
+    products.push_back(Product(expert(rows).w3, a.rows, rows.first, rows.n, a.expert_up));
+  }
+  MatMul(products, c.pool);
+  products.clear();
+  for (const ExpertRows& rows : pieces) {
+    const int64_t at = rows.first * I;
+    SwiGlu(a.expert_gate.data() + at, a.expert_up.data() + at, rows.n * I, a.expert_act.data() + at, c.pool);
+    products.push_back(Product(expert(rows).w2, a.expert_act, rows.first, rows.n, a.expert_out));
+  }
+  MatMul(products, c.pool);
 }
 
 void SharedForward(const PassContext& c, const LayerParams& p, int64_t first, int64_t n, LayerActivations& a,
                    float* ffn) {
   const int64_t C = c.config.hidden_size, S = p.shared_gate.packed.outputs();
-  Apply(p.shared_gate, a.h_mid, first, n, a.shared_gate, c.pool);
-  Apply(p.shared_up, a.h_mid, first, n, a.shared_up, c.pool);
+  const MatMulArgs products[] = {Product(p.shared_gate, a.h_mid, first, n, a.shared_gate),
+                                 Product(p.shared_up, a.h_mid, first, n, a.shared_up)};
+  MatMul(products, c.pool);
   SwiGlu(a.shared_gate.data() + first * S, a.shared_up.data() + first * S, n * S, a.shared_act.data() + first * S,
          c.pool);
   Apply(p.shared_down, a.shared_act, first, n, a.shared_out, c.pool);
@@ -355,8 +378,12 @@ void LayerForward(const PassContext& context, int64_t layer, const LayerParams& 
           pool);
   });
   a.dispatch.Build(a.experts.data(), T, k, E);
-  ForExpertRows(context, SplitByExpert(a.dispatch, 2 * kBlockRows),
-                [&](const ExpertRows& rows) { ExpertForward(context, p, rows, a); });
+  const std::vector<ExpertRows> pieces = SplitByExpert(a.dispatch, 2 * kBlockRows);
+  if (PiecePerThread(context, pieces)) {
+    ForExpertRows(context, pieces, [&](const ExpertRows& rows) { ExpertsForward(context, p, {&rows, 1}, a); });
+  } else {
+    ExpertsForward(context, p, pieces, a);
+  }
 
   const float* residual_mid = config.postnorm ? a.h_mid.data() : a.x_mid.data();
   InRowBlocks(context, [&](int64_t first, int64_t n) {
