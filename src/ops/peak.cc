@@ -6,6 +6,7 @@
 
 #include "base/aligned.h"
 #include "base/error.h"
+#include "ops/dot_peak.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/peak.cc"
@@ -83,7 +84,11 @@ namespace fulgur {
 HWY_EXPORT(FmaLoop);
 HWY_EXPORT(ReadAll);
 
-double MeasurePeakGflops(ThreadPool& pool) {
+namespace {
+
+// loop(rounds, task, sink) -> operations, on all threads: the best rate of a few runs, in 10^9 a second.
+template <typename Loop>
+double BestRate(ThreadPool& pool, const Loop& loop) {
   using Clock = std::chrono::steady_clock;
   const int64_t tasks = int64_t{2} * pool.threads();
   std::vector<float> sinks(static_cast<size_t>(tasks) * 16, 0.0f);  // a cache line each
@@ -93,8 +98,7 @@ double MeasurePeakGflops(ThreadPool& pool) {
   for (int run = 0; run < 50 && measured < 0.2; ++run) {
     const auto start = Clock::now();
     pool.ParallelFor(tasks, [&](int64_t i, int) {
-      operations[static_cast<size_t>(i)] =
-          HWY_DYNAMIC_DISPATCH(FmaLoop)(rounds, 1e-3f * static_cast<float>(i + 1), &sinks[static_cast<size_t>(i) * 16]);
+      operations[static_cast<size_t>(i)] = loop(rounds, i, &sinks[static_cast<size_t>(i) * 16]);
     });
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     double total = 0;
@@ -108,6 +112,28 @@ double MeasurePeakGflops(ThreadPool& pool) {
   }
   return best;
 }
+
+// Rate of a dot product's loop, or of float32 if there is none.
+double DotRate(ThreadPool& pool, double (*loop)(DotInstructions, int64_t, int, float*)) {
+  const DotInstructions instructions = ChosenDotInstructions();
+  float sink;
+  if (loop(instructions, 1, 0, &sink) == 0) return MeasurePeakGflops(pool);
+  return BestRate(pool, [&](int64_t rounds, int64_t task, float* out) {
+    return loop(instructions, rounds, static_cast<int>(task), out);
+  });
+}
+
+}  // namespace
+
+double MeasurePeakGflops(ThreadPool& pool) {
+  return BestRate(pool, [](int64_t rounds, int64_t task, float* sink) {
+    return HWY_DYNAMIC_DISPATCH(FmaLoop)(rounds, 1e-3f * static_cast<float>(task + 1), sink);
+  });
+}
+
+double MeasurePeakBf16Gflops(ThreadPool& pool) { return DotRate(pool, Bf16DotLoop); }
+
+double MeasurePeakInt8Gops(ThreadPool& pool) { return DotRate(pool, Int8DotLoop); }
 
 double MeasureReadBandwidth(ThreadPool& pool) {
   using Clock = std::chrono::steady_clock;
