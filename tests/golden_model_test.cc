@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "model/trace.h"
+#include "ops/gemm.h"
 #include "tensor/safetensors.h"
 
 namespace fulgur {
