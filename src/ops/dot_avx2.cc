@@ -178,10 +178,44 @@ void ExpandQ4(const char* from, int64_t groups, char* to) {
   }
 }
 
+constexpr int kChains = 12;
+
+double Int8Peak(int64_t rounds, int seed, float* sink) {
+  const __m256i one = _mm256_set1_epi16(1), b = _mm256_set1_epi8(static_cast<char>(seed & 1));
+  __m256i a = _mm256_set1_epi8(1), x[kChains];
+#pragma GCC unroll 12
+  for (int c = 0; c < kChains; ++c) x[c] = _mm256_set1_epi32(seed + c);
+  for (int64_t i = 0; i < rounds; ++i) {
+#pragma GCC unroll 12
+    for (int c = 0; c < kChains; ++c) {
+      asm("" : "+x"(a));  // or the compiler takes equal steps together
+      x[c] = _mm256_add_epi32(x[c], _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), one));
+    }
+  }
+#pragma GCC unroll 12
+  for (int c = 1; c < kChains; ++c) x[0] = _mm256_add_epi32(x[0], x[c]);
+  *sink = static_cast<float>(_mm256_cvtsi256_si32(x[0]));
+  return 2.0 * 32 * kChains * static_cast<double>(rounds);
+}
+
 }  // namespace
 
-const DotKernels kDotAvx2 = {kRows,   kRows, Bf16, Int8<Weights::kQ8>, Int8<Weights::kQ4>, Int8<Weights::kQ4Wide>,
-                             ExpandQ4};
+const DotKernels kDotAvx2 = {
+    .bf16_rows = kRows,
+    .int8_rows = kRows,
+    .bf16 = Bf16,
+    .q8 = Int8<Weights::kQ8>,
+    .q4 = Int8<Weights::kQ4>,
+    .wide_rows = kRows,
+    .wide_group_bytes = kQ8GroupBytes,
+    .q8_wide = Int8<Weights::kQ8>,
+    .q4_wide = Int8<Weights::kQ4Wide>,
+    .expand_q8 = nullptr,
+    .expand_q4 = ExpandQ4,
+    .finish = nullptr,
+    .bf16_peak = nullptr,
+    .int8_peak = Int8Peak,
+};
 
 }  // namespace fulgur
 #endif  // __x86_64__

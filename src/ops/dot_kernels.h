@@ -36,19 +36,31 @@ struct DotTile {
   float* c;
   int64_t ldc;
   bool accumulate;
+  bool stream;  // b comes from memory and is used once
 };
 
 struct DotKernels {
   using Tile = void (*)(const DotTile&);
   int bf16_rows, int8_rows;  // rows of a full tile
   Tile bf16, q8, q4;
-  Tile q4_wide;                                                   // of a block that expand_q4 wrote
-  void (*expand_q4)(const char* from, int64_t groups, char* to);  // to the layout of q8, with zero point 8
+  // For many rows: a block of weights is expanded once (nullptr: the weights serve as they are), to groups of
+  // wide_group_bytes, and tiles of wide_rows multiply with that.
+  int wide_rows, wide_group_bytes;
+  Tile q8_wide, q4_wide;
+  void (*expand_q8)(const char* from, int64_t groups, char* to);
+  void (*expand_q4)(const char* from, int64_t groups, char* to);
+  void (*finish)();  // after the last tile of a piece of work on this thread; nullptr: nothing to do
+  // `rounds` of a loop in registers, to measure what the instructions can do: returns operations (a multiply-add is 2).
+  // nullptr: the set has none of its own.
+  double (*bf16_peak)(int64_t rounds, int seed, float* sink);
+  double (*int8_peak)(int64_t rounds, int seed, float* sink);
 };
+inline constexpr int kMaxExpandedGroupBytes = 32 * 32 + 32 * 4;
 
 extern const DotKernels kDotAvx512Bf16;  // AVX-512 with VNNI and BF16 (from Cooper Lake and Zen 4)
 extern const DotKernels kDotAvx512;      // AVX-512 with VNNI (from Cascade Lake)
 extern const DotKernels kDotAvx2;        // AVX2 and FMA
 extern const DotKernels kDotPortable;
+const DotKernels& AmxKernels();  // AMX: those of kDotAvx512Bf16, and tiles (from Sapphire Rapids)
 
 }  // namespace fulgur

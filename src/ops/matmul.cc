@@ -16,10 +16,11 @@ constexpr int64_t kRowBlock = 192;     // rows that share the weights of a task
 constexpr int64_t kPanelBlock = 16;    // panels whose part of y is worked on together
 constexpr int64_t kFewRows = 48;       // up to these a panel is read from end to end for all of them
 constexpr int64_t kTilesToExpand = 2;  // for more than that, a block of 4-bit weights is made 8-bit once
-constexpr int64_t kMaxTileRows = 12;
+constexpr int64_t kMaxTileRows = 32;
+constexpr int64_t kGroupsPerBlock = 16;
 
 // Steps along K whose part of a panel stays in the first-level cache: 16 KB.
-int64_t StepsPerBlock(WeightFormat format) { return format == WeightFormat::kBf16Dot ? 128 : 16; }
+int64_t StepsPerBlock(WeightFormat format) { return format == WeightFormat::kBf16Dot ? 128 : kGroupsPerBlock; }
 size_t StepBytes(WeightFormat format) {
   switch (format) {
     case WeightFormat::kQ8:
@@ -55,22 +56,29 @@ struct DotProduct {
 void RunPanel(const DotProduct& p, int64_t row, int64_t n, int64_t panel, int64_t step, int64_t count,
               const char* prefetch) {
   const WeightFormat format = p.args.w->format();
-  const bool bf16 = format == WeightFormat::kBf16Dot;
-  const int64_t tile_rows = bf16 ? p.kernels.bf16_rows : p.kernels.int8_rows;
-  const int64_t tiles = (n + tile_rows - 1) / tile_rows;
+  const DotKernels& k = p.kernels;
   const int64_t columns = std::min(kPanel, p.args.w->outputs() - panel * kPanel);
-  DotKernels::Tile run = bf16 ? p.kernels.bf16 : format == WeightFormat::kQ8 ? p.kernels.q8 : p.kernels.q4;
   DotTile t{};
   t.a_stride = p.row_bytes;
   t.b = reinterpret_cast<const char*>(p.args.w->panel(panel)) + step * p.step_bytes;
   t.steps = count;
   t.accumulate = step > 0;
-  alignas(64) char expanded[16 * kQ8GroupBytes];
-  if (format == WeightFormat::kQ4 && tiles > kTilesToExpand) {
-    p.kernels.expand_q4(t.b, count, expanded);
-    t.b = expanded;
-    run = p.kernels.q4_wide;
+  DotKernels::Tile run = k.bf16;
+  int64_t tile_rows = k.bf16_rows;
+  alignas(64) char expanded[kGroupsPerBlock * kMaxExpandedGroupBytes];
+  if (format != WeightFormat::kBf16Dot) {
+    const bool q8 = format == WeightFormat::kQ8;
+    const auto expand = q8 ? k.expand_q8 : k.expand_q4;
+    const bool wide = expand != nullptr && n > kTilesToExpand * k.int8_rows;
+    tile_rows = wide ? k.wide_rows : k.int8_rows;
+    run = wide ? (q8 ? k.q8_wide : k.q4_wide) : (q8 ? k.q8 : k.q4);
+    if (wide) {
+      expand(t.b, count, expanded);
+      t.b = expanded;
+    }
   }
+  const int64_t tiles = (n + tile_rows - 1) / tile_rows;
+  t.stream = tiles == 1;
   const int64_t lines = prefetch == nullptr ? 0 : count * p.step_bytes / 64;
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const int64_t first = row + n * tile / tiles, end = row + n * (tile + 1) / tiles;
@@ -156,6 +164,7 @@ void Cut(std::span<const MatMulArgs> products, int threads, std::vector<Task>& t
 const DotKernels& ChosenDotKernels() {
 #if defined(__x86_64__)
   const std::string_view set = InstructionSet();
+  if (set == "AMX") return AmxKernels();
   if (set.starts_with("AVX3") && __builtin_cpu_supports("avx512vnni")) {
     return __builtin_cpu_supports("avx512bf16") ? kDotAvx512Bf16 : kDotAvx512;
   }
@@ -219,6 +228,7 @@ void MatMul(std::span<const MatMulArgs> products, ThreadPool& pool) {
     } else {
       RunDotBlock(DotProduct(kernels, p, rows + offset[static_cast<size_t>(t.product)]), t.row0, t.row1, t.panel0,
                   t.panel1);
+      if (kernels.finish != nullptr) kernels.finish();
     }
   });
 }
