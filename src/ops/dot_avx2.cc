@@ -23,6 +23,7 @@ inline __m256 Odd(__m256i x) {
 
 template <int MR>
 void Bf16Half(const DotTile& t, int half) {
+  Ahead ahead(t, t.steps);
   __m256 acc[MR][2];
   float* c = t.c + half * 16;
 #pragma GCC unroll 4
@@ -34,6 +35,7 @@ void Bf16Half(const DotTile& t, int half) {
   }
   const char* b = t.b + half * 64;
   for (int64_t s = 0; s < t.steps; ++s, b += 128) {
+    if (half == 0) ahead.Step();
     const __m256i b0 = Load(b), b1 = Load(b + 32);
     const __m256 even0 = Even(b0), even1 = Even(b1), odd0 = Odd(b0), odd1 = Odd(b1);
 #pragma GCC unroll 4
@@ -70,6 +72,7 @@ enum class Weights { kQ8, kQ4, kQ4Wide };
 
 template <int MR, Weights kWeights>
 void Int8Half(const DotTile& t, int half) {
+  Ahead ahead(t, t.steps);
   constexpr int kBytes = kWeights == Weights::kQ4 ? kQ4GroupBytes : kQ8GroupBytes;
   float* c = t.c + half * 16;
   if (!t.accumulate) {
@@ -82,6 +85,7 @@ void Int8Half(const DotTile& t, int half) {
   const char* a = t.a;
   const char* b = t.b;
   for (int64_t g = 0; g < t.steps; ++g, a += kInt8RowGroupBytes, b += kBytes) {
+    if (half == 0) ahead.Step();
     __m256i dot[MR][2];
 #pragma GCC unroll 4
     for (int i = 0; i < MR; ++i) dot[i][0] = dot[i][1] = _mm256_setzero_si256();
@@ -206,12 +210,9 @@ const DotKernels kDotAvx2 = {
     .bf16 = Bf16,
     .q8 = Int8<Weights::kQ8>,
     .q4 = Int8<Weights::kQ4>,
-    .wide_rows = kRows,
-    .wide_group_bytes = kQ8GroupBytes,
-    .q8_wide = Int8<Weights::kQ8>,
     .q4_wide = Int8<Weights::kQ4Wide>,
-    .expand_q8 = nullptr,
     .expand_q4 = ExpandQ4,
+    .pack_bf16 = nullptr,
     .finish = nullptr,
     .bf16_peak = nullptr,
     .int8_peak = Int8Peak,

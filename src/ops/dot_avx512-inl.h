@@ -47,16 +47,7 @@ struct Rows {
   }
 };
 
-// Asks for what the loop over a panel reads some steps later. For tiles that read weights from memory: the hardware's
-// own prefetch falls behind where there is arithmetic in between.
-template <int kBytes>
-inline void Prefetch(const char* p) {
-  constexpr int kAhead = 4096;
-#pragma GCC unroll 17
-  for (int i = 0; i < kBytes; i += 64) _mm_prefetch(p + kAhead + i, _MM_HINT_T0);
-}
-
-template <int MR, bool kStream>
+template <int MR>
 void Bf16Tile(const DotTile& t) {
   __m512 acc[MR][2];
 #pragma GCC unroll 12
@@ -77,9 +68,10 @@ void Bf16Tile(const DotTile& t) {
       acc[i][1] = DotBf16(acc[i][1], b1, x);
     }
   };
+  Ahead ahead(t, t.steps / 4 + 1);
   int64_t left = t.steps;
   for (; left >= 4; left -= 4, b += 4 * 128) {
-    if constexpr (kStream) Prefetch<4 * 128>(b);
+    ahead.Step();
     step(0);
     step(1);
     step(2);
@@ -97,7 +89,7 @@ void Bf16Tile(const DotTile& t) {
   }
 }
 
-template <int MR, bool kQ4, bool kStream>
+template <int MR, bool kQ4>
 void Int8Tile(const DotTile& t) {
   constexpr int kBytes = kQ4 ? kQ4GroupBytes : kQ8GroupBytes;
   __m512 acc[MR][2];
@@ -110,8 +102,9 @@ void Int8Tile(const DotTile& t) {
   }
   Rows<MR> a(t.a, t.a_stride);
   const char* b = t.b;
+  Ahead ahead(t, t.steps);
   for (int64_t g = 0; g < t.steps; ++g) {
-    if constexpr (kStream) Prefetch<kBytes>(b);
+    ahead.Step();
     __m512i dot[MR][2];
 #pragma GCC unroll 6
     for (int i = 0; i < MR; ++i) dot[i][0] = dot[i][1] = Broadcast32(a[i] + 4);
@@ -154,24 +147,17 @@ void Int8Tile(const DotTile& t) {
 }
 
 void Bf16(const DotTile& t) {
-  static constexpr DotKernels::Tile kTiles[2][kBf16Rows] = {
-      {Bf16Tile<1, false>, Bf16Tile<2, false>, Bf16Tile<3, false>, Bf16Tile<4, false>, Bf16Tile<5, false>,
-       Bf16Tile<6, false>, Bf16Tile<7, false>, Bf16Tile<8, false>, Bf16Tile<9, false>, Bf16Tile<10, false>,
-       Bf16Tile<11, false>, Bf16Tile<12, false>},
-      {Bf16Tile<1, true>, Bf16Tile<2, true>, Bf16Tile<3, true>, Bf16Tile<4, true>, Bf16Tile<5, true>, Bf16Tile<6, true>,
-       Bf16Tile<7, true>, Bf16Tile<8, true>, Bf16Tile<9, true>, Bf16Tile<10, true>, Bf16Tile<11, true>,
-       Bf16Tile<12, true>}};
-  kTiles[t.stream][t.rows - 1](t);
+  static constexpr DotKernels::Tile kTiles[kBf16Rows] = {Bf16Tile<1>, Bf16Tile<2>,  Bf16Tile<3>,  Bf16Tile<4>,
+                                                         Bf16Tile<5>, Bf16Tile<6>,  Bf16Tile<7>,  Bf16Tile<8>,
+                                                         Bf16Tile<9>, Bf16Tile<10>, Bf16Tile<11>, Bf16Tile<12>};
+  kTiles[t.rows - 1](t);
 }
 
 template <bool kQ4>
 void Int8(const DotTile& t) {
-  static constexpr DotKernels::Tile kTiles[2][kInt8Rows] = {
-      {Int8Tile<1, kQ4, false>, Int8Tile<2, kQ4, false>, Int8Tile<3, kQ4, false>, Int8Tile<4, kQ4, false>,
-       Int8Tile<5, kQ4, false>, Int8Tile<6, kQ4, false>},
-      {Int8Tile<1, kQ4, true>, Int8Tile<2, kQ4, true>, Int8Tile<3, kQ4, true>, Int8Tile<4, kQ4, true>,
-       Int8Tile<5, kQ4, true>, Int8Tile<6, kQ4, true>}};
-  kTiles[t.stream][t.rows - 1](t);
+  static constexpr DotKernels::Tile kTiles[kInt8Rows] = {Int8Tile<1, kQ4>, Int8Tile<2, kQ4>, Int8Tile<3, kQ4>,
+                                                         Int8Tile<4, kQ4>, Int8Tile<5, kQ4>, Int8Tile<6, kQ4>};
+  kTiles[t.rows - 1](t);
 }
 
 void ExpandQ4(const char* from, int64_t groups, char* to) {
@@ -240,12 +226,9 @@ constexpr DotKernels kKernels = {
     .bf16 = Bf16,
     .q8 = Int8<false>,
     .q4 = Int8<true>,
-    .wide_rows = kInt8Rows,
-    .wide_group_bytes = kQ8GroupBytes,
-    .q8_wide = Int8<false>,
     .q4_wide = Int8<false>,
-    .expand_q8 = nullptr,
     .expand_q4 = ExpandQ4,
+    .pack_bf16 = nullptr,
     .finish = nullptr,
     .bf16_peak = Bf16Peak,
     .int8_peak = Int8Peak,
