@@ -65,11 +65,34 @@ HWY_INLINE void Scale(float* x, int64_t n, float factor) {
   for (; i < n; ++i) x[i] *= factor;
 }
 
-// out[c, r] = in[r, c].
+// out[c, r] = in[r, c], by squares of 4.
 HWY_INLINE void Transpose(const float* in, int64_t in_stride, int64_t rows, int64_t cols, float* out,
                           int64_t out_stride) {
+#if HWY_TARGET == HWY_SCALAR
+  const int64_t whole_rows = 0, whole_cols = 0;
+#else
+  const hn::FixedTag<float, 4> d;
+  const hn::Repartition<double, decltype(d)> pairs;
+  const int64_t whole_rows = rows / 4 * 4, whole_cols = cols / 4 * 4;
+  for (int64_t r = 0; r < whole_rows; r += 4) {
+    const float* from = in + r * in_stride;
+    for (int64_t c = 0; c < whole_cols; c += 4, from += 4) {
+      const auto row0 = hn::LoadU(d, from), row1 = hn::LoadU(d, from + in_stride);
+      const auto row2 = hn::LoadU(d, from + 2 * in_stride), row3 = hn::LoadU(d, from + 3 * in_stride);
+      const auto low01 = hn::BitCast(pairs, hn::InterleaveLower(d, row0, row1));
+      const auto low23 = hn::BitCast(pairs, hn::InterleaveLower(d, row2, row3));
+      const auto high01 = hn::BitCast(pairs, hn::InterleaveUpper(d, row0, row1));
+      const auto high23 = hn::BitCast(pairs, hn::InterleaveUpper(d, row2, row3));
+      float* to = out + c * out_stride + r;
+      hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, low01, low23)), d, to);
+      hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, low01, low23)), d, to + out_stride);
+      hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, high01, high23)), d, to + 2 * out_stride);
+      hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, high01, high23)), d, to + 3 * out_stride);
+    }
+  }
+#endif
   for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t c = 0; c < cols; ++c) out[c * out_stride + r] = in[r * in_stride + c];
+    for (int64_t c = r < whole_rows ? whole_cols : 0; c < cols; ++c) out[c * out_stride + r] = in[r * in_stride + c];
   }
 }
 

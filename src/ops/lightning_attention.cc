@@ -21,21 +21,54 @@ namespace {
 constexpr int64_t kC = kLightningChunk;
 constexpr int64_t kRows = 8;  // rows whose common part of the causal sum is one product
 
+// out[i] = x[i] * factor
+HWY_INLINE void ScaleTo(const float* HWY_RESTRICT x, int64_t n, float factor, float* HWY_RESTRICT out) {
+  const D16 tag;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(tag));
+  const V16 f = hn::Set(tag, factor);
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) hn::StoreU(hn::Mul(hn::LoadU(tag, x + i), f), tag, out + i);
+  for (; i < n; ++i) out[i] = x[i] * factor;
+}
+
+// x[i] *= factors[i]
+HWY_INLINE void MultiplyBy(const float* HWY_RESTRICT factors, int64_t n, float* HWY_RESTRICT x) {
+  const D16 tag;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(tag));
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes)
+    hn::StoreU(hn::Mul(hn::LoadU(tag, x + i), hn::LoadU(tag, factors + i)), tag, x + i);
+  for (; i < n; ++i) x[i] *= factors[i];
+}
+
+HWY_INLINE void Prefetch(const float* x, int64_t n) {
+  for (int64_t i = 0; i < n; i += 16) __builtin_prefetch(x + i, 0, 2);
+}
+
+// reversed[i] = lambda^(C-1-i) for i < C: decay of a chunk's keys at its end, and from C - 1 - i on that of the keys
+// that row i sees.
+void ReversePowers(const float* power, float* reversed) {
+  for (int64_t i = 0; i < kC; ++i) reversed[i] = power[kC - 1 - i];
+}
+
 // M <- lambda^C M + sum_j lambda^(C-1-j) k_j^T v_j.   k: [D, C] transposed, v: [C, D].
-void FoldChunk(const float* k, const float* v, int64_t d, const float* power, float* state, float* scratch) {
+void FoldChunk(const float* k, const float* v, int64_t d, const float* power, const float* reversed, float* state,
+               float* scratch) {
   Scale(state, d * d, power[kC]);
-  for (int64_t x = 0; x < d; ++x) {
-    for (int64_t j = 0; j < kC; ++j) scratch[x * kC + j] = k[x * kC + j] * power[kC - 1 - j];
-  }
+  std::memcpy(scratch, k, static_cast<size_t>(d * kC) * sizeof(float));
+  for (int64_t x = 0; x < d; ++x) MultiplyBy(reversed, kC, scratch + x * kC);
   GemmSerial({d, d, kC, scratch, kC, 1, v, d, state, d, true});
 }
 
 void ForwardHead(const LightningSegment& s, int64_t heads, int64_t d, int64_t h, const float* power) {
   static thread_local std::vector<float> scratch;
-  scratch.resize(static_cast<size_t>(2 * kC * d + kC * kC));
+  scratch.resize(static_cast<size_t>(3 * kC * d + kC * kC + kC));
   float* const decayed = scratch.data();  // [C, D]: q scaled for the state, or [D, C]: k scaled for folding
   float* const q = decayed + kC * d;      // [C, D]
-  float* const scores = q + kC * d;       // [C, C]
+  float* const k_rows = q + kC * d;       // [C, D]
+  float* const scores = k_rows + kC * d;  // [C, C]
+  float* const reversed = scores + kC * kC;
+  ReversePowers(power, reversed);
   float* const state = s.state + h * d * d;
   float* const k = s.k + h * d * kC;
   float* const v = s.v + h * kC * d;
@@ -45,7 +78,7 @@ void ForwardHead(const LightningSegment& s, int64_t heads, int64_t d, int64_t h,
   for (int64_t r = 0; r < s.rows;) {
     int64_t offset = s.position + r - chunk_start;
     if (offset == kC) {
-      FoldChunk(k, v, d, power, state, decayed);
+      FoldChunk(k, v, d, power, reversed, state, decayed);
       chunk_start += kC;
       offset = 0;
     }
@@ -54,13 +87,13 @@ void ForwardHead(const LightningSegment& s, int64_t heads, int64_t d, int64_t h,
     float* out = s.out + r * out_stride + h * d;
     for (int64_t i = 0; i < n; ++i) {
       const float* row = rows + i * row_stride;
+      if (i + 2 < n) Prefetch(row + 2 * row_stride, 3 * d);
       std::memcpy(q + i * d, row, static_cast<size_t>(d) * sizeof(float));
-      for (int64_t x = 0; x < d; ++x) {
-        decayed[i * d + x] = row[x] * power[offset + i + 1];
-        k[x * kC + offset + i] = row[d + x];
-      }
+      ScaleTo(row, d, power[offset + i + 1], decayed + i * d);
+      std::memcpy(k_rows + i * d, row + d, static_cast<size_t>(d) * sizeof(float));
       std::memcpy(v + (offset + i) * d, row + 2 * d, static_cast<size_t>(d) * sizeof(float));
     }
+    Transpose(k_rows, d, n, d, k + offset, kC);
     if (chunk_start > 0) {
       GemmSerial({n, d, d, decayed, d, 1, state, d, out, out_stride});
     } else {
@@ -69,11 +102,7 @@ void ForwardHead(const LightningSegment& s, int64_t heads, int64_t d, int64_t h,
     // Columns past the last row are computed from what k holds there and never read.
     const int64_t columns = (offset + n + 31) / 32 * 32;
     GemmSerial({n, columns, d, q, d, 1, k, kC, scores, kC});
-    for (int64_t i = 0; i < n; ++i) {
-      float* row = scores + i * kC;
-      const float* decay = power + offset + i;
-      for (int64_t j = 0; j <= offset + i; ++j) row[j] *= decay[-j];
-    }
+    for (int64_t i = 0; i < n; ++i) MultiplyBy(reversed + kC - 1 - (offset + i), offset + i + 1, scores + i * kC);
     for (int64_t i0 = 0; i0 < n; i0 += kRows) {
       const int64_t rows_here = std::min(kRows, n - i0), common = offset + i0 + 1;
       GemmSerial({rows_here, d, common, scores + i0 * kC, kC, 1, v, d, out + i0 * out_stride, out_stride, true});
@@ -89,7 +118,7 @@ void BackwardHead(const float* qkv, const float* dout, int64_t rows, int64_t hea
                   const float* power, float* dqkv) {
   const int64_t chunks = (rows + kC - 1) / kC, row_stride = heads * 3 * d, out_stride = heads * d;
   static thread_local std::vector<float> scratch;
-  scratch.resize(static_cast<size_t>((chunks + 3) * d * d + 10 * kC * d + 2 * kC * kC));
+  scratch.resize(static_cast<size_t>((chunks + 3) * d * d + 10 * kC * d + 2 * kC * kC + kC));
   float* p = scratch.data();
   const auto take = [&](int64_t n) {
     float* at = p;
@@ -103,6 +132,8 @@ void BackwardHead(const float* qkv, const float* dout, int64_t rows, int64_t hea
   float *const kt = take(kC * d), *const vt = take(kC * d), *const tmp = take(kC * d);
   float *const dq = take(kC * d), *const dk = take(kC * d), *const dv = take(kC * d);
   float *const score = take(kC * kC), *const dscore = take(kC * kC);
+  float* const reversed = take(kC);
+  ReversePowers(power, reversed);
 
   const auto load = [&](int64_t c) {
     const int64_t n = std::min(kC, rows - c * kC);
@@ -122,7 +153,7 @@ void BackwardHead(const float* qkv, const float* dout, int64_t rows, int64_t hea
     Transpose(k, d, kC, d, kt, kC);
     float* next = states + (c + 1) * d * d;
     std::memcpy(next, states + c * d * d, static_cast<size_t>(d * d) * sizeof(float));
-    FoldChunk(kt, v, d, power, next, tmp);
+    FoldChunk(kt, v, d, power, reversed, next, tmp);
   }
   std::fill(dstate, dstate + d * d, 0.0f);
   for (int64_t c = chunks - 1; c >= 0; --c) {
