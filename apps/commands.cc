@@ -11,6 +11,7 @@ void AddCommands(CLI::App& app) {
   AddGenerate(app);
   AddInspect(app);
   AddNewModel(app);
+  AddPerplexity(app);
   AddQuantize(app);
   AddTrain(app);
   AddTrainTokenizer(app);

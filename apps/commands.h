@@ -19,6 +19,7 @@ void AddFlops(CLI::App& app);
 void AddGenerate(CLI::App& app);
 void AddInspect(CLI::App& app);
 void AddNewModel(CLI::App& app);
+void AddPerplexity(CLI::App& app);
 void AddQuantize(CLI::App& app);
 void AddTrain(CLI::App& app);
 void AddTrainTokenizer(CLI::App& app);
