@@ -30,7 +30,8 @@ Json VerifyLine(const Json& line) {
 
 void AddDebugMath(CLI::App& debug) {
   CLI::App* verify = debug.add_subcommand(
-      "verify-math", "Lines {\"gold\", \"answer\"} to {\"score\", \"reason\"}; docs/math-answers.md says what is accepted");
+      "verify-math",
+      "Lines {\"gold\", \"answer\"} to {\"score\", \"reason\"}; docs/math-answers.md says what is accepted");
   verify->callback([] { AnswerJsonLines(VerifyLine); });
 }
 

@@ -1,5 +1,5 @@
-// Gold answer and response, separated by the first line end. Whatever they are: a score of 0 or 1, a reason exactly when it is 0, the
-// same twice, and no reward for a response that only asks or is empty.
+// Gold answer and response, separated by the first line end. Whatever they are: a score of 0 or 1, a reason exactly
+// when it is 0, the same twice, and no reward for a response that only asks or is empty.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>

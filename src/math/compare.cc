@@ -90,7 +90,8 @@ ExprPtr EntryWise(const Expr& matrix, Kind kind, const std::vector<ExprPtr>& wit
 // Multiples, quotients, negatives and sums of matrices, entry by entry.
 ExprPtr FoldMatrix(const ExprPtr& expr) {
   if (expr->kind == Kind::kMatrix || !Contains(*expr, Kind::kMatrix)) return expr;
-  if (expr->kind == Kind::kNegate || expr->kind == Kind::kDivide || expr->kind == Kind::kMul || expr->kind == Kind::kAdd) {
+  if (expr->kind == Kind::kNegate || expr->kind == Kind::kDivide || expr->kind == Kind::kMul ||
+      expr->kind == Kind::kAdd) {
     std::vector<ExprPtr> children;
     for (const ExprPtr& child : expr->children) children.push_back(FoldMatrix(child));
     const auto is_matrix = [](const ExprPtr& c) { return c->kind == Kind::kMatrix; };
@@ -124,7 +125,11 @@ class Comparer {
 
   bool Same(const ExprPtr& gold, const ExprPtr& answer) {
     budget_->Spend(20);
-    return SameSimplified(Simplify(gold), Simplify(answer));
+    // Every step goes to a part or to a simpler form; a form that were none would end here, not on the stack.
+    if (++depth_ > 4 * kMaxDepth) throw Error("nested too deep to compare");
+    const bool same = SameSimplified(Simplify(gold), Simplify(answer));
+    --depth_;
+    return same;
   }
 
  private:
@@ -163,7 +168,8 @@ class Comparer {
     if (condition->kind != Kind::kList) return condition;
     std::vector<ExprPtr> parts;
     for (const ExprPtr& part : condition->children) {
-      const bool real = part->kind == Kind::kMember && part->children[1]->kind == Kind::kNumberSet && part->children[1]->name == "R";
+      const bool real =
+          part->kind == Kind::kMember && part->children[1]->kind == Kind::kNumberSet && part->children[1]->name == "R";
       if (!real) parts.push_back(part);
     }
     if (parts.size() == 1) return parts[0];
@@ -183,7 +189,8 @@ class Comparer {
       if (IsEquation(*elements[i]) || IsRegion(*elements[i])) return list;
     }
     std::vector<ExprPtr> all = {elements[0]};
-    for (size_t i = 1; i < elements.size(); ++i) all.push_back(MakeRelation({elements[0]->children[0], elements[i]}, {"="}));
+    for (size_t i = 1; i < elements.size(); ++i)
+      all.push_back(MakeRelation({elements[0]->children[0], elements[i]}, {"="}));
     return WithChildren(*list, std::move(all));
   }
 
@@ -193,25 +200,24 @@ class Comparer {
     if (Key(*gold) == Key(*answer)) return true;
     const bool gold_equation = IsEquation(*gold), answer_equation = IsEquation(*answer);
     if (answer_equation && !gold_equation && !IsInequality(*gold)) {
-      if (gold->kind == Kind::kList && std::any_of(gold->children.begin(), gold->children.end(), [](const ExprPtr& c) {
-            return IsEquation(*c);
-          })) {
+      if (gold->kind == Kind::kList &&
+          std::any_of(gold->children.begin(), gold->children.end(), [](const ExprPtr& c) { return IsEquation(*c); })) {
         return SameCollections(*gold, *answer);
       }
       return HasValue(*answer, gold);
     }
     if (gold_equation && !answer_equation) {
       if (IsAssignment(*gold) && !IsInequality(*answer)) {
-        if (IsCollection(*answer) && std::any_of(answer->children.begin(), answer->children.end(), [](const ExprPtr& c) {
-              return IsEquation(*c);
-            })) {
+        if (IsCollection(*answer) && std::any_of(answer->children.begin(), answer->children.end(),
+                                                 [](const ExprPtr& c) { return IsEquation(*c); })) {
           return SameCollections(*gold, *answer);
         }
         return SameSimplified(Simplify(gold->children.back()), answer);
       }
       // "1/3 = 2/6 ~ 0.333": any of them
       if (!Symbols(*gold).empty()) return false;
-      return std::any_of(gold->children.begin(), gold->children.end(), [&](const ExprPtr& term) { return Same(term, answer); });
+      return std::any_of(gold->children.begin(), gold->children.end(),
+                         [&](const ExprPtr& term) { return Same(term, answer); });
     }
     if (gold_equation) return SameEquations(gold, answer);
     if (IsInequality(*gold) && IsInequality(*answer)) return SameInequalities(*gold, *answer);
@@ -553,7 +559,9 @@ class Comparer {
 
   bool SameRegions(const Expr& gold, const Expr& answer) {
     // x in A against y in A
-    if (gold.kind == Kind::kMember && answer.kind == Kind::kMember && Key(*gold.children[0]) != Key(*answer.children[0])) return false;
+    if (gold.kind == Kind::kMember && answer.kind == Kind::kMember &&
+        Key(*gold.children[0]) != Key(*answer.children[0]))
+      return false;
     const auto symbols = [](const Expr& expr) {
       return IsInequality(expr) || ListOfRegions(expr) ? Symbols(expr) : std::set<std::string>();
     };
@@ -573,15 +581,20 @@ class Comparer {
   // Part by part, where the ends cannot be put in order.
   bool SameStructure(const Expr& gold, const Expr& answer) {
     budget_->Spend(50);
-    if (gold.kind == Kind::kMember && answer.kind != Kind::kMember) return Same(gold.children[1], std::make_shared<Expr>(answer));
-    if (answer.kind == Kind::kMember && gold.kind != Kind::kMember) return Same(std::make_shared<Expr>(gold), answer.children[1]);
+    if (gold.kind == Kind::kMember && answer.kind != Kind::kMember)
+      return Same(gold.children[1], std::make_shared<Expr>(answer));
+    if (answer.kind == Kind::kMember && gold.kind != Kind::kMember)
+      return Same(std::make_shared<Expr>(gold), answer.children[1]);
     if (gold.kind == Kind::kInterval && answer.kind == Kind::kTuple && answer.children.size() == 2) {
-      return gold.name == "()" && Same(gold.children[0], answer.children[0]) && Same(gold.children[1], answer.children[1]);
+      return gold.name == "()" && Same(gold.children[0], answer.children[0]) &&
+             Same(gold.children[1], answer.children[1]);
     }
     if (gold.kind == Kind::kTuple && answer.kind == Kind::kInterval && gold.children.size() == 2) {
-      return answer.name == "()" && Same(gold.children[0], answer.children[0]) && Same(gold.children[1], answer.children[1]);
+      return answer.name == "()" && Same(gold.children[0], answer.children[0]) &&
+             Same(gold.children[1], answer.children[1]);
     }
-    if (gold.kind == Kind::kUnion || gold.kind == Kind::kIntersect || (gold.kind == Kind::kList && answer.kind == Kind::kList)) {
+    if (gold.kind == Kind::kUnion || gold.kind == Kind::kIntersect ||
+        (gold.kind == Kind::kList && answer.kind == Kind::kList)) {
       if (gold.kind != answer.kind) return false;
       return Matches(Flat(gold), Flat(answer));
     }
@@ -616,8 +629,9 @@ class Comparer {
       // A row or column against the same numbers as a tuple.
       const Expr& matrix = gold.kind == Kind::kMatrix ? gold : answer;
       const Expr& other = gold.kind == Kind::kMatrix ? answer : gold;
-      if (matrix.rows == 1 && matrix.columns == 1) return Same(gold.kind == Kind::kMatrix ? gold.children[0] : std::make_shared<Expr>(gold),
-                                                               gold.kind == Kind::kMatrix ? std::make_shared<Expr>(answer) : answer.children[0]);
+      if (matrix.rows == 1 && matrix.columns == 1)
+        return Same(gold.kind == Kind::kMatrix ? gold.children[0] : std::make_shared<Expr>(gold),
+                    gold.kind == Kind::kMatrix ? std::make_shared<Expr>(answer) : answer.children[0]);
       if (other.kind != Kind::kTuple || (matrix.rows != 1 && matrix.columns != 1)) return false;
     }
     return InOrder(gold.children, answer.children);
@@ -665,7 +679,9 @@ class Comparer {
 
   bool SameExactly(const ExprPtr& a, const ExprPtr& b) {
     if (Key(*a) == Key(*b)) return true;
-    if (a->kind == Kind::kRelation || b->kind == Kind::kRelation || IsCollection(*a) || IsCollection(*b) || IsRegion(*a) || IsRegion(*b)) return false;
+    if (a->kind == Kind::kRelation || b->kind == Kind::kRelation || IsCollection(*a) || IsCollection(*b) ||
+        IsRegion(*a) || IsRegion(*b))
+      return false;
     return SameValue(*a, *b, budget_) == Equality::kEqual;
   }
 
@@ -676,9 +692,16 @@ class Comparer {
 
   bool SameCollections(const Expr& gold, const Expr& answer) {
     std::vector<ExprPtr> a = Elements(gold), b = Elements(answer);
+    // A set of one element against the element, which may itself be a tuple.
+    if (a.size() == 1 && IsCollection(gold) && gold.kind != Kind::kTuple && answer.kind == Kind::kTuple)
+      return Same(a[0], std::make_shared<Expr>(answer));
+    if (b.size() == 1 && answer.kind != Kind::kTuple && gold.kind == Kind::kTuple) {
+      return IsCollection(answer) && Same(std::make_shared<Expr>(gold), b[0]);
+    }
     if (a.size() > kMaxElements || b.size() > kMaxElements) throw Error("more than {} elements", kMaxElements);
     const auto assignments = [](const std::vector<ExprPtr>& elements) {
-      return !elements.empty() && std::all_of(elements.begin(), elements.end(), [](const ExprPtr& e) { return IsAssignment(*e); });
+      return !elements.empty() &&
+             std::all_of(elements.begin(), elements.end(), [](const ExprPtr& e) { return IsAssignment(*e); });
     };
     bool ordered = gold.kind == Kind::kTuple || answer.kind == Kind::kTuple;
     if (gold.kind == Kind::kTuple && answer.kind != Kind::kTuple && !IsCollection(answer)) return false;
@@ -716,8 +739,9 @@ class Comparer {
 
   bool SameScalars(ExprPtr gold, ExprPtr answer) {
     budget_->Spend(20);
-    if (IsCollection(*gold) || IsCollection(*answer) || gold->kind == Kind::kRelation || answer->kind == Kind::kRelation ||
-        IsRegion(*gold) || IsRegion(*answer) || Contains(*gold, Kind::kMatrix) || Contains(*answer, Kind::kMatrix)) {
+    if (IsCollection(*gold) || IsCollection(*answer) || gold->kind == Kind::kRelation ||
+        answer->kind == Kind::kRelation || IsRegion(*gold) || IsRegion(*answer) || Contains(*gold, Kind::kMatrix) ||
+        Contains(*answer, Kind::kMatrix)) {
       return SameStructure(*gold, *answer);
     }
     // Units: of the same kind if both are known, otherwise they say nothing.
@@ -736,7 +760,8 @@ class Comparer {
     const int a = Infinite(*gold), b = Infinite(*answer);
     if (a != 0 || b != 0) return a == b;
     if (gold->kind == Kind::kBased || answer->kind == Kind::kBased) return SameBased(*gold, *answer);
-    if (gold->kind == Kind::kFunction && gold->name == "ratio" && gold->children.size() > 2) return SameRatios(*gold, *answer);
+    if (gold->kind == Kind::kFunction && gold->name == "ratio" && gold->children.size() > 2)
+      return SameRatios(*gold, *answer);
     if (gold->kind == Kind::kFunction && gold->name == "congruent") return SameCongruences(*gold, *answer);
     // Percent: 10% is 10 or 0.1; degrees: 90 degrees is 90 or pi/2.
     const bool gold_percent = StripSuffix(&gold, Kind::kPercent), answer_percent = StripSuffix(&answer, Kind::kPercent);
@@ -804,13 +829,15 @@ class Comparer {
       return "";
     };
     if (digits(gold).empty() || digits(gold) != digits(answer)) return false;
-    if (gold.kind == Kind::kBased && answer.kind == Kind::kBased) return SameNumbers(*gold.children[0], *answer.children[0]);
+    if (gold.kind == Kind::kBased && answer.kind == Kind::kBased)
+      return SameNumbers(*gold.children[0], *answer.children[0]);
     // A base that the gold answer lacks has to be ten.
     return gold.kind == Kind::kBased || SameNumbers(*MakeNumber(10), *answer.children[0]);
   }
 
   bool SameRatios(const Expr& gold, const Expr& answer) {
-    if (answer.kind != Kind::kFunction || answer.name != "ratio" || answer.children.size() != gold.children.size()) return false;
+    if (answer.kind != Kind::kFunction || answer.name != "ratio" || answer.children.size() != gold.children.size())
+      return false;
     for (size_t i = 1; i < gold.children.size(); ++i) {
       const ExprPtr left = MakeExpr(Kind::kMul, {gold.children[0], answer.children[i]});
       const ExprPtr right = MakeExpr(Kind::kMul, {gold.children[i], answer.children[0]});
@@ -821,7 +848,8 @@ class Comparer {
 
   bool SameCongruences(const Expr& gold, const Expr& answer) {
     if (answer.kind != Kind::kFunction || answer.name != "congruent") return false;
-    if (!SameNumbers(*gold.children[2], *answer.children[2]) || !SameNumbers(*gold.children[0], *answer.children[0])) return false;
+    if (!SameNumbers(*gold.children[2], *answer.children[2]) || !SameNumbers(*gold.children[0], *answer.children[0]))
+      return false;
     const auto rest = [&](const Expr& expr) {
       return ExactValue(*MakeExpr(Kind::kFunction, {expr.children[1], expr.children[2]}, "mod"), budget_);
     };
@@ -855,11 +883,13 @@ class Comparer {
     }
     if (expr.kind == Kind::kMul && expr.children.size() == 2) {
       const Expr& power = *expr.children[1];
-      if (power.kind != Kind::kPower || power.children[0]->kind != Kind::kNumber || power.children[0]->value != 10) return std::nullopt;
+      if (power.kind != Kind::kPower || power.children[0]->kind != Kind::kNumber || power.children[0]->value != 10)
+        return std::nullopt;
       const Expr* exponent = power.children[1].get();
       const bool negative = exponent->kind == Kind::kNegate;
       if (negative) exponent = exponent->children[0].get();
-      if (exponent->kind != Kind::kNumber || exponent->value.get_den() != 1 || exponent->value > 1000) return std::nullopt;
+      if (exponent->kind != Kind::kNumber || exponent->value.get_den() != 1 || exponent->value > 1000)
+        return std::nullopt;
       auto inner = AsDecimal(*expr.children[0]);
       if (!inner) return std::nullopt;
       Integer scale;
@@ -872,9 +902,10 @@ class Comparer {
     return std::nullopt;
   }
 
-  // Whether `answer` rounds to the decimal `gold`. An answer that is as coarse as the gold answer has to be it, and a short
-  // decimal may be exact (0.5 is not 0.52), so: with two decimals and three digits anything that rounds to it; with two
-  // digits and two decimals what is no decimal itself (1/3 for 0.33); with two digits irrational numbers (sqrt(2) for 1.4).
+  // Whether `answer` rounds to the decimal `gold`. An answer that is as coarse as the gold answer has to be it, and a
+  // short decimal may be exact (0.5 is not 0.52), so: with two decimals and three digits anything that rounds to it;
+  // with two digits and two decimals what is no decimal itself (1/3 for 0.33); with two digits irrational numbers
+  // (sqrt(2) for 1.4).
   bool Rounds(const Expr& gold, const Expr& answer) {
     const auto decimal = AsDecimal(gold);
     if (!decimal || !Symbols(answer).empty()) return false;
@@ -899,6 +930,7 @@ class Comparer {
   }
 
   Budget* budget_;
+  int depth_ = 0;
 };
 
 }  // namespace

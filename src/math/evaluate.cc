@@ -13,8 +13,8 @@ namespace fulgur {
 namespace {
 
 constexpr mpfr_prec_t kLow = 256, kHigh = 1024;
-constexpr int64_t kMaxTerms = 1000;    // of a sum or product
-constexpr long kMaxExponent = 900;     // values beyond 2^900 are not compared as floating point
+constexpr int64_t kMaxTerms = 1000;                         // of a sum or product
+constexpr long kMaxExponent = 900;                          // values beyond 2^900 are not compared as floating point
 constexpr mpfr_exp_t kNoExponent = -(mpfr_exp_t{1} << 60);  // that of 0
 constexpr int kPoints = 12;
 constexpr int kEnoughPoints = 3;
@@ -110,7 +110,8 @@ class ExactEvaluator {
     if (!exponent->get_num().fits_slong_p()) return std::nullopt;
     const long n = exponent->get_num().get_si();
     const unsigned long times = n < 0 ? 0ul - static_cast<unsigned long>(n) : static_cast<unsigned long>(n);
-    if (times > static_cast<unsigned long>(kMaxBits) || static_cast<int64_t>(times) * (Bits(*base) - 1) > kMaxBits) return std::nullopt;
+    if (times > static_cast<unsigned long>(kMaxBits) || static_cast<int64_t>(times) * (Bits(*base) - 1) > kMaxBits)
+      return std::nullopt;
     Rational result;
     mpz_pow_ui(result.get_num_mpz_t(), base->get_num_mpz_t(), times);
     mpz_pow_ui(result.get_den_mpz_t(), base->get_den_mpz_t(), times);
@@ -145,7 +146,8 @@ class ExactEvaluator {
     if (values.empty()) return std::nullopt;
     const Rational& x = values[0];
     if (name == "abs" && values.size() == 1) return Rational(::abs(x));
-    if ((name == "floor" || name == "ceil") && values.size() == 1) return name == "floor" ? Floor(x) : Rational(-Floor(-x));
+    if ((name == "floor" || name == "ceil") && values.size() == 1)
+      return name == "floor" ? Floor(x) : Rational(-Floor(-x));
     if (name == "max") return *std::max_element(values.begin(), values.end());
     if (name == "min") return *std::min_element(values.begin(), values.end());
     if (name == "ratio") {
@@ -202,7 +204,8 @@ class ExactEvaluator {
     if (*upper - *lower >= kMaxTerms || *upper < *lower) return std::nullopt;
     const bool add = expr.name == "sum";
     const std::string& name = expr.children[0]->name;
-    const auto outer = bindings_.find(name) == bindings_.end() ? std::nullopt : std::optional<Rational>(bindings_[name]);
+    const auto outer =
+        bindings_.find(name) == bindings_.end() ? std::nullopt : std::optional<Rational>(bindings_[name]);
     std::optional<Rational> total = add ? 0 : 1;
     for (Rational k = *lower; k <= *upper; k += 1) {
       bindings_[name] = k;
@@ -367,7 +370,8 @@ class NumericEvaluator {
   std::optional<Rational> ExactExponent(const Expr& expr) {
     if (!bindings_.empty()) {
       BigComplex value = New();
-      if (!Value(expr, &value) || !value.IsReal() || mpfr_integer_p(value.re()) == 0 || value.Exponent() > 40) return std::nullopt;
+      if (!Value(expr, &value) || !value.IsReal() || mpfr_integer_p(value.re()) == 0 || value.Exponent() > 40)
+        return std::nullopt;
       return Rational(mpfr_get_si(value.re(), MPFR_RNDN));
     }
     return ExactValue(expr, budget_);
@@ -377,10 +381,12 @@ class NumericEvaluator {
     const std::optional<Rational> exponent = ExactExponent(*expr.children[1]);
     BigComplex base = New();
     if (!Value(*expr.children[0], &base)) return false;
-    if (exponent && IsWhole(*exponent) && exponent->get_num().fits_slong_p() && abs(exponent->get_num().get_si()) <= 100000) {
+    if (exponent && IsWhole(*exponent) && exponent->get_num().fits_slong_p() &&
+        abs(exponent->get_num().get_si()) <= 100000) {
       const long n = exponent->get_num().get_si();
       if (base.IsZero() && n <= 0) return false;
-      if (!base.IsZero() && std::abs(static_cast<double>(base.Exponent())) * static_cast<double>(std::labs(n)) > 4e6) return false;
+      if (!base.IsZero() && std::abs(static_cast<double>(base.Exponent())) * static_cast<double>(std::labs(n)) > 4e6)
+        return false;
       SpendTranscendental();
       mpc_set_ui(out->get(), 1, MPC_RNDNN);
       BigComplex square = base;  // by repeated squaring, so that real numbers stay real
@@ -471,7 +477,8 @@ class NumericEvaluator {
     if (failed_) return false;
     if (name == "log_base") {
       BigComplex base = New();
-      if (!Value(*expr.children[0], out) || !Value(*expr.children[1], &base) || !Log(*out, out) || !Log(base, &base)) return false;
+      if (!Value(*expr.children[0], out) || !Value(*expr.children[1], &base) || !Log(*out, out) || !Log(base, &base))
+        return false;
       if (base.IsZero()) return false;
       mpc_div(out->get(), out->get(), base.get(), MPC_RNDNN);
       return true;
@@ -493,7 +500,8 @@ class NumericEvaluator {
       }
       BigComplex difference = New();
       mpc_sub(difference.get(), n.get(), k.get(), MPC_RNDNN);
-      if (!Factorial(&n) || !Factorial(&k) || !Factorial(&difference) || k.IsZero() || difference.IsZero()) return false;
+      if (!Factorial(&n) || !Factorial(&k) || !Factorial(&difference) || k.IsZero() || difference.IsZero())
+        return false;
       mpc_div(out->get(), n.get(), k.get(), MPC_RNDNN);
       mpc_div(out->get(), out->get(), difference.get(), MPC_RNDNN);
       return true;
@@ -528,16 +536,20 @@ class NumericEvaluator {
       bool inverse;  // 1 over it
     };
     static const Entry kTable[] = {
-        {"sin", mpc_sin, mpfr_sin, false},       {"cos", mpc_cos, mpfr_cos, false},       {"tan", mpc_tan, mpfr_tan, false},
-        {"csc", mpc_sin, mpfr_sin, true},        {"sec", mpc_cos, mpfr_cos, true},        {"cot", mpc_tan, mpfr_tan, true},
-        {"sinh", mpc_sinh, mpfr_sinh, false},    {"cosh", mpc_cosh, mpfr_cosh, false},    {"tanh", mpc_tanh, mpfr_tanh, false},
-        {"coth", mpc_tanh, mpfr_tanh, true},     {"arcsin", mpc_asin, mpfr_asin, false},  {"arccos", mpc_acos, mpfr_acos, false},
-        {"arctan", mpc_atan, mpfr_atan, false},  {"arcsinh", mpc_asinh, mpfr_asinh, false}, {"arccosh", mpc_acosh, mpfr_acosh, false},
-        {"arctanh", mpc_atanh, mpfr_atanh, false}};
-    const Entry* entry = std::find_if(std::begin(kTable), std::end(kTable), [&](const Entry& e) { return name == e.name; });
+        {"sin", mpc_sin, mpfr_sin, false},         {"cos", mpc_cos, mpfr_cos, false},
+        {"tan", mpc_tan, mpfr_tan, false},         {"csc", mpc_sin, mpfr_sin, true},
+        {"sec", mpc_cos, mpfr_cos, true},          {"cot", mpc_tan, mpfr_tan, true},
+        {"sinh", mpc_sinh, mpfr_sinh, false},      {"cosh", mpc_cosh, mpfr_cosh, false},
+        {"tanh", mpc_tanh, mpfr_tanh, false},      {"coth", mpc_tanh, mpfr_tanh, true},
+        {"arcsin", mpc_asin, mpfr_asin, false},    {"arccos", mpc_acos, mpfr_acos, false},
+        {"arctan", mpc_atan, mpfr_atan, false},    {"arcsinh", mpc_asinh, mpfr_asinh, false},
+        {"arccosh", mpc_acosh, mpfr_acosh, false}, {"arctanh", mpc_atanh, mpfr_atanh, false}};
+    const Entry* entry =
+        std::find_if(std::begin(kTable), std::end(kTable), [&](const Entry& e) { return name == e.name; });
     const bool table = entry != std::end(kTable);
-    static const std::set<std::string_view> kOthers = {"abs", "norm", "floor", "ceil", "factorial", "ln",     "log", "exp",
-                                                       "re",  "im",   "arg",   "cis",  "overline",  "arccot", "det"};
+    static const std::set<std::string_view> kOthers = {"abs", "norm", "floor",    "ceil",   "factorial",
+                                                       "ln",  "log",  "exp",      "re",     "im",
+                                                       "arg", "cis",  "overline", "arccot", "det"};
     if (!table && kOthers.count(name) == 0) return false;
     BigComplex x = New();
     failed_ = !Value(argument, &x);
@@ -561,7 +573,8 @@ class NumericEvaluator {
         if (!failed_) mpc_ui_div(out->get(), 1, out->get(), MPC_RNDNN);
       }
       // tan 90 degrees: a pole, not a large number
-      if (!failed_ && (name == "tan") && out->IsFinite() && out->Exponent() > static_cast<mpfr_exp_t>(precision_) / 2) failed_ = true;
+      if (!failed_ && (name == "tan") && out->IsFinite() && out->Exponent() > static_cast<mpfr_exp_t>(precision_) / 2)
+        failed_ = true;
     } else if (name == "abs" || name == "norm") {
       mpc_set_ui(out->get(), 0, MPC_RNDNN);
       mpc_abs(out->re(), x.get(), MPFR_RNDN);

@@ -1,5 +1,5 @@
-// What a final answer in mathematics can be, as a tree: numbers and formulas, and the sets, tuples, intervals, matrices,
-// equations and inequalities made of them.
+// What a final answer in mathematics can be, as a tree: numbers and formulas, and the sets, tuples, intervals,
+// matrices, equations and inequalities made of them.
 #pragma once
 
 #include <cstdint>

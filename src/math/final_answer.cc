@@ -159,7 +159,8 @@ std::vector<Span> Formulas(std::string_view text) {
     if (missing.count(close) > 0) continue;
     const size_t begin = i + open.size();
     size_t end = text.find(close, begin);
-    while (end != std::string_view::npos && end > begin && text[end - 1] == '\\' && close[0] == '$') end = text.find(close, end + 1);
+    while (end != std::string_view::npos && end > begin && text[end - 1] == '\\' && close[0] == '$')
+      end = text.find(close, end + 1);
     if (end == std::string_view::npos) {
       missing.insert(close);
       continue;
@@ -218,28 +219,12 @@ size_t SentenceBegin(std::string_view text, size_t at) {
   return 0;
 }
 
-// Words that make a sentence say something else than what the value is.
-bool Doubtful(std::string_view sentence) {
-  static const std::set<std::string_view> kWords = {"not",   "isn't", "never", "neither", "nor",   "wrong",   "incorrect",
-                                                    "or",    "either", "maybe", "perhaps", "possibly", "could", "might",
-                                                    "cannot", "can't", "unless", "don't",  "if",    "guess"};
-  if (sentence.find('?') != std::string_view::npos) return true;
-  const std::string lower = Lower(sentence);
-  for (size_t i = 0; i < lower.size();) {
-    size_t end = i;
-    while (end < lower.size() && (IsLetter(lower[end]) || lower[end] == '\'')) ++end;
-    if (end > i && kWords.count(std::string_view(lower).substr(i, end - i)) > 0) return true;
-    i = end + 1;
-  }
-  return false;
-}
-
 // Numbers and plain sums, products and equations of them, as in "so 2 + 3 = 5 apples".
 std::vector<std::string> PlainNumbers(std::string_view text) {
   std::vector<std::string> runs;
   const auto part = [](char c) {
-    return IsDigit(c) || c == '.' || c == ',' || c == '/' || c == '+' || c == '-' || c == '*' || c == '=' || c == '^' || c == '(' ||
-           c == ')' || c == '%' || c == '!';
+    return IsDigit(c) || c == '.' || c == ',' || c == '/' || c == '+' || c == '-' || c == '*' || c == '=' || c == '^' ||
+           c == '(' || c == ')' || c == '%' || c == '!';
   };
   for (size_t i = 0; i < text.size() && runs.size() < 8;) {
     const bool starts = IsDigit(text[i]) || (text[i] == '-' && i + 1 < text.size() && IsDigit(text[i + 1])) ||
@@ -249,16 +234,20 @@ std::vector<std::string> PlainNumbers(std::string_view text) {
       continue;
     }
     size_t end = i;
-    while (end < text.size() && (part(text[end]) || (text[end] == ' ' && end + 1 < text.size() && part(text[end + 1])))) {
+    while (end < text.size() &&
+           (part(text[end]) || (text[end] == ' ' && end + 1 < text.size() && part(text[end + 1])))) {
       ++end;
     }
     size_t last = end;
-    while (last > i && (text[last - 1] == '.' || text[last - 1] == ',' || text[last - 1] == ' ' || text[last - 1] == '=' ||
-                        text[last - 1] == '(' || text[last - 1] == '-' || text[last - 1] == '+')) {
+    while (last > i &&
+           (text[last - 1] == '.' || text[last - 1] == ',' || text[last - 1] == ' ' || text[last - 1] == '=' ||
+            text[last - 1] == '(' || text[last - 1] == '-' || text[last - 1] == '+')) {
       --last;
     }
-    const bool word = end < text.size() && IsLetter(text[end]) && last == end && end + 1 < text.size() && IsDigit(text[end + 1]);
-    if (last > i && !word && std::any_of(text.begin() + static_cast<ptrdiff_t>(i), text.begin() + static_cast<ptrdiff_t>(last), IsDigit)) {
+    const bool word =
+        end < text.size() && IsLetter(text[end]) && last == end && end + 1 < text.size() && IsDigit(text[end + 1]);
+    if (last > i && !word &&
+        std::any_of(text.begin() + static_cast<ptrdiff_t>(i), text.begin() + static_cast<ptrdiff_t>(last), IsDigit)) {
       runs.emplace_back(text.substr(i, last - i));
     }
     i = std::max(end, i + 1);
@@ -266,10 +255,16 @@ std::vector<std::string> PlainNumbers(std::string_view text) {
   return runs;
 }
 
-// The number in a sentence of words that has just one.
+// The number in a sentence of words that has just one, or that it ends in after an equals sign.
 void OnlyNumber(std::string_view sentence, std::vector<std::string>* answers) {
-  if (Doubtful(sentence) || sentence.find_first_of("\\[]{}|<>_") != std::string_view::npos) return;
-  const std::vector<std::string> numbers = PlainNumbers(sentence);
+  if (IsDoubtful(sentence) || sentence.find_first_of("\\[]{}|<>_") != std::string_view::npos) return;
+  std::vector<std::string> numbers = PlainNumbers(sentence);
+  const size_t equals = sentence.rfind('=');
+  if (numbers.size() > 1 && equals != std::string_view::npos) {
+    const std::string_view end = Trim(sentence.substr(equals + 1));
+    numbers = PlainNumbers(end);
+    if (numbers.size() == 1 && numbers[0] != end) return;
+  }
   if (numbers.size() == 1) answers->push_back(numbers[0]);
 }
 
@@ -282,7 +277,8 @@ void FromSentence(std::string_view sentence, std::vector<std::string>* answers) 
   if (!spans.empty()) {
     size_t begin = 0, end = 0;
     std::string joined = LastJoined(bare, spans, &begin, &end);
-    if (!Doubtful(std::string(bare.substr(0, begin)) + " " + std::string(bare.substr(end)))) answers->push_back(std::move(joined));
+    if (!IsDoubtful(std::string(bare.substr(0, begin)) + " " + std::string(bare.substr(end))))
+      answers->push_back(std::move(joined));
     return;
   }
   OnlyNumber(bare, answers);
@@ -316,7 +312,8 @@ bool Announced(std::string_view text, std::vector<std::string>* answers) {
   const size_t hashes = lower.rfind("####");
   if (hashes != std::string::npos && (tail == std::string::npos || hashes > tail)) tail = hashes + 4;
   if (tail == std::string::npos) return false;
-  while (tail < text.size() && (IsSpace(text[tail]) || text[tail] == '*' || text[tail] == ':' || text[tail] == '_')) ++tail;
+  while (tail < text.size() && (IsSpace(text[tail]) || text[tail] == '*' || text[tail] == ':' || text[tail] == '_'))
+    ++tail;
   std::string_view rest = text.substr(tail);
   // A formula right there may have full stops and line ends in it.
   const std::string_view start = rest.substr(0, 2);
@@ -327,7 +324,7 @@ bool Announced(std::string_view text, std::vector<std::string>* answers) {
       std::string joined = Joined(rest, spans, 0, &end);
       const std::string_view after = rest.substr(end, SentenceEnd(rest, end) - end);
       // The unit behind the formula belongs to it; a doubt takes it back.
-      if (Doubtful(after)) {
+      if (IsDoubtful(after)) {
         answers->emplace_back(Trim(rest.substr(0, SentenceEnd(rest, end))));
       } else {
         answers->push_back(std::move(joined));
@@ -347,9 +344,9 @@ void Unannounced(std::string_view text, std::vector<std::string>* answers) {
     size_t begin = 0, end = 0;
     std::string joined = LastJoined(text, spans, &begin, &end);
     const size_t from = SentenceBegin(text, begin);
-    const std::string around =
-        std::string(text.substr(from, begin - from)) + " " + std::string(text.substr(end, SentenceEnd(text, end) - end));
-    if (!Doubtful(around)) answers->push_back(std::move(joined));
+    const std::string around = std::string(text.substr(from, begin - from)) + " " +
+                               std::string(text.substr(end, SentenceEnd(text, end) - end));
+    if (!IsDoubtful(around)) answers->push_back(std::move(joined));
     return;
   }
   // The last sentence with a digit in it.
@@ -361,6 +358,21 @@ void Unannounced(std::string_view text, std::vector<std::string>* answers) {
 }
 
 }  // namespace
+
+bool IsDoubtful(std::string_view sentence) {
+  static const std::set<std::string_view> kWords = {
+      "not",     "isn't",    "never", "neither", "nor",    "wrong", "incorrect", "or",    "either", "maybe",
+      "perhaps", "possibly", "could", "might",   "cannot", "can't", "unless",    "don't", "if",     "guess"};
+  if (sentence.find('?') != std::string_view::npos) return true;
+  const std::string lower = Lower(sentence);
+  for (size_t i = 0; i < lower.size();) {
+    size_t end = i;
+    while (end < lower.size() && (IsLetter(lower[end]) || lower[end] == '\'')) ++end;
+    if (end > i && kWords.count(std::string_view(lower).substr(i, end - i)) > 0) return true;
+    i = end + 1;
+  }
+  return false;
+}
 
 std::vector<std::string> FinalAnswers(std::string_view response, std::string* reason) {
   std::vector<std::string> answers;

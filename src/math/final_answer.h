@@ -18,4 +18,8 @@ std::vector<std::string> FinalAnswers(std::string_view response, std::string* re
 // The same for a reference answer: a box, else the whole text, else as above.
 std::vector<std::string> GoldAnswers(std::string_view gold);
 
+// Whether a sentence has words that make it say something else than what a value is: "not", "or", "if", "maybe", a
+// question mark.
+bool IsDoubtful(std::string_view sentence);
+
 }  // namespace fulgur

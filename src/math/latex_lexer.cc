@@ -20,81 +20,232 @@ bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
-const Names kFunctions = {"sin",    "cos",    "tan",    "cot",    "sec",  "csc", "sinh", "cosh", "tanh", "coth",
+const Names kFunctions = {"sin",    "cos",    "tan",    "cot",    "sec",  "csc",  "sinh", "cosh", "tanh", "coth",
                           "arcsin", "arccos", "arctan", "arccot", "asin", "acos", "atan", "ln",   "log",  "lg",
-                          "exp",    "abs",    "floor",  "ceil",   "gcd",  "lcm", "max",  "min",  "det",  "cis"};
+                          "exp",    "abs",    "floor",  "ceil",   "gcd",  "lcm",  "max",  "min",  "det",  "cis"};
 
 // Commands that change how things look, or nothing.
-const Names kIgnored = {"left",   "right",  "displaystyle", "textstyle", "scriptstyle", "limits", "nolimits", "big",
-                        "Big",    "bigg",   "Bigg",         "bigl",      "bigr",        "Bigl",   "Bigr",     "biggl",
-                        "biggr",  "Biggl",  "Biggr",        "middle",    "quad",        "qquad",  "hline",    "rm",
-                        "bf",     "it",     "boxed",        "fbox",      "mleft",       "mright", "ensuremath", "nonumber",
-                        "mathop", "thinspace", "enspace",   "hfill",     "noindent",    "cal",    "smash"};
+const Names kIgnored = {"left",  "right",    "displaystyle", "textstyle", "scriptstyle", "limits",    "nolimits",
+                        "big",   "Big",      "bigg",         "Bigg",      "bigl",        "bigr",      "Bigl",
+                        "Bigr",  "biggl",    "biggr",        "Biggl",     "Biggr",       "middle",    "quad",
+                        "qquad", "hline",    "rm",           "bf",        "it",          "boxed",     "fbox",
+                        "mleft", "mright",   "ensuremath",   "nonumber",  "mathop",      "thinspace", "enspace",
+                        "hfill", "noindent", "cal",          "smash"};
 // The argument stays, in place.
-const Names kTransparent = {"mathbf", "boldsymbol", "mathcal", "mathit", "bm", "pmb", "underline", "mathscr", "mathfrak"};
-const Names kDecorations = {"vec",   "hat",   "bar",      "overline", "tilde",         "widehat",
+const Names kTransparent = {"mathbf", "boldsymbol", "mathcal", "mathit",  "bm",
+                            "pmb",    "underline",  "mathscr", "mathfrak"};
+const Names kDecorations = {"vec",       "hat", "bar",  "overline",       "tilde",    "widehat",
                             "widetilde", "dot", "ddot", "overrightarrow", "underbar", "overleftrightarrow"};
-const Names kTextCommands = {"text",   "textbf", "textit", "textrm", "textsf", "texttt", "textnormal", "textup",
-                             "mbox",   "hbox",   "mathrm", "mathsf", "mathtt", "mathnormal"};
-const Names kDropArgument = {"color", "phantom", "hphantom", "vphantom", "hspace", "vspace", "label", "tag", "mathstrut"};
-const Names kGreek = {"alpha",  "beta",  "gamma", "delta", "epsilon", "varepsilon", "zeta",  "eta",    "theta", "vartheta",
-                      "iota",   "kappa", "lambda", "mu",   "nu",      "xi",         "rho",   "sigma",  "tau",   "upsilon",
-                      "phi",    "varphi", "chi",  "psi",   "omega",   "Gamma",      "Delta", "Theta",  "Lambda", "Xi",
-                      "Pi",     "Sigma", "Phi",   "Psi",   "Omega",   "ell",        "hbar",  "angle",  "triangle", "partial",
-                      "nabla",  "aleph", "star"};
-const Map kOps = {
-    {"times", "*"},       {"cdot", "*"},      {"ast", "*"},        {"cdotp", "*"},     {"div", "/"},
-    {"pm", "+-"},         {"mp", "-+"},       {"le", "<="},        {"leq", "<="},      {"leqslant", "<="},
-    {"leqq", "<="},       {"ge", ">="},       {"geq", ">="},       {"geqslant", ">="}, {"geqq", ">="},
-    {"lt", "<"},          {"gt", ">"},        {"ne", "!="},        {"neq", "!="},      {"approx", "~"},
-    {"simeq", "~"},       {"thickapprox", "~"}, {"in", "in"},      {"cup", "cup"},     {"bigcup", "cup"},
-    {"cap", "cap"},       {"bigcap", "cap"},  {"setminus", "setminus"}, {"backslash", "setminus"},
-    {"smallsetminus", "setminus"}, {"lbrace", "\\{"}, {"rbrace", "\\}"}, {"langle", "<<"}, {"rangle", ">>"},
-    {"lvert", "|"},       {"rvert", "|"},     {"vert", "|"},       {"mid", "|"},       {"Vert", "||"},
-    {"lVert", "||"},      {"rVert", "||"},    {"lfloor", "lfloor"}, {"rfloor", "rfloor"}, {"lceil", "lceil"},
-    {"rceil", "rceil"},   {"land", "and"},    {"wedge", "and"},    {"lor", "or"},      {"vee", "or"},
-    {"colon", ":"},       {"prime", "'"},     {"equiv", "=="},     {"choose", "choose"}, {"over", "over"},
-    {"ldots", "..."},     {"dots", "..."},    {"cdots", "..."},    {"dotsc", "..."},   {"dotsb", "..."},
-    {"degree", "deg"},    {"lbrack", "["},    {"rbrack", "]"},     {"lparen", "("},    {"rparen", ")"},
-    {"bmod", "mod"},      {"mod", "mod"},     {"sim", "sim"},      {"circ", "circ"},   {"to", "=>"},
-    {"rightarrow", "=>"}, {"Rightarrow", "=>"}, {"implies", "=>"}, {"iff", "=>"},      {"notin", "notin"},
-    {"longrightarrow", "=>"}, {"Leftrightarrow", "=>"}, {"bullet", "*"}, {"vdots", "..."}, {"ddots", "..."}};
-const Map kCommands = {{"frac", "frac"},   {"dfrac", "frac"},   {"tfrac", "frac"},     {"cfrac", "frac"},
-                       {"sqrt", "sqrt"},   {"binom", "binom"},  {"dbinom", "binom"},   {"tbinom", "binom"},
-                       {"pi", "pi"},       {"infty", "inf"},    {"infin", "inf"},      {"emptyset", "emptyset"},
-                       {"varnothing", "emptyset"}, {"sum", "sum"}, {"prod", "prod"},   {"int", "int"},
-                       {"iint", "int"},    {"oint", "int"},     {"lim", "lim"},        {"pmod", "pmod"},
-                       {"pod", "pmod"},    {"imath", "i"},      {"Re", "re"},          {"Im", "im"},
-                       {"arg", "arg"},     {"R", "set R"},      {"Z", "set Z"},        {"N", "set N"},
-                       {"Q", "set Q"},     {"C", "set C"}};
+const Names kTextCommands = {"text",   "textbf", "textit", "textrm", "textsf", "texttt", "textnormal",
+                             "textup", "mbox",   "hbox",   "mathrm", "mathsf", "mathtt", "mathnormal"};
+const Names kDropArgument = {"color",  "phantom", "hphantom", "vphantom", "hspace",
+                             "vspace", "label",   "tag",      "mathstrut"};
+const Names kGreek = {"alpha",    "beta",    "gamma",    "delta",   "epsilon", "varepsilon", "zeta",  "eta",   "theta",
+                      "vartheta", "iota",    "kappa",    "lambda",  "mu",      "nu",         "xi",    "rho",   "sigma",
+                      "tau",      "upsilon", "phi",      "varphi",  "chi",     "psi",        "omega", "Gamma", "Delta",
+                      "Theta",    "Lambda",  "Xi",       "Pi",      "Sigma",   "Phi",        "Psi",   "Omega", "ell",
+                      "hbar",     "angle",   "triangle", "partial", "nabla",   "aleph",      "star"};
+const Map kOps = {{"times", "*"},
+                  {"cdot", "*"},
+                  {"ast", "*"},
+                  {"cdotp", "*"},
+                  {"div", "/"},
+                  {"pm", "+-"},
+                  {"mp", "-+"},
+                  {"le", "<="},
+                  {"leq", "<="},
+                  {"leqslant", "<="},
+                  {"leqq", "<="},
+                  {"ge", ">="},
+                  {"geq", ">="},
+                  {"geqslant", ">="},
+                  {"geqq", ">="},
+                  {"lt", "<"},
+                  {"gt", ">"},
+                  {"ne", "!="},
+                  {"neq", "!="},
+                  {"approx", "~"},
+                  {"simeq", "~"},
+                  {"thickapprox", "~"},
+                  {"in", "in"},
+                  {"cup", "cup"},
+                  {"bigcup", "cup"},
+                  {"cap", "cap"},
+                  {"bigcap", "cap"},
+                  {"setminus", "setminus"},
+                  {"backslash", "setminus"},
+                  {"smallsetminus", "setminus"},
+                  {"lbrace", "\\{"},
+                  {"rbrace", "\\}"},
+                  {"langle", "<<"},
+                  {"rangle", ">>"},
+                  {"lvert", "|"},
+                  {"rvert", "|"},
+                  {"vert", "|"},
+                  {"mid", "|"},
+                  {"Vert", "||"},
+                  {"lVert", "||"},
+                  {"rVert", "||"},
+                  {"lfloor", "lfloor"},
+                  {"rfloor", "rfloor"},
+                  {"lceil", "lceil"},
+                  {"rceil", "rceil"},
+                  {"land", "and"},
+                  {"wedge", "and"},
+                  {"lor", "or"},
+                  {"vee", "or"},
+                  {"colon", ":"},
+                  {"prime", "'"},
+                  {"equiv", "=="},
+                  {"choose", "choose"},
+                  {"over", "over"},
+                  {"ldots", "..."},
+                  {"dots", "..."},
+                  {"cdots", "..."},
+                  {"dotsc", "..."},
+                  {"dotsb", "..."},
+                  {"degree", "deg"},
+                  {"lbrack", "["},
+                  {"rbrack", "]"},
+                  {"lparen", "("},
+                  {"rparen", ")"},
+                  {"bmod", "mod"},
+                  {"mod", "mod"},
+                  {"sim", "sim"},
+                  {"circ", "circ"},
+                  {"to", "=>"},
+                  {"rightarrow", "=>"},
+                  {"Rightarrow", "=>"},
+                  {"implies", "=>"},
+                  {"iff", "=>"},
+                  {"notin", "notin"},
+                  {"longrightarrow", "=>"},
+                  {"Leftrightarrow", "=>"},
+                  {"bullet", "*"},
+                  {"vdots", "..."},
+                  {"ddots", "..."}};
+const Map kCommands = {{"frac", "frac"},
+                       {"dfrac", "frac"},
+                       {"tfrac", "frac"},
+                       {"cfrac", "frac"},
+                       {"sqrt", "sqrt"},
+                       {"binom", "binom"},
+                       {"dbinom", "binom"},
+                       {"tbinom", "binom"},
+                       {"pi", "pi"},
+                       {"infty", "inf"},
+                       {"infin", "inf"},
+                       {"emptyset", "emptyset"},
+                       {"varnothing", "emptyset"},
+                       {"sum", "sum"},
+                       {"prod", "prod"},
+                       {"int", "int"},
+                       {"iint", "int"},
+                       {"oint", "int"},
+                       {"lim", "lim"},
+                       {"pmod", "pmod"},
+                       {"pod", "pmod"},
+                       {"imath", "i"},
+                       {"Re", "re"},
+                       {"Im", "im"},
+                       {"arg", "arg"},
+                       {"R", "set R"},
+                       {"Z", "set Z"},
+                       {"N", "set N"},
+                       {"Q", "set Q"},
+                       {"C", "set C"}};
 
 struct Sign {
   std::string_view from, to;
 };
 // Unicode to LaTeX, read again.
-constexpr Sign kSigns[] = {
-    {"\u2212", "-"},          {"\u2013", "-"},         {"\u2014", "-"},        {"\u00d7", "\\times "},
-    {"\u00b7", "\\cdot "},    {"\u22c5", "\\cdot "},   {"\u2217", "*"},        {"\u00f7", "\\div "},
-    {"\u221a", "\\sqrt "},    {"\u03c0", "\\pi "},     {"\u2264", "\\le "},    {"\u2265", "\\ge "},
-    {"\u2260", "\\ne "},      {"\u221e", "\\infty "},  {"\u00b0", "\\degree "}, {"\u222a", "\\cup "},
-    {"\u2229", "\\cap "},     {"\u2208", "\\in "},     {"\u2205", "\\emptyset "}, {"\u00b2", "^{2}"},
-    {"\u00b3", "^{3}"},       {"\u00b9", "^{1}"},      {"\u2070", "^{0}"},     {"\u2074", "^{4}"},
-    {"\u2075", "^{5}"},       {"\u2076", "^{6}"},      {"\u00b1", "\\pm "},    {"\u2213", "\\mp "},
-    {"\u00bd", "\\frac{1}{2}"}, {"\u00bc", "\\frac{1}{4}"}, {"\u00be", "\\frac{3}{4}"}, {"\u2153", "\\frac{1}{3}"},
-    {"\u2154", "\\frac{2}{3}"}, {"\u2248", "\\approx "}, {"\u2032", "'"},      {"\u2019", "'"},
-    {"\u00a0", " "},          {"\u2009", " "},         {"\u202f", " "},        {"\u2002", " "},
-    {"\u2003", " "},          {"\u200b", ""},          {"\u03b1", "\\alpha "}, {"\u03b2", "\\beta "},
-    {"\u03b3", "\\gamma "},   {"\u03b4", "\\delta "},  {"\u03b5", "\\epsilon "}, {"\u03b8", "\\theta "},
-    {"\u03bb", "\\lambda "},  {"\u03bc", "\\mu "},     {"\u03c1", "\\rho "},   {"\u03c3", "\\sigma "},
-    {"\u03c4", "\\tau "},     {"\u03c6", "\\phi "},    {"\u03d5", "\\phi "},   {"\u03c9", "\\omega "},
-    {"\u0394", "\\Delta "},   {"\u03a9", "\\Omega "},  {"\u211d", "\\R "},     {"\u2124", "\\Z "},
-    {"\u2115", "\\N "},       {"\u211a", "\\Q "},      {"\u2102", "\\C "},     {"\u2026", "..."},
-    {"\u27e8", "\\langle "},  {"\u27e9", "\\rangle "}, {"\u230a", "\\lfloor "}, {"\u230b", "\\rfloor "},
-    {"\u2308", "\\lceil "},   {"\u2309", "\\rceil "},  {"\u2216", "\\setminus "}, {"\u2044", "/"},
-    {"\uff0c", ","},          {"\uff08", "("},         {"\uff09", ")"},        {"\u20ac", ""},
-    {"\u00a3", ""},           {"\u00a5", ""},          {"\u2220", "\\angle "}, {"\u2261", "\\equiv "},
-    {"\u2227", "\\land "},    {"\u2228", "\\lor "},    {"\u2081", "_{1}"},     {"\u2082", "_{2}"},
-    {"\u2083", "_{3}"},       {"\u2080", "_{0}"},      {"\u00ae", "?"}};
+constexpr Sign kSigns[] = {{"\u2212", "-"},
+                           {"\u2013", "-"},
+                           {"\u2014", "-"},
+                           {"\u00d7", "\\times "},
+                           {"\u00b7", "\\cdot "},
+                           {"\u22c5", "\\cdot "},
+                           {"\u2217", "*"},
+                           {"\u00f7", "\\div "},
+                           {"\u221a", "\\sqrt "},
+                           {"\u03c0", "\\pi "},
+                           {"\u2264", "\\le "},
+                           {"\u2265", "\\ge "},
+                           {"\u2260", "\\ne "},
+                           {"\u221e", "\\infty "},
+                           {"\u00b0", "\\degree "},
+                           {"\u222a", "\\cup "},
+                           {"\u2229", "\\cap "},
+                           {"\u2208", "\\in "},
+                           {"\u2205", "\\emptyset "},
+                           {"\u00b2", "^{2}"},
+                           {"\u00b3", "^{3}"},
+                           {"\u00b9", "^{1}"},
+                           {"\u2070", "^{0}"},
+                           {"\u2074", "^{4}"},
+                           {"\u2075", "^{5}"},
+                           {"\u2076", "^{6}"},
+                           {"\u00b1", "\\pm "},
+                           {"\u2213", "\\mp "},
+                           {"\u00bd", "\\frac{1}{2}"},
+                           {"\u00bc", "\\frac{1}{4}"},
+                           {"\u00be", "\\frac{3}{4}"},
+                           {"\u2153", "\\frac{1}{3}"},
+                           {"\u2154", "\\frac{2}{3}"},
+                           {"\u2248", "\\approx "},
+                           {"\u2032", "'"},
+                           {"\u2019", "'"},
+                           {"\u00a0", " "},
+                           {"\u2009", " "},
+                           {"\u202f", " "},
+                           {"\u2002", " "},
+                           {"\u2003", " "},
+                           {"\u200b", ""},
+                           {"\u03b1", "\\alpha "},
+                           {"\u03b2", "\\beta "},
+                           {"\u03b3", "\\gamma "},
+                           {"\u03b4", "\\delta "},
+                           {"\u03b5", "\\epsilon "},
+                           {"\u03b8", "\\theta "},
+                           {"\u03bb", "\\lambda "},
+                           {"\u03bc", "\\mu "},
+                           {"\u03c1", "\\rho "},
+                           {"\u03c3", "\\sigma "},
+                           {"\u03c4", "\\tau "},
+                           {"\u03c6", "\\phi "},
+                           {"\u03d5", "\\phi "},
+                           {"\u03c9", "\\omega "},
+                           {"\u0394", "\\Delta "},
+                           {"\u03a9", "\\Omega "},
+                           {"\u211d", "\\R "},
+                           {"\u2124", "\\Z "},
+                           {"\u2115", "\\N "},
+                           {"\u211a", "\\Q "},
+                           {"\u2102", "\\C "},
+                           {"\u2026", "..."},
+                           {"\u27e8", "\\langle "},
+                           {"\u27e9", "\\rangle "},
+                           {"\u230a", "\\lfloor "},
+                           {"\u230b", "\\rfloor "},
+                           {"\u2308", "\\lceil "},
+                           {"\u2309", "\\rceil "},
+                           {"\u2216", "\\setminus "},
+                           {"\u2044", "/"},
+                           {"\uff0c", ","},
+                           {"\uff08", "("},
+                           {"\uff09", ")"},
+                           {"\u20ac", ""},
+                           {"\u00a3", ""},
+                           {"\u00a5", ""},
+                           {"\u2220", "\\angle "},
+                           {"\u2261", "\\equiv "},
+                           {"\u2227", "\\land "},
+                           {"\u2228", "\\lor "},
+                           {"\u2081", "_{1}"},
+                           {"\u2082", "_{2}"},
+                           {"\u2083", "_{3}"},
+                           {"\u2080", "_{0}"},
+                           {"\u00ae", "?"}};
 
 std::string FromUnicode(std::string_view text) {
   std::string plain;
@@ -168,7 +319,8 @@ class Lexer {
   }
 
   void Superscript() {
-    for (const std::string_view degree : {"^\\circ", "^{\\circ}", "^\\degree", "^{\\degree}", "^ \\circ", "^{ \\circ }"}) {
+    for (const std::string_view degree :
+         {"^\\circ", "^{\\circ}", "^\\degree", "^{\\degree}", "^ \\circ", "^{ \\circ }"}) {
       const size_t end = at_ + degree.size();
       if (std::string_view(text_).substr(at_, degree.size()) == degree &&
           (degree.back() == '}' || end >= text_.size() || !IsLetter(text_[end]))) {
@@ -187,11 +339,11 @@ class Lexer {
 
   void Operator() {
     static constexpr std::pair<std::string_view, std::string_view> kTable[] = {
-        {"...", "..."}, {"!=", "!="}, {"<=", "<="}, {">=", ">="}, {"=<", "<="}, {"=>", "=>"}, {"**", "^"}, {"==", "="},
-        {"->", "=>"},   {"+/-", "+-"}, {"+-", "+-"}, {"||", "||"}, {"+", "+"},  {"-", "-"},  {"*", "*"},  {"/", "/"},
-        {"_", "_"},     {"(", "("},   {")", ")"},   {"[", "["},   {"]", "]"},   {"{", "{"},  {"}", "}"},  {"|", "|"},
-        {",", ","},     {";", ";"},   {"=", "="},   {"<", "<"},   {">", ">"},   {"!", "!"},  {"%", "%"},  {"&", "&"},
-        {"'", "'"},     {":", ":"}};
+        {"...", "..."}, {"!=", "!="}, {"<=", "<="},  {">=", ">="}, {"=<", "<="}, {"=>", "=>"}, {"**", "^"},
+        {"==", "="},    {"->", "=>"}, {"+/-", "+-"}, {"+-", "+-"}, {"||", "||"}, {"+", "+"},   {"-", "-"},
+        {"*", "*"},     {"/", "/"},   {"_", "_"},    {"(", "("},   {")", ")"},   {"[", "["},   {"]", "]"},
+        {"{", "{"},     {"}", "}"},   {"|", "|"},    {",", ","},   {";", ";"},   {"=", "="},   {"<", "<"},
+        {">", ">"},     {"!", "!"},   {"%", "%"},    {"&", "&"},   {"'", "'"},   {":", ":"}};
     for (const auto& [from, to] : kTable) {
       if (!Take(from)) continue;
       if (from == "+-" && (IsDigit(Peek()) || IsLetter(Peek())) && AfterValue() && !space_) {
@@ -204,7 +356,8 @@ class Lexer {
     if (Peek() == '.') {  // the end of a sentence
       ++at_;
       for (size_t i = at_; i < text_.size(); ++i) {
-        if (!IsSpace(text_[i]) && text_[i] != '$' && text_[i] != '}' && text_[i] != ')') throw Error("a full stop in the middle");
+        if (!IsSpace(text_[i]) && text_[i] != '$' && text_[i] != '}' && text_[i] != ')')
+          throw Error("a full stop in the middle");
       }
       return;
     }
@@ -217,7 +370,8 @@ class Lexer {
 
   // The separator of thousands at the cursor, if three digits and no fourth follow it.
   std::optional<std::string_view> Grouping() {
-    static constexpr std::string_view kSeparators[] = {"{,}\\!", "{,}", ",\\!", "\\,", "\\!", "\\ ", "\\;", ",", "~", " "};
+    static constexpr std::string_view kSeparators[] = {"{,}\\! ", "{,}\\!", "{,}", ",\\! ", ",\\!", "\\,",
+                                                       "\\!",     "\\ ",    "\\;", ",",     "~",    " "};
     for (const std::string_view separator : kSeparators) {
       if (std::string_view(text_).substr(at_, separator.size()) != separator) continue;
       const size_t first = at_ + separator.size();
@@ -388,7 +542,9 @@ class Lexer {
 
   // "apples", against "abcd" and "xy".
   static bool LooksLikeWord(const std::string& lower, bool after_number) {
-    static const Names kShort = {"the", "was", "are", "has", "not", "but", "for", "all", "any", "day", "its", "you", "yes", "one", "two"};
+    static const Names kShort = {"the", "was", "are", "has", "not", "but", "for", "all", "any",
+                                 "day", "its", "you", "yes", "one", "two", "is",  "it",  "of",
+                                 "to",  "if",  "we",  "so",  "be",  "no",  "my",  "at",  "as"};
     if (lower.size() > 8 || kShort.count(lower) > 0) return true;
     if (lower.size() < (after_number ? 3u : 4u)) return false;
     return lower.find_first_of("aeiou") != std::string::npos && !std::is_sorted(lower.begin(), lower.end());
@@ -421,12 +577,24 @@ class Lexer {
     if (!IsLetter(c)) {
       ++at_;
       switch (c) {
-        case '{': Add(Token::kOp, "\\{"); return;
-        case '}': Add(Token::kOp, "\\}"); return;
-        case '|': Add(Token::kOp, "||"); return;
-        case '%': Add(Token::kOp, "%"); return;
-        case '&': Add(Token::kOp, "and"); return;
-        case '_': Add(Token::kOp, "_"); return;
+        case '{':
+          Add(Token::kOp, "\\{");
+          return;
+        case '}':
+          Add(Token::kOp, "\\}");
+          return;
+        case '|':
+          Add(Token::kOp, "||");
+          return;
+        case '%':
+          Add(Token::kOp, "%");
+          return;
+        case '&':
+          Add(Token::kOp, "and");
+          return;
+        case '_':
+          Add(Token::kOp, "_");
+          return;
         case '\\':
           Add(Token::kOp, "\\\\");
           if (Peek() == '[') {  // \\[2pt]
@@ -434,7 +602,8 @@ class Lexer {
             if (close != std::string::npos && close - at_ < 8 && IsDigit(Peek(1))) at_ = close + 1;
           }
           return;
-        case '$': return;  // a currency
+        case '$':
+          return;  // a currency
         case ',':
         case ';':
         case ':':
@@ -442,12 +611,17 @@ class Lexer {
         case ' ':
         case '\n':
         case '>':
-        case '/': space_ = true; return;
+        case '/':
+          space_ = true;
+          return;
         case '(':
         case ')':
         case '[':
-        case ']': space_ = true; return;  // around a formula
-        default: throw Error("\"\\{}\" is no command here", c < 0x20 ? '?' : c);
+        case ']':
+          space_ = true;
+          return;  // around a formula
+        default:
+          throw Error("\"\\{}\" is no command here", c < 0x20 ? '?' : c);
       }
     }
     size_t end = at_;
@@ -557,7 +731,8 @@ class Lexer {
       Add(Token::kName, content);
     } else if (kFunctions.count(content) > 0) {
       Add(Token::kCommand, content);
-    } else if (IsDigit(content[0]) || ((content[0] == '-' || content[0] == '.') && content.size() > 1 && IsDigit(content[1]))) {
+    } else if (IsDigit(content[0]) ||
+               ((content[0] == '-' || content[0] == '.') && content.size() > 1 && IsDigit(content[1]))) {
       Inline(raw);
     } else {
       Add(Token::kText, content);

@@ -1,5 +1,5 @@
-// LaTeX, and mathematics as typed in plain text, cut into tokens. What only changes the look (\left, \displaystyle, thin
-// spaces, dollar signs) is dropped; Unicode signs become what they stand for; thousands are put together.
+// LaTeX, and mathematics as typed in plain text, cut into tokens. What only changes the look (\left, \displaystyle,
+// thin spaces, dollar signs) is dropped; Unicode signs become what they stand for; thousands are put together.
 #pragma once
 
 #include <string>

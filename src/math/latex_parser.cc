@@ -14,9 +14,10 @@ const std::set<std::string_view> kRelations = {"=", "!=", "<", "<=", ">", ">=", 
 
 // Words that do not belong to a unit, but to a sentence that says something about the answer.
 const std::set<std::string_view> kNoUnits = {
-    "is",   "are",    "was",   "be",   "not",   "no",     "wrong", "false", "incorrect", "maybe", "perhaps", "possibly",
-    "if",   "but",    "unless", "when", "either", "neither", "nor",  "except", "than",     "or",    "and",     "probably",
-    "isn't", "about", "might", "could", "any",  "what",   "why",   "how",   "plus",      "minus", "times",   "over"};
+    "is",    "are",     "was",      "be",  "not", "no",       "wrong", "false",  "incorrect",
+    "maybe", "perhaps", "possibly", "if",  "but", "unless",   "when",  "either", "neither",
+    "nor",   "except",  "than",     "or",  "and", "probably", "isn't", "about",  "might",
+    "could", "any",     "what",     "why", "how", "plus",     "minus", "times",  "over"};
 
 class Parser {
  public:
@@ -87,7 +88,8 @@ class Parser {
     if (Peek().type == Token::kEnd) return true;
     if (Peek().type == Token::kCommand) return Peek().text == "end";
     if (Peek().type != Token::kOp) return false;
-    static const std::set<std::string_view> kClosing = {")", "]", "}", "\\}", ">>", "|", "&", "\\\\", "rfloor", "rceil", "||"};
+    static const std::set<std::string_view> kClosing = {")", "]",    "}",      "\\}",   ">>", "|",
+                                                        "&", "\\\\", "rfloor", "rceil", "||"};
     return kClosing.count(Peek().text) > 0;
   }
 
@@ -238,8 +240,8 @@ class Parser {
       case Token::kCommand:
         return Peek().text != "end" && Peek().text != "pmod";
       case Token::kOp:
-        return Peek().text == "(" || Peek().text == "{" || (Peek().text == "[" && StartsAfterBracket()) || Peek().text == "lfloor" ||
-               Peek().text == "lceil" || (Peek().text == "|" && bars_ == 0 && braces_ == 0);
+        return Peek().text == "(" || Peek().text == "{" || (Peek().text == "[" && StartsAfterBracket()) ||
+               Peek().text == "lfloor" || Peek().text == "lceil" || (Peek().text == "|" && bars_ == 0 && braces_ == 0);
       default:
         return false;
     }
@@ -272,9 +274,7 @@ class Parser {
       }
     }
     std::vector<ExprPtr> factors = {first};
-    const auto product = [&] {
-      return factors.size() == 1 ? factors[0] : MakeExpr(Kind::kMul, std::move(factors));
-    };
+    const auto product = [&] { return factors.size() == 1 ? factors[0] : MakeExpr(Kind::kMul, std::move(factors)); };
     while (true) {
       if (TakeOp("*")) {
         Scalar(factors.back(), "in a product");
@@ -293,7 +293,8 @@ class Parser {
         factors = {Units(product(), "")};
         if (StartsFactor() || Peek().type == Token::kNumber) throw Error("a value after a unit");
       } else if (Peek().type == Token::kNumber) {
-        if (factors.back()->kind != Kind::kFunction || factors.back()->name != "factorial") throw Error("two numbers side by side");
+        if (factors.back()->kind != Kind::kFunction || factors.back()->name != "factorial")
+          throw Error("two numbers side by side");
         factors.push_back(Factor());
       } else if (StartsUnit(*factors.back())) {
         factors = {MakeExpr(Kind::kUnit, {product()}, tokens_[at_++].text)};
@@ -310,8 +311,8 @@ class Parser {
   // "10 m": a single letter, apart from the number, with nothing behind it.
   bool StartsUnit(const Expr& before) const {
     static const std::set<std::string_view> kUnits = {"m", "g", "s", "h", "L", "N", "J", "W"};
-    return before.kind == Kind::kNumber && Peek().type == Token::kName && Peek().space_before && kUnits.count(Peek().text) > 0 &&
-           (Peek(1).type == Token::kEnd || IsOp(",", 1));
+    return before.kind == Kind::kNumber && Peek().type == Token::kName && Peek().space_before &&
+           kUnits.count(Peek().text) > 0 && (Peek(1).type == Token::kEnd || IsOp(",", 1));
   }
 
   static bool IsProper(const Expr& expr) {
@@ -346,7 +347,8 @@ class Parser {
   }
   // Whether the "}" at the cursor closes the exponent of a unit: "^", "{", a number, "}".
   bool PowerGroup() const {
-    return at_ >= 3 && tokens_[at_ - 1].type == Token::kNumber && tokens_[at_ - 2].text == "{" && tokens_[at_ - 3].text == "^";
+    return at_ >= 3 && tokens_[at_ - 1].type == Token::kNumber && tokens_[at_ - 2].text == "{" &&
+           tokens_[at_ - 3].text == "^";
   }
 
   static void CheckUnit(const std::string& text) {
@@ -478,8 +480,8 @@ class Parser {
     }
     size_t end = at_ + 1;
     std::string index;
-    while (end < tokens_.size() &&
-           (tokens_[end].type == Token::kName || tokens_[end].type == Token::kNumber || tokens_[end].type == Token::kText)) {
+    while (end < tokens_.size() && (tokens_[end].type == Token::kName || tokens_[end].type == Token::kNumber ||
+                                    tokens_[end].type == Token::kText)) {
       index += tokens_[end++].text;
     }
     if (end < tokens_.size() && tokens_[end].type == Token::kOp && tokens_[end].text == "}" && !index.empty()) {
@@ -690,7 +692,8 @@ class Parser {
   }
 
   ExprPtr Function(std::string name) {
-    static const std::set<std::string_view> kTrigonometric = {"sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh"};
+    static const std::set<std::string_view> kTrigonometric = {"sin", "cos",  "tan",  "cot", "sec",
+                                                              "csc", "sinh", "cosh", "tanh"};
     if (name == "asin" || name == "acos" || name == "atan") name = "arc" + name.substr(1);
     ExprPtr base, power;
     while (true) {
@@ -742,7 +745,8 @@ class Parser {
     }
     ExprPtr argument = factors.size() == 1 ? factors[0] : MakeExpr(Kind::kMul, std::move(factors));
     // \sin \pi/6
-    if (IsOp("/") && Peek(1).type == Token::kNumber && Symbols(*argument).empty() && Contains(*argument, Kind::kConstant)) {
+    if (IsOp("/") && Peek(1).type == Token::kNumber && Symbols(*argument).empty() &&
+        Contains(*argument, Kind::kConstant)) {
       ++at_;
       argument = MakeExpr(Kind::kDivide, {argument, Number()});
     }
@@ -786,9 +790,12 @@ class Parser {
   ExprPtr Environment(const std::string& name) {
     const std::string plain = name.substr(0, name.find('*'));
     const bool array = plain == "array" || plain == "tabular";
-    const bool system = plain == "cases" || plain == "aligned" || plain == "align" || plain == "gathered" || plain == "split";
-    static const std::set<std::string_view> kMatrices = {"matrix", "pmatrix", "bmatrix", "Bmatrix", "smallmatrix", "vmatrix", "Vmatrix"};
-    if (!array && !system && kMatrices.count(plain) == 0) throw Error("\\begin{{{}}} is not known here", name.substr(0, 30));
+    const bool system =
+        plain == "cases" || plain == "aligned" || plain == "align" || plain == "gathered" || plain == "split";
+    static const std::set<std::string_view> kMatrices = {"matrix",      "pmatrix", "bmatrix", "Bmatrix",
+                                                         "smallmatrix", "vmatrix", "Vmatrix"};
+    if (!array && !system && kMatrices.count(plain) == 0)
+      throw Error("\\begin{{{}}} is not known here", name.substr(0, 30));
     if (array) {  // the columns' alignment
       Expect("{");
       while (!TakeOp("}")) {
@@ -810,7 +817,8 @@ class Parser {
         rows.back().back() = MakeRelation({rows.back().back(), SetExpression()}, {"="});
       } else {
         rows.back().push_back(Element());
-        if (!IsOp("&") && !IsOp("\\\\") && !IsCommand("end") && !system) throw Error("expected \"&\", found \"{}\"", Shown(Peek()));
+        if (!IsOp("&") && !IsOp("\\\\") && !IsCommand("end") && !system)
+          throw Error("expected \"&\", found \"{}\"", Shown(Peek()));
       }
     }
     if (Peek().argument != name) throw Error("\\begin{{{}}} ends as another", plain);
@@ -841,7 +849,8 @@ class Parser {
   }
 
   static ExprPtr Determinant(const Expr& matrix) {
-    if (matrix.rows != matrix.columns || matrix.rows > 4) throw Error("a determinant of {} x {}", matrix.rows, matrix.columns);
+    if (matrix.rows != matrix.columns || matrix.rows > 4)
+      throw Error("a determinant of {} x {}", matrix.rows, matrix.columns);
     std::vector<int64_t> columns;
     for (int64_t i = 0; i < matrix.columns; ++i) columns.push_back(i);
     return Minor(matrix, 0, columns);
@@ -852,7 +861,8 @@ class Parser {
     for (size_t k = 0; k < columns.size(); ++k) {
       std::vector<int64_t> rest = columns;
       rest.erase(rest.begin() + static_cast<int64_t>(k));
-      ExprPtr term = MakeExpr(Kind::kMul, {matrix.children[row * matrix.columns + columns[k]], Minor(matrix, row + 1, rest)});
+      ExprPtr term =
+          MakeExpr(Kind::kMul, {matrix.children[row * matrix.columns + columns[k]], Minor(matrix, row + 1, rest)});
       terms.push_back(k % 2 == 0 ? term : MakeExpr(Kind::kNegate, {term}));
     }
     return terms.size() == 1 ? terms[0] : MakeExpr(Kind::kAdd, std::move(terms));

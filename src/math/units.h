@@ -9,7 +9,7 @@
 namespace fulgur {
 
 struct Unit {
-  const char* dimension;  // "length", "time", ...
+  const char* dimension;        // "length", "time", ...
   long numerator, denominator;  // of the dimension's base unit
 };
 
@@ -17,9 +17,9 @@ struct Unit {
 const Unit* FindUnit(std::string_view name);
 
 struct Quantity {
-  bool known = false;      // every word was a unit
-  std::string dimension;   // "length^2 time^-1", sorted
-  Rational factor;         // to base units
+  bool known = false;     // every word was a unit
+  std::string dimension;  // "length^2 time^-1", sorted
+  Rational factor;        // to base units
 };
 
 // Reads "cm^2", "km/h", "square meters", "m/s^2", "miles per hour".

@@ -27,16 +27,20 @@ std::string_view Trim(std::string_view text) {
 
 std::string Quoted(std::string_view text) {
   std::string quoted = "\"";
-  for (const char c : text.substr(0, 60)) quoted += static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f ? '?' : c;
+  for (const char c : text.substr(0, 60))
+    quoted += static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f ? '?' : c;
   return quoted + (text.size() > 60 ? "...\"" : "\"");
 }
 
-// \text{}, \mathrm{} and their like, dollar signs, \left and spaces of LaTeX taken off; runs of white space are one space.
+// \text{}, \mathrm{} and their like, dollar signs, \left and spaces of LaTeX taken off; runs of white space are one
+// space.
 std::string Unwrapped(std::string_view text) {
-  static constexpr std::string_view kWrappers[] = {"\\text{",   "\\textbf{", "\\textit{", "\\textrm{", "\\mathrm{", "\\mathbf{",
-                                                   "\\texttt{", "\\mbox{",   "\\textsf{", "\\mathsf{", "\\emph{",   "\\operatorname{"};
+  static constexpr std::string_view kWrappers[] = {"\\text{",   "\\textbf{", "\\textit{", "\\textrm{",
+                                                   "\\mathrm{", "\\mathbf{", "\\texttt{", "\\mbox{",
+                                                   "\\textsf{", "\\mathsf{", "\\emph{",   "\\operatorname{"};
   static constexpr std::string_view kDropped[] = {"\\left", "\\right", "\\displaystyle", "\\!"};
-  static constexpr std::string_view kSpaces[] = {"\\ ", "\\,", "\\;", "\\:", "\\quad", "\\(", "\\)", "\\[", "\\]", "~", "$"};
+  static constexpr std::string_view kSpaces[] = {"\\ ", "\\,", "\\;", "\\:", "\\quad", "\\(",
+                                                 "\\)", "\\[", "\\]", "~",   "$"};
   std::string plain;
   std::vector<bool> open;
   for (size_t i = 0; i < text.size();) {
@@ -129,16 +133,18 @@ std::optional<Choice> ReadChoice(std::string_view text) {
   while (!choice.rest.empty() && choice.rest.back() == '.') choice.rest.pop_back();
   // A second letter in brackets makes it a list of choices.
   for (size_t i = 0; i + 2 < choice.rest.size(); ++i) {
-    if (choice.rest[i] == '(' && choice.rest[i + 1] >= 'A' && choice.rest[i + 1] <= 'J' && choice.rest[i + 2] == ')') return std::nullopt;
+    if (choice.rest[i] == '(' && choice.rest[i + 1] >= 'A' && choice.rest[i + 1] <= 'J' && choice.rest[i + 2] == ')')
+      return std::nullopt;
   }
-  if (!choice.rest.empty() && !IsLetter(choice.rest[0]) && !IsDigit(choice.rest[0]) && choice.rest[0] != '\\' && choice.rest[0] != '-' &&
-      choice.rest[0] != '.' && choice.rest[0] != '$') {
+  if (!choice.rest.empty() && !IsLetter(choice.rest[0]) && !IsDigit(choice.rest[0]) && choice.rest[0] != '\\' &&
+      choice.rest[0] != '-' && choice.rest[0] != '.' && choice.rest[0] != '$') {
     return std::nullopt;  // "(A + B)", "A, B"
   }
   return choice;
 }
 
-// What follows a label: 5 of "\text{Area} = 5", "P(X = 2) = 5", "Area: 5". Only tried on what cannot be read as a whole.
+// What follows a label: 5 of "\text{Area} = 5", "P(X = 2) = 5", "Area: 5". Only tried on what cannot be read as a
+// whole.
 std::optional<std::string> AfterLabel(std::string_view text) {
   int depth = 0;
   bool letter = false;
@@ -148,7 +154,8 @@ std::optional<std::string> AfterLabel(std::string_view text) {
     if (c == '{' || c == '(' || c == '[') ++depth;
     if (c == '}' || c == ')' || c == ']') --depth;
     if (depth != 0) {
-      if (c == ':' && i + 1 < text.size() && letter && text.substr(0, i).find('=') == std::string_view::npos) {  // \text{Area: } 5
+      if (c == ':' && i + 1 < text.size() && letter &&
+          text.substr(0, i).find('=') == std::string_view::npos) {  // \text{Area: } 5
         const size_t close = text.find('}', i);
         if (close != std::string_view::npos && Trim(text.substr(i + 1, close - i - 1)).empty() && depth == 1 &&
             Trim(text).substr(0, 6) == "\\text{") {
@@ -159,8 +166,11 @@ std::optional<std::string> AfterLabel(std::string_view text) {
     }
     if (c == '<' || c == '>' || c == ',' || c == ';' || c == '!' || c == '?') return std::nullopt;
     if ((c == '=' || c == ':') && letter) {
-      std::string rest(text.substr(i + 1));
-      return rest;
+      const std::string_view label = text.substr(0, i);
+      if (IsDoubtful(label) || label.find(". ") != std::string_view::npos ||
+          std::count(label.begin(), label.end(), ' ') > 6)
+        return std::nullopt;
+      return std::string(text.substr(i + 1));
     }
   }
   return std::nullopt;
@@ -176,16 +186,14 @@ std::vector<ExprPtr> Read(std::string_view text, std::string* reason) {
 
 // "The answer is 5" in a box.
 std::string_view WithoutAnnouncement(std::string_view text) {
-  for (const std::string_view phrase : {"The final answer is", "the final answer is", "The answer is", "the answer is", "\\text{The answer is }",
-                                        "\\text{The answer is}", "\\text{Answer: }", "Answer:"}) {
+  for (const std::string_view phrase :
+       {"The final answer is", "the final answer is", "The answer is", "the answer is", "\\text{The answer is }",
+        "\\text{The answer is}", "\\text{Answer: }", "Answer:"}) {
     if (Trim(text).substr(0, phrase.size()) == phrase) return Trim(Trim(text).substr(phrase.size()));
   }
   return text;
 }
 
-MathScore Judge(const std::vector<std::string>& golds, const std::vector<std::string>& answers);
-
-// One gold text against one answer text; nullopt if the answer cannot be read.
 MathScore JudgeMath(const std::vector<ExprPtr>& golds, const std::vector<ExprPtr>& answers) {
   Budget budget(kBudget);
   std::string reason;
@@ -235,7 +243,8 @@ MathScore Judge(const std::vector<std::string>& golds, const std::vector<std::st
     const std::string quoted = Quoted(answers[0]);
     return {0, fmt::format("{} cannot be read: {}", quoted, answer_reason)};
   }
-  if (gold_readings.empty()) return {0, fmt::format("the gold answer {} cannot be read: {}", Quoted(golds[0]), gold_reason)};
+  if (gold_readings.empty())
+    return {0, fmt::format("the gold answer {} cannot be read: {}", Quoted(golds[0]), gold_reason)};
   MathScore score = JudgeMath(gold_readings, answer_readings);
   if (score.value < 1) score.reason = fmt::format("{} is {}", Quoted(answer), score.reason);
   return score;
