@@ -221,10 +221,10 @@ class Comparer {
     }
     if (gold_equation) return SameEquations(gold, answer);
     if (IsInequality(*gold) && IsInequality(*answer)) return SameInequalities(*gold, *answer);
+    if (gold->kind == Kind::kMatrix || answer->kind == Kind::kMatrix) return SameMatrices(*gold, *answer);
     if (IsRegion(*gold) || IsRegion(*answer) || ListOfRegions(*gold) || ListOfRegions(*answer)) {
       return SameRegions(*gold, *answer);
     }
-    if (gold->kind == Kind::kMatrix || answer->kind == Kind::kMatrix) return SameMatrices(*gold, *answer);
     if (IsCollection(*gold) || IsCollection(*answer)) return SameCollections(*gold, *answer);
     return SameScalars(gold, answer);
   }
@@ -232,6 +232,15 @@ class Comparer {
   static bool ListOfRegions(const Expr& expr) {
     return expr.kind == Kind::kList &&
            std::any_of(expr.children.begin(), expr.children.end(), [](const ExprPtr& c) { return IsRegion(*c); });
+  }
+
+  // Without variables and functions of which nothing is known.
+  static bool IsConstant(const Expr& expr) {
+    if (expr.kind == Kind::kSymbol) return false;
+    if (expr.kind == Kind::kFunction && (expr.name.rfind("call ", 0) == 0 || expr.name.rfind("index ", 0) == 0))
+      return false;
+    return std::all_of(expr.children.begin(), expr.children.end(),
+                       [](const ExprPtr& child) { return IsConstant(*child); });
   }
 
   // Whether the value that an equation ends in is the gold answer: 5 of "x = 5", of "2 + 3 = 5", of "a + b = 2 + 3 = 5"
@@ -243,10 +252,14 @@ class Comparer {
     if (Symbols(*gold).empty()) {
       // What precedes the numbers says what they are the value of.
       size_t symbolic = end;
-      while (symbolic > first && Symbols(*terms[symbolic - 1]).empty()) --symbolic;
+      while (symbolic > first && IsConstant(*terms[symbolic - 1])) --symbolic;
       first = symbolic;
     }
     if (first >= end) return false;
+    // "3 = x = 4" says two things.
+    for (size_t i = 0; i < first; ++i) {
+      if (IsConstant(*terms[i]) && !IsVariable(*terms[i]) && !Same(terms[i], terms[end - 1])) return false;
+    }
     size_t exact = end - 1;  // the last part before the approximations
     for (size_t i = end - 1; i > first; --i) {
       if (equation.ops[i - 1] == "~") exact = i - 1;
@@ -450,6 +463,25 @@ class Comparer {
       const bool up = op[0] == '<' ? (left < 0 || right > 0) : (left > 0 || right < 0);
       return up && (op[0] == '<' || op[0] == '>') ? std::optional<Pieces>(Pieces{Whole()}) : std::nullopt;
     }
+    // |x - 1| < 2 is two inequalities.
+    for (const size_t k : {i, i + 1}) {
+      const Expr& bars = *expr.children[k];
+      const ExprPtr& bound = expr.children[k == i ? i + 1 : i];
+      if (bars.kind != Kind::kFunction || bars.name != "abs" || !Symbols(*bound).empty()) continue;
+      const bool below = (op[0] == '<') == (k == i);
+      if (op[0] != '<' && op[0] != '>') return std::nullopt;
+      const std::string less = op.size() == 1 ? "<" : "<=", more = op.size() == 1 ? ">" : ">=";
+      const ExprPtr low = MakeExpr(Kind::kNegate, {bound}), inner = bars.children[0];
+      const auto order = CompareReal(*bound, *zero, budget_);
+      if (!order || *order <= 0) return std::nullopt;
+      const auto first = Linear(*MakeRelation({inner, bound}, {below ? less : more}), 0, symbol);
+      const auto second = Linear(*MakeRelation({inner, low}, {below ? more : less}), 0, symbol);
+      if (!first || !second) return std::nullopt;
+      if (below) return Intersect(*first, *second);
+      Pieces both = *first;
+      both.insert(both.end(), second->begin(), second->end());
+      return Normal(std::move(both));
+    }
     const ExprPtr f = Difference(expr, i);
     if (f->kind != Kind::kAdd || Contains(*f, Kind::kTuple) || Contains(*f, Kind::kList)) return std::nullopt;
     const ExprPtr f0 = Substitute(f, symbol, zero);
@@ -632,7 +664,9 @@ class Comparer {
       if (matrix.rows == 1 && matrix.columns == 1)
         return Same(gold.kind == Kind::kMatrix ? gold.children[0] : std::make_shared<Expr>(gold),
                     gold.kind == Kind::kMatrix ? std::make_shared<Expr>(answer) : answer.children[0]);
-      if (other.kind != Kind::kTuple || (matrix.rows != 1 && matrix.columns != 1)) return false;
+      const bool brackets =
+          other.kind == Kind::kInterval && other.name == "[]";  // [1, 2] beside a matrix is no interval
+      if ((other.kind != Kind::kTuple && !brackets) || (matrix.rows != 1 && matrix.columns != 1)) return false;
     }
     return InOrder(gold.children, answer.children);
   }

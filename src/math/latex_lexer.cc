@@ -723,6 +723,8 @@ class Lexer {
       Add(Token::kOp, lower.back() == 'd' ? "and" : "or");
     } else if (lower == "," || lower == ";") {
       Add(Token::kOp, lower);
+    } else if (lower == "inf" || lower == "infinity") {
+      Add(Token::kCommand, "inf");
     } else if (lower == "%" || lower == "percent" || lower == "percentage" || lower == "pct") {
       Add(Token::kOp, "%");
     } else if (lower == "degrees" || lower == "degree" || lower == "deg") {

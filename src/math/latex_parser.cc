@@ -358,6 +358,7 @@ class Parser {
       if (kNoUnits.count(word) > 0) throw Error("\"{}\" after the number", word);
       word.clear();
     };
+    char previous = ' ';
     for (const char c : text) {
       if ((c >= 'a' && c <= 'z') || c == '\'') {
         word += c;
@@ -366,7 +367,11 @@ class Parser {
       } else {
         if (c == '?' || c == '=' || c == '<' || c == '>') throw Error("\"{}\" after the number", c);
         check();
+        // cm^2 and m2 have a digit, "5 (alternatively 6)" has another value.
+        if (c >= '0' && c <= '9' && (c > '3' || previous == ' ' || previous == '('))
+          throw Error("a number after a unit");
       }
+      previous = c;
     }
     check();
   }

@@ -98,6 +98,11 @@ std::optional<std::string> Words(std::string_view text) {
   return words;
 }
 
+bool IsNothing(const std::string& words) {
+  return words == "no solution" || words == "no solutions" || words == "no real solutions" || words == "empty set" ||
+         words == "the empty set" || words == "none";
+}
+
 // "(B)", "B", "B.", "(B) 5", "option B": the letter, and what follows it.
 struct Choice {
   char letter = 0;
@@ -131,10 +136,14 @@ std::optional<Choice> ReadChoice(std::string_view text) {
   }
   choice.rest = std::string(Trim(std::string_view(plain).substr(at)));
   while (!choice.rest.empty() && choice.rest.back() == '.') choice.rest.pop_back();
-  // A second letter in brackets makes it a list of choices.
-  for (size_t i = 0; i + 2 < choice.rest.size(); ++i) {
-    if (choice.rest[i] == '(' && choice.rest[i + 1] >= 'A' && choice.rest[i + 1] <= 'J' && choice.rest[i + 2] == ')')
+  // A second letter makes it a list of choices.
+  for (size_t i = 0; i < choice.rest.size(); ++i) {
+    const char before = i > 0 ? choice.rest[i - 1] : ' ', after = i + 1 < choice.rest.size() ? choice.rest[i + 1] : '.';
+    const bool letter = choice.rest[i] >= 'A' && choice.rest[i] <= 'J';
+    if (letter && (before == ' ' || before == '(' || before == ',') &&
+        (after == ')' || after == '.' || after == ':' || after == ',')) {
       return std::nullopt;
+    }
   }
   if (!choice.rest.empty() && !IsLetter(choice.rest[0]) && !IsDigit(choice.rest[0]) && choice.rest[0] != '\\' &&
       choice.rest[0] != '-' && choice.rest[0] != '.' && choice.rest[0] != '$') {
@@ -233,6 +242,13 @@ MathScore Judge(const std::vector<std::string>& golds, const std::vector<std::st
     answer = text;
     if (!answer_readings.empty()) break;
   }
+  // The empty set in words.
+  if (answer_words && IsNothing(*answer_words) && gold_readings.size() == 1 &&
+      gold_readings[0]->kind == Kind::kEmptySet)
+    return {1, ""};
+  if (gold_words && IsNothing(*gold_words) && answer_readings.size() == 1 &&
+      answer_readings[0]->kind == Kind::kEmptySet)
+    return {1, ""};
   if (answer_readings.empty()) {
     for (const std::string& text : golds) {
       for (const std::string& other : answers) {
