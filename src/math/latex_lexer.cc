@@ -389,7 +389,9 @@ class Lexer {
   void Number() {
     std::string whole, fraction, repeating;
     while (IsDigit(Peek())) whole += text_[at_++];
-    if (!whole.empty() && whole.size() <= 3 && whole[0] != '0') {
+    const bool script = !result_.tokens.empty() && result_.tokens.back().type == Token::kOp &&
+                        (result_.tokens.back().text == "_" || result_.tokens.back().text == "^");  // \log_10 100
+    if (!whole.empty() && whole.size() <= 3 && whole[0] != '0' && !script) {
       while (const auto separator = Grouping()) {
         at_ += separator->size();
         whole += text_.substr(at_, 3);

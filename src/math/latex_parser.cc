@@ -704,7 +704,14 @@ class Parser {
     while (true) {
       if (IsOp("_") && base == nullptr) {
         ++at_;
+        const Token token = Peek();
         base = Subscript();
+        // \log_28 is the logarithm of 8 to base 2, where nothing else follows.
+        if (token.type == Token::kNumber && token.text.size() > 1 && token.decimals < 0 && !IsOp("(") && !IsOp("^") &&
+            !StartsFactor() && Peek().type != Token::kNumber) {
+          const ExprPtr argument = MakeNumber(Rational(token.text.substr(1), 10));
+          return MakeExpr(Kind::kFunction, {argument, MakeNumber(Rational(token.text.substr(0, 1)))}, "log_base");
+        }
       } else if (IsOp("^") && power == nullptr) {
         ++at_;
         power = Exponent();
@@ -766,11 +773,25 @@ class Parser {
     Expect("}");
     Expect("^");
     ExprPtr upper = IsOp("{") ? Argument() : Atom();
+    // In a sum over i, i is no imaginary unit.
+    if (start->kind == Kind::kRelation && start->children.size() == 2 && start->ops[0] == "=" &&
+        start->children[0]->kind == Kind::kConstant) {
+      const std::string letter = start->children[0]->name;
+      const ExprPtr variable = MakeExpr(Kind::kSymbol, {}, letter + " bound");
+      return MakeExpr(Kind::kFunction, {variable, start->children[1], upper, Bind(Term(), letter, variable)}, name);
+    }
     if (start->kind != Kind::kRelation || start->children.size() != 2 || start->ops[0] != "=" ||
         start->children[0]->kind != Kind::kSymbol) {
       return MakeExpr(Kind::kFunction, {start, upper, Term()}, "unknown " + name);
     }
     return MakeExpr(Kind::kFunction, {start->children[0], start->children[1], upper, Term()}, name);
+  }
+
+  static ExprPtr Bind(const ExprPtr& expr, const std::string& letter, const ExprPtr& variable) {
+    if (expr->kind == Kind::kConstant) return expr->name == letter ? variable : expr;
+    std::vector<ExprPtr> children;
+    for (const ExprPtr& child : expr->children) children.push_back(Bind(child, letter, variable));
+    return expr->children.empty() ? expr : WithChildren(*expr, std::move(children));
   }
 
   // Integrals and limits: compared part by part.
