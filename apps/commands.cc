@@ -19,6 +19,7 @@ void AddCommands(CLI::App& app) {
   CLI::App* debug = app.add_subcommand("debug", "Read and write the reference formats");
   debug->require_subcommand(1);
   AddDebugAdamW(*debug);
+  AddDebugMath(*debug);
   AddDebugModel(*debug);
   AddDebugText(*debug);
   AddDebugTokenizer(*debug);

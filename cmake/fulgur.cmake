@@ -10,6 +10,11 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
+# GMP's rationals and MPC's complex numbers (on MPFR); MPC has no pkg-config file.
+pkg_check_modules(GMPXX REQUIRED IMPORTED_TARGET gmpxx gmp mpfr)
+find_library(FULGUR_MPC mpc REQUIRED)
+add_library(Fulgur::mpc INTERFACE IMPORTED)
+target_link_libraries(Fulgur::mpc INTERFACE ${FULGUR_MPC} PkgConfig::GMPXX)
 
 add_library(fulgur_options INTERFACE)
 target_include_directories(fulgur_options INTERFACE ${PROJECT_SOURCE_DIR}/src)

@@ -1,0 +1,978 @@
+#include "math/compare.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "base/error.h"
+#include "math/units.h"
+
+namespace fulgur {
+namespace {
+
+constexpr size_t kMaxElements = 200;  // of a list that is matched with another in any order
+
+bool IsEquation(const Expr& expr) {
+  return expr.kind == Kind::kRelation &&
+         std::all_of(expr.ops.begin(), expr.ops.end(), [](const std::string& op) { return op == "=" || op == "~"; });
+}
+bool IsInequality(const Expr& expr) { return expr.kind == Kind::kRelation && !IsEquation(expr); }
+
+bool IsCollection(const Expr& expr) {
+  return expr.kind == Kind::kList || expr.kind == Kind::kTuple || expr.kind == Kind::kSet;
+}
+
+// Sets that are more than a few elements.
+bool IsRegion(const Expr& expr) {
+  switch (expr.kind) {
+    case Kind::kInterval:
+    case Kind::kUnion:
+    case Kind::kIntersect:
+    case Kind::kSetMinus:
+    case Kind::kEmptySet:
+    case Kind::kNumberSet:
+    case Kind::kMember:
+    case Kind::kSetBuilder:
+      return true;
+    default:
+      return IsInequality(expr);
+  }
+}
+
+// A letter, f(x), a_n, x_{n+1}, or letters side by side that name something (AB).
+bool IsVariable(const Expr& expr) {
+  if (expr.kind == Kind::kSymbol) return true;
+  if (expr.kind == Kind::kFunction) return expr.name.rfind("call ", 0) == 0 || expr.name.rfind("index ", 0) == 0;
+  if (expr.kind == Kind::kConstant) return expr.name == "e" || expr.name == "i";
+  return false;
+}
+
+// What stands on the left of "= value" and says what the value is of: anything with a symbol in it.
+bool IsAssignment(const Expr& expr) {
+  if (!IsEquation(expr)) return false;
+  const Expr& left = *expr.children[0];
+  if (IsVariable(left)) return true;
+  if (left.kind == Kind::kMul) {
+    return std::all_of(left.children.begin(), left.children.end(), [](const ExprPtr& c) { return IsVariable(*c); });
+  }
+  if (left.kind == Kind::kTuple) {
+    return std::all_of(left.children.begin(), left.children.end(), [](const ExprPtr& c) { return IsVariable(*c); });
+  }
+  return left.kind == Kind::kFunction && left.name == "abs" && !Symbols(left).empty();
+}
+
+std::string BaseLetter(const Expr& variable) {
+  if (variable.kind != Kind::kSymbol) return Key(variable);
+  return variable.name.substr(0, variable.name.find('_'));
+}
+
+// All \pm at once: the reading with the upper signs, or with the lower ones.
+ExprPtr ChooseSign(const ExprPtr& expr, bool upper) {
+  if (!Contains(*expr, Kind::kPlusMinus)) return expr;
+  std::vector<ExprPtr> children;
+  for (const ExprPtr& child : expr->children) children.push_back(ChooseSign(child, upper));
+  if (expr->kind != Kind::kPlusMinus) return WithChildren(*expr, std::move(children));
+  const bool plus = (expr->name == "+") == upper;
+  if (!plus) children.back() = MakeExpr(Kind::kNegate, {children.back()});
+  return children.size() == 1 ? children[0] : MakeExpr(Kind::kAdd, std::move(children));
+}
+
+ExprPtr EntryWise(const Expr& matrix, Kind kind, const std::vector<ExprPtr>& with) {
+  std::vector<ExprPtr> entries;
+  for (const ExprPtr& entry : matrix.children) {
+    std::vector<ExprPtr> parts = {entry};
+    parts.insert(parts.end(), with.begin(), with.end());
+    entries.push_back(parts.size() == 1 && kind != Kind::kNegate ? parts[0] : MakeExpr(kind, std::move(parts)));
+  }
+  return MakeMatrix(std::move(entries), matrix.rows, matrix.columns);
+}
+
+// Multiples, quotients, negatives and sums of matrices, entry by entry.
+ExprPtr FoldMatrix(const ExprPtr& expr) {
+  if (expr->kind == Kind::kMatrix || !Contains(*expr, Kind::kMatrix)) return expr;
+  if (expr->kind == Kind::kNegate || expr->kind == Kind::kDivide || expr->kind == Kind::kMul ||
+      expr->kind == Kind::kAdd) {
+    std::vector<ExprPtr> children;
+    for (const ExprPtr& child : expr->children) children.push_back(FoldMatrix(child));
+    const auto is_matrix = [](const ExprPtr& c) { return c->kind == Kind::kMatrix; };
+    const auto count = std::count_if(children.begin(), children.end(), is_matrix);
+    if (expr->kind == Kind::kAdd) {
+      if (count != static_cast<int64_t>(children.size())) return expr;
+      ExprPtr total = children[0];
+      for (size_t k = 1; k < children.size(); ++k) {
+        if (children[k]->rows != total->rows || children[k]->columns != total->columns) return expr;
+        std::vector<ExprPtr> entries;
+        for (size_t i = 0; i < total->children.size(); ++i) {
+          entries.push_back(MakeExpr(Kind::kAdd, {total->children[i], children[k]->children[i]}));
+        }
+        total = MakeMatrix(std::move(entries), total->rows, total->columns);
+      }
+      return total;
+    }
+    if (count != 1) return expr;
+    const auto at = std::find_if(children.begin(), children.end(), is_matrix);
+    if (expr->kind == Kind::kDivide && at != children.begin()) return expr;
+    const ExprPtr matrix = *at;
+    children.erase(at);
+    return EntryWise(*matrix, expr->kind, children);
+  }
+  return expr;
+}
+
+class Comparer {
+ public:
+  explicit Comparer(Budget* budget) : budget_(budget) {}
+
+  bool Same(const ExprPtr& gold, const ExprPtr& answer) {
+    budget_->Spend(20);
+    // Every step goes to a part or to a simpler form; a form that were none would end here, not on the stack.
+    if (++depth_ > 4 * kMaxDepth) throw Error("nested too deep to compare");
+    const bool same = SameSimplified(Simplify(gold), Simplify(answer));
+    --depth_;
+    return same;
+  }
+
+ private:
+  // --- One form for what is written in several
+
+  ExprPtr Simplify(ExprPtr expr) {
+    if (expr->kind == Kind::kList || expr->kind == Kind::kSet) {
+      std::vector<ExprPtr> elements;
+      for (const ExprPtr& child : expr->children) {
+        for (const ExprPtr& sign : Signs(child)) elements.push_back(sign);
+      }
+      if (elements.size() > kMaxElements) throw Error("more than {} elements", kMaxElements);
+      expr = WithChildren(*expr, std::move(elements));
+      if (expr->kind == Kind::kList) expr = Distribute(expr);
+    } else if (Contains(*expr, Kind::kPlusMinus)) {
+      expr = MakeExpr(Kind::kList, Signs(expr), "or");
+    }
+    if (expr->kind == Kind::kRelation && expr->children.size() == 2 && expr->ops[0] == "=" &&
+        expr->children[0]->kind == Kind::kTuple && expr->children[1]->kind == Kind::kTuple &&
+        expr->children[0]->children.size() == expr->children[1]->children.size() && IsAssignment(*expr)) {
+      std::vector<ExprPtr> equations;  // (x, y) = (1, 2)
+      for (size_t i = 0; i < expr->children[0]->children.size(); ++i) {
+        equations.push_back(MakeRelation({expr->children[0]->children[i], expr->children[1]->children[i]}, {"="}));
+      }
+      expr = MakeExpr(Kind::kList, std::move(equations), "and");
+    }
+    if (expr->kind == Kind::kSetBuilder) {
+      const Expr& what = *expr->children[0];
+      if (what.kind == Kind::kSymbol || what.kind == Kind::kMember) expr = Condition(expr->children[1]);
+    }
+    return FoldMatrix(expr);
+  }
+
+  // {x | x in R, x > 2}: that x is real says nothing here.
+  static ExprPtr Condition(const ExprPtr& condition) {
+    if (condition->kind != Kind::kList) return condition;
+    std::vector<ExprPtr> parts;
+    for (const ExprPtr& part : condition->children) {
+      const bool real =
+          part->kind == Kind::kMember && part->children[1]->kind == Kind::kNumberSet && part->children[1]->name == "R";
+      if (!real) parts.push_back(part);
+    }
+    if (parts.size() == 1) return parts[0];
+    return MakeExpr(Kind::kList, std::move(parts), condition->name == "or" ? "or" : "and");
+  }
+
+  static std::vector<ExprPtr> Signs(const ExprPtr& expr) {
+    if (!Contains(*expr, Kind::kPlusMinus)) return {expr};
+    return {ChooseSign(expr, true), ChooseSign(expr, false)};
+  }
+
+  // "n = 1, 2, 3": the variable belongs to all of them.
+  static ExprPtr Distribute(const ExprPtr& list) {
+    const auto& elements = list->children;
+    if (elements.empty() || !IsAssignment(*elements[0]) || elements[0]->children[0]->kind == Kind::kTuple) return list;
+    for (size_t i = 1; i < elements.size(); ++i) {
+      if (IsEquation(*elements[i]) || IsRegion(*elements[i])) return list;
+    }
+    std::vector<ExprPtr> all = {elements[0]};
+    for (size_t i = 1; i < elements.size(); ++i)
+      all.push_back(MakeRelation({elements[0]->children[0], elements[i]}, {"="}));
+    return WithChildren(*list, std::move(all));
+  }
+
+  // --- Comparison by kind
+
+  bool SameSimplified(ExprPtr gold, ExprPtr answer) {
+    if (Key(*gold) == Key(*answer)) return true;
+    const bool gold_equation = IsEquation(*gold), answer_equation = IsEquation(*answer);
+    if (answer_equation && !gold_equation && !IsInequality(*gold)) {
+      if (gold->kind == Kind::kList &&
+          std::any_of(gold->children.begin(), gold->children.end(), [](const ExprPtr& c) { return IsEquation(*c); })) {
+        return SameCollections(*gold, *answer);
+      }
+      return HasValue(*answer, gold);
+    }
+    if (gold_equation && !answer_equation) {
+      if (IsAssignment(*gold) && !IsInequality(*answer)) {
+        if (IsCollection(*answer) && std::any_of(answer->children.begin(), answer->children.end(),
+                                                 [](const ExprPtr& c) { return IsEquation(*c); })) {
+          return SameCollections(*gold, *answer);
+        }
+        return SameSimplified(Simplify(gold->children.back()), answer);
+      }
+      // "1/3 = 2/6 ~ 0.333": any of them
+      if (!Symbols(*gold).empty()) return false;
+      return std::any_of(gold->children.begin(), gold->children.end(),
+                         [&](const ExprPtr& term) { return Same(term, answer); });
+    }
+    if (gold_equation) return SameEquations(gold, answer);
+    if (IsInequality(*gold) && IsInequality(*answer)) return SameInequalities(*gold, *answer);
+    if (gold->kind == Kind::kMatrix || answer->kind == Kind::kMatrix) return SameMatrices(*gold, *answer);
+    if (IsRegion(*gold) || IsRegion(*answer) || ListOfRegions(*gold) || ListOfRegions(*answer)) {
+      return SameRegions(*gold, *answer);
+    }
+    if (IsCollection(*gold) || IsCollection(*answer)) return SameCollections(*gold, *answer);
+    return SameScalars(gold, answer);
+  }
+
+  static bool ListOfRegions(const Expr& expr) {
+    return expr.kind == Kind::kList &&
+           std::any_of(expr.children.begin(), expr.children.end(), [](const ExprPtr& c) { return IsRegion(*c); });
+  }
+
+  // Without variables and functions of which nothing is known.
+  static bool IsConstant(const Expr& expr) {
+    if (expr.kind == Kind::kSymbol) return false;
+    if (expr.kind == Kind::kFunction && (expr.name.rfind("call ", 0) == 0 || expr.name.rfind("index ", 0) == 0))
+      return false;
+    return std::all_of(expr.children.begin(), expr.children.end(),
+                       [](const ExprPtr& child) { return IsConstant(*child); });
+  }
+
+  // Whether the value that an equation ends in is the gold answer: 5 of "x = 5", of "2 + 3 = 5", of "a + b = 2 + 3 = 5"
+  // and of "5 = x". The parts of a chain have to agree, and approximations have to be roundings of what they stand for.
+  bool HasValue(const Expr& equation, const ExprPtr& gold) {
+    const auto& terms = equation.children;
+    size_t first = IsAssignment(equation) ? 1 : 0, end = terms.size();
+    if (first == 0 && end == 2 && IsVariable(*terms[1]) && Symbols(*terms[0]).empty()) end = 1;  // 5 = x
+    if (Symbols(*gold).empty()) {
+      // What precedes the numbers says what they are the value of.
+      size_t symbolic = end;
+      while (symbolic > first && IsConstant(*terms[symbolic - 1])) --symbolic;
+      first = symbolic;
+    }
+    if (first >= end) return false;
+    // "3 = x = 4" says two things.
+    for (size_t i = 0; i < first; ++i) {
+      if (IsConstant(*terms[i]) && !IsVariable(*terms[i]) && !Same(terms[i], terms[end - 1])) return false;
+    }
+    size_t exact = end - 1;  // the last part before the approximations
+    for (size_t i = end - 1; i > first; --i) {
+      if (equation.ops[i - 1] == "~") exact = i - 1;
+    }
+    for (size_t i = first; i < exact; ++i) {
+      if (!Same(terms[i], terms[i + 1])) return false;
+    }
+    for (size_t i = exact + 1; i < end; ++i) {
+      const auto decimal = AsDecimal(*terms[i]);
+      if (!decimal || !WithinHalfUnit(*decimal, *terms[exact])) return false;
+    }
+    if (Same(gold, terms[exact])) return true;
+    if (exact + 1 < end && AsDecimal(*terms[exact])) return false;
+    for (size_t i = exact + 1; i < end; ++i) {
+      if (Same(gold, terms[i])) return true;
+    }
+    return false;
+  }
+
+  bool SameEquations(const ExprPtr& gold, const ExprPtr& answer) {
+    // Both say what a variable is: the variables and the values.
+    if (IsAssignment(*gold) && IsAssignment(*answer)) {
+      const ExprPtr gold_value = gold->children.back();
+      if (Key(*gold->children[0]) == Key(*answer->children[0]) && HasValue(*answer, gold_value)) return true;
+      if (gold->children.size() > 2 || answer->children.size() > 2) return false;
+      if (Symbols(*gold).size() <= 1) {
+        if (Symbols(*answer) != Symbols(*gold)) return false;
+      }
+    }
+    if (gold->children.size() != 2 || answer->children.size() != 2) {
+      return gold->children.size() == answer->children.size() && SameTerms(*gold, *answer);
+    }
+    for (const Expr* side : {gold.get(), answer.get()}) {
+      for (const ExprPtr& term : side->children) {
+        if (IsCollection(*term) || IsRegion(*term) || term->kind == Kind::kMatrix) return SameTerms(*gold, *answer);
+      }
+    }
+    return Proportional(*Difference(*gold), *Difference(*answer), /*positive=*/false, budget_);
+  }
+
+  bool SameTerms(const Expr& gold, const Expr& answer) {
+    if (gold.children.size() != answer.children.size() || gold.ops != answer.ops) return false;
+    for (size_t i = 0; i < gold.children.size(); ++i) {
+      if (!Same(gold.children[i], answer.children[i])) return false;
+    }
+    return true;
+  }
+
+  static ExprPtr Difference(const Expr& relation, size_t i = 0) {
+    return MakeExpr(Kind::kAdd, {relation.children[i], MakeExpr(Kind::kNegate, {relation.children[i + 1]})});
+  }
+
+  bool SameInequalities(const Expr& gold, const Expr& answer) {
+    const auto gold_symbols = Symbols(gold), answer_symbols = Symbols(answer);
+    if (gold_symbols != answer_symbols) return false;
+    if (gold_symbols.size() == 1) {
+      const auto a = Region(gold), b = Region(answer);
+      if (a && b) return SamePieces(*a, *b);
+    }
+    if (gold.children.size() != answer.children.size()) return false;
+    const size_t count = gold.ops.size();
+    const auto same = [&](bool reversed) {
+      for (size_t i = 0; i < count; ++i) {
+        if (!SameInequality(gold, i, answer, reversed ? count - 1 - i : i)) return false;
+      }
+      return true;
+    };
+    return same(false) || (count > 1 && same(true));
+  }
+
+  bool SameInequality(const Expr& gold, size_t i, const Expr& answer, size_t j) {
+    const std::string& p = gold.ops[i];
+    const std::string& q = answer.ops[j];
+    const auto strict = [](const std::string& op) { return op == "<" || op == ">"; };
+    const auto open = [](const std::string& op) { return op == "=" || op == "!=" || op == "~"; };
+    ExprPtr a = Difference(gold, i), b = Difference(answer, j);
+    if (open(p) || open(q)) return p == q && Proportional(*a, *b, false, budget_);
+    if (strict(p) != strict(q)) return false;
+    if (p[0] != q[0]) b = MakeExpr(Kind::kNegate, {b});
+    return Proportional(*a, *b, /*positive=*/true, budget_);
+  }
+
+  // --- Regions of the line: pieces between two ends
+
+  struct Piece {
+    ExprPtr lo, hi;  // infinite ends are open
+    bool lo_open = true, hi_open = true;
+  };
+  using Pieces = std::vector<Piece>;
+
+  static ExprPtr Infinity(bool negative) {
+    ExprPtr inf = MakeExpr(Kind::kConstant, {}, "inf");
+    return negative ? MakeExpr(Kind::kNegate, {inf}) : inf;
+  }
+  // -1, 1 for an infinite end, otherwise 0.
+  static int Infinite(const Expr& expr) {
+    if (expr.kind == Kind::kConstant && expr.name == "inf") return 1;
+    if (expr.kind == Kind::kNegate) return -Infinite(*expr.children[0]);
+    return 0;
+  }
+
+  std::optional<int> Order(const Expr& a, const Expr& b) {
+    const int x = Infinite(a), y = Infinite(b);
+    if (x != 0 || y != 0) return x < y ? -1 : x > y ? 1 : 0;
+    return CompareReal(a, b, budget_);
+  }
+
+  // nullopt if it is no region of the line whose ends can be put in order.
+  std::optional<Pieces> Region(const Expr& expr) {
+    budget_->Spend(20);
+    switch (expr.kind) {
+      case Kind::kInterval: {
+        Piece piece{expr.children[0], expr.children[1], expr.name[0] == '(', expr.name[1] == ')'};
+        if (Infinite(*piece.lo) != 0) piece.lo_open = true;
+        if (Infinite(*piece.hi) != 0) piece.hi_open = true;
+        return Normal({piece});
+      }
+      case Kind::kTuple:
+        if (expr.children.size() != 2) return std::nullopt;
+        return Normal({Piece{expr.children[0], expr.children[1], true, true}});
+      case Kind::kSet: {
+        Pieces points;
+        for (const ExprPtr& child : expr.children) points.push_back({child, child, false, false});
+        return Normal(std::move(points));
+      }
+      case Kind::kEmptySet:
+        return Pieces{};
+      case Kind::kNumberSet:
+        if (expr.name == "R") return Pieces{Whole()};
+        if (expr.name == "R^+" || expr.name == "R_+" || expr.name == "R^-") {
+          const bool plus = expr.name[2] == '+';
+          const ExprPtr zero = MakeNumber(0);
+          return Pieces{plus ? Piece{zero, Infinity(false)} : Piece{Infinity(true), zero}};
+        }
+        return std::nullopt;
+      case Kind::kMember:
+        return Region(*Simplify(expr.children[1]));
+      case Kind::kSetBuilder:
+        return std::nullopt;
+      case Kind::kUnion:
+      case Kind::kIntersect:
+      case Kind::kSetMinus: {
+        auto a = Region(*expr.children[0]), b = Region(*expr.children[1]);
+        if (!a || !b) return std::nullopt;
+        if (expr.kind == Kind::kUnion) {
+          a->insert(a->end(), b->begin(), b->end());
+          return Normal(std::move(*a));
+        }
+        if (expr.kind == Kind::kSetMinus) b = Complement(*b);
+        if (!b) return std::nullopt;
+        return Intersect(*a, *b);
+      }
+      case Kind::kList: {
+        // "x < 1 or x > 2", "x > 1 and x < 2"; of a comma, whichever is not empty
+        std::optional<Pieces> meet = Pieces{Whole()};
+        Pieces join;
+        std::set<std::string> symbols;
+        for (const ExprPtr& child : expr.children) {
+          const auto part = Region(*child);
+          if (!part) return std::nullopt;
+          if (child->kind == Kind::kRelation) symbols.merge(Symbols(*child));
+          meet = Intersect(*meet, *part);
+          if (!meet) return std::nullopt;
+          join.insert(join.end(), part->begin(), part->end());
+        }
+        if (symbols.size() > 1) return std::nullopt;
+        const bool relations = !symbols.empty();
+        if (relations && (expr.name == "and" || (expr.name == "," && !meet->empty()))) return meet;
+        return Normal(std::move(join));
+      }
+      case Kind::kRelation:
+        return Chain(expr);
+      default:
+        return std::nullopt;
+    }
+  }
+
+  static Piece Whole() { return {Infinity(true), Infinity(false), true, true}; }
+
+  // 1 < x <= 2, 2x > 4, x != 3: linear in its one symbol.
+  std::optional<Pieces> Chain(const Expr& expr) {
+    const auto symbols = Symbols(expr);
+    if (symbols.size() != 1) return std::nullopt;
+    Pieces region = {Whole()};
+    for (size_t i = 0; i < expr.ops.size(); ++i) {
+      const auto part = Linear(expr, i, *symbols.begin());
+      if (!part) return std::nullopt;
+      const auto meet = Intersect(region, *part);
+      if (!meet) return std::nullopt;
+      region = *meet;
+    }
+    return region;
+  }
+
+  std::optional<Pieces> Linear(const Expr& expr, size_t i, const std::string& symbol) {
+    const ExprPtr zero = MakeNumber(0);
+    std::string op = expr.ops[i];
+    // x < oo says nothing.
+    const int left = Infinite(*expr.children[i]), right = Infinite(*expr.children[i + 1]);
+    if (left != 0 || right != 0) {
+      const bool up = op[0] == '<' ? (left < 0 || right > 0) : (left > 0 || right < 0);
+      return up && (op[0] == '<' || op[0] == '>') ? std::optional<Pieces>(Pieces{Whole()}) : std::nullopt;
+    }
+    // |x - 1| < 2 is two inequalities.
+    for (const size_t k : {i, i + 1}) {
+      const Expr& bars = *expr.children[k];
+      const ExprPtr& bound = expr.children[k == i ? i + 1 : i];
+      if (bars.kind != Kind::kFunction || bars.name != "abs" || !Symbols(*bound).empty()) continue;
+      const bool below = (op[0] == '<') == (k == i);
+      if (op[0] != '<' && op[0] != '>') return std::nullopt;
+      const std::string less = op.size() == 1 ? "<" : "<=", more = op.size() == 1 ? ">" : ">=";
+      const ExprPtr low = MakeExpr(Kind::kNegate, {bound}), inner = bars.children[0];
+      const auto order = CompareReal(*bound, *zero, budget_);
+      if (!order || *order <= 0) return std::nullopt;
+      const auto first = Linear(*MakeRelation({inner, bound}, {below ? less : more}), 0, symbol);
+      const auto second = Linear(*MakeRelation({inner, low}, {below ? more : less}), 0, symbol);
+      if (!first || !second) return std::nullopt;
+      if (below) return Intersect(*first, *second);
+      Pieces both = *first;
+      both.insert(both.end(), second->begin(), second->end());
+      return Normal(std::move(both));
+    }
+    const ExprPtr f = Difference(expr, i);
+    if (f->kind != Kind::kAdd || Contains(*f, Kind::kTuple) || Contains(*f, Kind::kList)) return std::nullopt;
+    const ExprPtr f0 = Substitute(f, symbol, zero);
+    const ExprPtr slope = MakeExpr(Kind::kAdd, {Substitute(f, symbol, MakeNumber(1)), MakeExpr(Kind::kNegate, {f0})});
+    const ExprPtr line = MakeExpr(Kind::kAdd, {f0, MakeExpr(Kind::kMul, {slope, MakeExpr(Kind::kSymbol, {}, symbol)})});
+    if (SameValue(*f, *line, budget_) != Equality::kEqual) return std::nullopt;
+    const auto sign = CompareReal(*slope, *zero, budget_);
+    if (!sign || *sign == 0) return std::nullopt;
+    // As short as possible: the end may be compared with a decimal.
+    ExprPtr end = MakeExpr(Kind::kDivide, {MakeExpr(Kind::kNegate, {f0}), slope});
+    for (const size_t k : {i, i + 1}) {
+      const Expr& other = *expr.children[k == i ? i + 1 : i];
+      if (other.kind == Kind::kSymbol && Symbols(*expr.children[k]).empty()) end = expr.children[k];
+    }
+    if (op[0] == '<' || op[0] == '>') {
+      const bool below = (op[0] == '<') == (*sign > 0);
+      const bool open = op.size() == 1;
+      return Pieces{below ? Piece{Infinity(true), end, true, open} : Piece{end, Infinity(false), open, true}};
+    }
+    if (op == "!=") return Pieces{{Infinity(true), end, true, true}, {end, Infinity(false), true, true}};
+    if (op == "=") return Pieces{{end, end, false, false}};
+    return std::nullopt;
+  }
+
+  std::optional<Pieces> Normal(Pieces pieces) {
+    if (pieces.size() > kMaxElements) throw Error("more than {} pieces", kMaxElements);
+    Pieces kept;
+    for (Piece& piece : pieces) {
+      const auto order = Order(*piece.lo, *piece.hi);
+      if (!order) return std::nullopt;
+      if (*order < 0 || (*order == 0 && !piece.lo_open && !piece.hi_open)) kept.push_back(std::move(piece));
+    }
+    // By insertion: Order may fail, which no std::sort takes.
+    Pieces sorted;
+    for (Piece& piece : kept) {
+      size_t at = sorted.size();
+      while (at > 0) {
+        const auto order = Order(*piece.lo, *sorted[at - 1].lo);
+        if (!order) return std::nullopt;
+        if (*order > 0 || (*order == 0 && (piece.lo_open || !sorted[at - 1].lo_open))) break;
+        --at;
+      }
+      sorted.insert(sorted.begin() + static_cast<int64_t>(at), std::move(piece));
+    }
+    Pieces merged;
+    for (Piece& piece : sorted) {
+      if (!merged.empty()) {
+        Piece& last = merged.back();
+        const auto order = Order(*last.hi, *piece.lo);
+        if (!order) return std::nullopt;
+        if (*order > 0 || (*order == 0 && !(last.hi_open && piece.lo_open))) {
+          const auto ends = Order(*last.hi, *piece.hi);
+          if (!ends) return std::nullopt;
+          if (*ends < 0) last.hi = piece.hi, last.hi_open = piece.hi_open;
+          if (*ends == 0) last.hi_open = last.hi_open && piece.hi_open;
+          continue;
+        }
+      }
+      merged.push_back(std::move(piece));
+    }
+    return merged;
+  }
+
+  std::optional<Pieces> Intersect(const Pieces& a, const Pieces& b) {
+    Pieces result;
+    for (const Piece& p : a) {
+      for (const Piece& q : b) {
+        budget_->Spend(50);
+        const auto lows = Order(*p.lo, *q.lo), highs = Order(*p.hi, *q.hi);
+        if (!lows || !highs) return std::nullopt;
+        Piece both = p;
+        if (*lows < 0) both.lo = q.lo, both.lo_open = q.lo_open;
+        if (*lows == 0) both.lo_open = p.lo_open || q.lo_open;
+        if (*highs > 0) both.hi = q.hi, both.hi_open = q.hi_open;
+        if (*highs == 0) both.hi_open = p.hi_open || q.hi_open;
+        result.push_back(std::move(both));
+      }
+    }
+    return Normal(std::move(result));
+  }
+
+  std::optional<Pieces> Complement(const Pieces& pieces) {
+    Pieces result = {Whole()};
+    for (const Piece& piece : pieces) {
+      Pieces outside;
+      if (Infinite(*piece.lo) == 0) outside.push_back({Infinity(true), piece.lo, true, !piece.lo_open});
+      if (Infinite(*piece.hi) == 0) outside.push_back({piece.hi, Infinity(false), !piece.hi_open, true});
+      const auto meet = Intersect(result, outside);
+      if (!meet) return std::nullopt;
+      result = *meet;
+    }
+    return result;
+  }
+
+  bool SamePieces(const Pieces& gold, const Pieces& answer) {
+    if (gold.size() != answer.size()) return false;
+    const auto same_end = [this](const ExprPtr& a, const ExprPtr& b) {
+      if (Infinite(*a) != 0 || Infinite(*b) != 0) return Infinite(*a) == Infinite(*b);
+      return SameScalars(a, b);
+    };
+    for (size_t i = 0; i < gold.size(); ++i) {
+      if (gold[i].lo_open != answer[i].lo_open || gold[i].hi_open != answer[i].hi_open) return false;
+      if (!same_end(gold[i].lo, answer[i].lo) || !same_end(gold[i].hi, answer[i].hi)) return false;
+    }
+    return true;
+  }
+
+  bool SameRegions(const Expr& gold, const Expr& answer) {
+    // x in A against y in A
+    if (gold.kind == Kind::kMember && answer.kind == Kind::kMember &&
+        Key(*gold.children[0]) != Key(*answer.children[0]))
+      return false;
+    const auto symbols = [](const Expr& expr) {
+      return IsInequality(expr) || ListOfRegions(expr) ? Symbols(expr) : std::set<std::string>();
+    };
+    const auto gold_symbols = symbols(gold), answer_symbols = symbols(answer);
+    if (!gold_symbols.empty() && !answer_symbols.empty() && gold_symbols != answer_symbols) return false;
+    const auto a = Region(gold);
+    if (a) {
+      const auto b = Region(answer);
+      if (b) return SamePieces(*a, *b);
+      if (a->size() == 1 && !IsCollection(answer) && !IsRegion(answer)) {  // {5} against 5
+        return (*a)[0].lo == (*a)[0].hi && SameScalars((*a)[0].lo, std::make_shared<Expr>(answer));
+      }
+    }
+    return SameStructure(gold, answer);
+  }
+
+  // Part by part, where the ends cannot be put in order.
+  bool SameStructure(const Expr& gold, const Expr& answer) {
+    budget_->Spend(50);
+    if (gold.kind == Kind::kMember && answer.kind != Kind::kMember)
+      return Same(gold.children[1], std::make_shared<Expr>(answer));
+    if (answer.kind == Kind::kMember && gold.kind != Kind::kMember)
+      return Same(std::make_shared<Expr>(gold), answer.children[1]);
+    if (gold.kind == Kind::kInterval && answer.kind == Kind::kTuple && answer.children.size() == 2) {
+      return gold.name == "()" && Same(gold.children[0], answer.children[0]) &&
+             Same(gold.children[1], answer.children[1]);
+    }
+    if (gold.kind == Kind::kTuple && answer.kind == Kind::kInterval && gold.children.size() == 2) {
+      return answer.name == "()" && Same(gold.children[0], answer.children[0]) &&
+             Same(gold.children[1], answer.children[1]);
+    }
+    if (gold.kind == Kind::kUnion || gold.kind == Kind::kIntersect ||
+        (gold.kind == Kind::kList && answer.kind == Kind::kList)) {
+      if (gold.kind != answer.kind) return false;
+      return Matches(Flat(gold), Flat(answer));
+    }
+    if (gold.kind != answer.kind || gold.name != answer.name || gold.ops != answer.ops ||
+        gold.children.size() != answer.children.size()) {
+      return false;
+    }
+    for (size_t i = 0; i < gold.children.size(); ++i) {
+      if (!Same(gold.children[i], answer.children[i])) return false;
+    }
+    return true;
+  }
+
+  static std::vector<ExprPtr> Flat(const Expr& expr) {
+    std::vector<ExprPtr> flat;
+    for (const ExprPtr& child : expr.children) {
+      if (child->kind == expr.kind) {
+        for (const ExprPtr& part : Flat(*child)) flat.push_back(part);
+      } else {
+        flat.push_back(child);
+      }
+    }
+    return flat;
+  }
+
+  // --- Lists, tuples, sets, matrices
+
+  bool SameMatrices(const Expr& gold, const Expr& answer) {
+    if (gold.kind == Kind::kMatrix && answer.kind == Kind::kMatrix) {
+      if (gold.rows != answer.rows || gold.columns != answer.columns) return false;
+    } else {
+      // A row or column against the same numbers as a tuple.
+      const Expr& matrix = gold.kind == Kind::kMatrix ? gold : answer;
+      const Expr& other = gold.kind == Kind::kMatrix ? answer : gold;
+      if (matrix.rows == 1 && matrix.columns == 1)
+        return Same(gold.kind == Kind::kMatrix ? gold.children[0] : std::make_shared<Expr>(gold),
+                    gold.kind == Kind::kMatrix ? std::make_shared<Expr>(answer) : answer.children[0]);
+      const bool brackets =
+          other.kind == Kind::kInterval && other.name == "[]";  // [1, 2] beside a matrix is no interval
+      if ((other.kind != Kind::kTuple && !brackets) || (matrix.rows != 1 && matrix.columns != 1)) return false;
+    }
+    return InOrder(gold.children, answer.children);
+  }
+
+  bool InOrder(const std::vector<ExprPtr>& gold, const std::vector<ExprPtr>& answer) {
+    if (gold.size() != answer.size()) return false;
+    for (size_t i = 0; i < gold.size(); ++i) {
+      if (!Same(gold[i], answer[i])) return false;
+    }
+    return true;
+  }
+
+  // Each element once, whatever the order.
+  bool Matches(std::vector<ExprPtr> gold, std::vector<ExprPtr> answer) {
+    gold = Distinct(std::move(gold));
+    answer = Distinct(std::move(answer));
+    if (gold.size() != answer.size()) return false;
+    std::vector<bool> used(answer.size(), false);
+    for (const ExprPtr& element : gold) {
+      bool found = false;
+      for (size_t j = 0; j < answer.size() && !found; ++j) {
+        if (used[j] || !Same(element, answer[j])) continue;
+        used[j] = true;
+        found = true;
+      }
+      if (!found) return false;
+    }
+    return true;
+  }
+
+  std::vector<ExprPtr> Distinct(std::vector<ExprPtr> elements) {
+    std::vector<ExprPtr> kept;
+    for (ExprPtr& element : elements) {
+      const bool seen = std::any_of(kept.begin(), kept.end(), [&](const ExprPtr& other) {
+        budget_->Spend(5);
+        if (element->kind == Kind::kNumber && other->kind == Kind::kNumber) return element->value == other->value;
+        if (IsEquation(*element) != IsEquation(*other)) return false;
+        return SameExactly(element, other);
+      });
+      if (!seen) kept.push_back(std::move(element));
+    }
+    return kept;
+  }
+
+  bool SameExactly(const ExprPtr& a, const ExprPtr& b) {
+    if (Key(*a) == Key(*b)) return true;
+    if (a->kind == Kind::kRelation || b->kind == Kind::kRelation || IsCollection(*a) || IsCollection(*b) ||
+        IsRegion(*a) || IsRegion(*b))
+      return false;
+    return SameValue(*a, *b, budget_) == Equality::kEqual;
+  }
+
+  static std::vector<ExprPtr> Elements(const Expr& expr) {
+    if (IsCollection(expr)) return expr.children;
+    return {std::make_shared<Expr>(expr)};
+  }
+
+  bool SameCollections(const Expr& gold, const Expr& answer) {
+    std::vector<ExprPtr> a = Elements(gold), b = Elements(answer);
+    // A set of one element against the element, which may itself be a tuple.
+    if (a.size() == 1 && IsCollection(gold) && gold.kind != Kind::kTuple && answer.kind == Kind::kTuple)
+      return Same(a[0], std::make_shared<Expr>(answer));
+    if (b.size() == 1 && answer.kind != Kind::kTuple && gold.kind == Kind::kTuple) {
+      return IsCollection(answer) && Same(std::make_shared<Expr>(gold), b[0]);
+    }
+    if (a.size() > kMaxElements || b.size() > kMaxElements) throw Error("more than {} elements", kMaxElements);
+    const auto assignments = [](const std::vector<ExprPtr>& elements) {
+      return !elements.empty() &&
+             std::all_of(elements.begin(), elements.end(), [](const ExprPtr& e) { return IsAssignment(*e); });
+    };
+    bool ordered = gold.kind == Kind::kTuple || answer.kind == Kind::kTuple;
+    if (gold.kind == Kind::kTuple && answer.kind != Kind::kTuple && !IsCollection(answer)) return false;
+    const bool gold_assigns = assignments(a), answer_assigns = assignments(b);
+    if (gold_assigns && answer_assigns) {
+      if (Matches(a, b)) return true;
+      // x_1, x_2 may be counted either way.
+      if (!OneVariable(a) || !OneVariable(b)) return false;
+      if (BaseLetter(*a[0]->children[0]) != BaseLetter(*b[0]->children[0])) return false;
+      return Matches(Values(a), Values(b));
+    }
+    if (gold_assigns) {
+      ordered = ordered || !OneVariable(a);
+      a = Values(a);
+    } else if (answer_assigns) {
+      ordered = ordered || !OneVariable(b);
+      b = Values(b);
+    }
+    return ordered ? InOrder(a, b) : Matches(std::move(a), std::move(b));
+  }
+
+  // The equations are about one unknown: x = 1 or x = 2, x_1 = 1 and x_2 = 2.
+  static bool OneVariable(const std::vector<ExprPtr>& equations) {
+    return std::all_of(equations.begin(), equations.end(), [&](const ExprPtr& e) {
+      return BaseLetter(*e->children[0]) == BaseLetter(*equations[0]->children[0]);
+    });
+  }
+  static std::vector<ExprPtr> Values(const std::vector<ExprPtr>& equations) {
+    std::vector<ExprPtr> values;
+    for (const ExprPtr& equation : equations) values.push_back(equation->children.back());
+    return values;
+  }
+
+  // --- Numbers and formulas
+
+  bool SameScalars(ExprPtr gold, ExprPtr answer) {
+    budget_->Spend(20);
+    if (IsCollection(*gold) || IsCollection(*answer) || gold->kind == Kind::kRelation ||
+        answer->kind == Kind::kRelation || IsRegion(*gold) || IsRegion(*answer) || Contains(*gold, Kind::kMatrix) ||
+        Contains(*answer, Kind::kMatrix)) {
+      return SameStructure(*gold, *answer);
+    }
+    // Units: of the same kind if both are known, otherwise they say nothing.
+    Quantity gold_unit, answer_unit;
+    bool gold_has = StripUnit(&gold, &gold_unit), answer_has = StripUnit(&answer, &answer_unit);
+    // "5 m" may be a product; beside metres it is not.
+    if (gold_has && !answer_has) answer_has = StripLetter(&answer, gold_unit, &answer_unit);
+    if (answer_has && !gold_has) gold_has = StripLetter(&gold, answer_unit, &gold_unit);
+    if (gold_has && answer_has && gold_unit.known && answer_unit.known) {
+      if (gold_unit.dimension != answer_unit.dimension) return false;
+      if (gold_unit.factor != answer_unit.factor) {
+        const Rational factor = answer_unit.factor / gold_unit.factor;
+        answer = MakeExpr(Kind::kMul, {MakeNumber(factor), answer});
+      }
+    }
+    const int a = Infinite(*gold), b = Infinite(*answer);
+    if (a != 0 || b != 0) return a == b;
+    if (gold->kind == Kind::kBased || answer->kind == Kind::kBased) return SameBased(*gold, *answer);
+    if (gold->kind == Kind::kFunction && gold->name == "ratio" && gold->children.size() > 2)
+      return SameRatios(*gold, *answer);
+    if (gold->kind == Kind::kFunction && gold->name == "congruent") return SameCongruences(*gold, *answer);
+    // Percent: 10% is 10 or 0.1; degrees: 90 degrees is 90 or pi/2.
+    const bool gold_percent = StripSuffix(&gold, Kind::kPercent), answer_percent = StripSuffix(&answer, Kind::kPercent);
+    const bool gold_degree = StripSuffix(&gold, Kind::kDegree), answer_degree = StripSuffix(&answer, Kind::kDegree);
+    if (SameNumbers(*gold, *answer)) return true;
+    const auto as = [](Kind kind, const ExprPtr& expr) { return MakeExpr(kind, {expr}); };
+    if (gold_percent && !answer_percent) return SamePercent(*gold, *answer);
+    if (answer_percent && !gold_percent) return SameNumbers(*gold, *as(Kind::kPercent, answer));
+    if (gold_degree && !answer_degree && !answer_has) return SameNumbers(*as(Kind::kDegree, gold), *answer);
+    if (answer_degree && !gold_degree && !gold_has) return SameNumbers(*gold, *as(Kind::kDegree, answer));
+    return false;
+  }
+
+  // 12.5% against 0.125 and 1/8.
+  bool SamePercent(const Expr& gold, const Expr& answer) {
+    return SameNumbers(gold, *MakeExpr(Kind::kMul, {MakeNumber(100), std::make_shared<Expr>(answer)}));
+  }
+
+  static bool StripUnit(ExprPtr* expr, Quantity* quantity) {
+    bool negative = false;
+    ExprPtr inner = *expr;
+    if (inner->kind == Kind::kNegate) negative = true, inner = inner->children[0];
+    if (inner->kind != Kind::kUnit) return false;
+    *quantity = ReadUnits(inner->name);
+    inner = inner->children[0];
+    *expr = negative ? MakeExpr(Kind::kNegate, {inner}) : inner;
+    return true;
+  }
+
+  // A last factor that is one letter and names a unit of the dimension of `other`.
+  static bool StripLetter(ExprPtr* expr, const Quantity& other, Quantity* quantity) {
+    if ((*expr)->kind != Kind::kMul || !other.known) return false;
+    const Expr& last = *(*expr)->children.back();
+    if (last.kind != Kind::kSymbol || last.name.size() != 1) return false;
+    const Quantity unit = ReadUnits(last.name);
+    if (!unit.known || unit.dimension != other.dimension) return false;
+    std::vector<ExprPtr> rest((*expr)->children.begin(), (*expr)->children.end() - 1);
+    *expr = rest.size() == 1 ? rest[0] : MakeExpr(Kind::kMul, std::move(rest));
+    *quantity = unit;
+    return true;
+  }
+
+  static bool StripSuffix(ExprPtr* expr, Kind kind) {
+    const bool negative = (*expr)->kind == Kind::kNegate;
+    const ExprPtr inner = negative ? (*expr)->children[0] : *expr;
+    if (inner->kind == kind) {
+      *expr = negative ? MakeExpr(Kind::kNegate, {inner->children[0]}) : inner->children[0];
+      return true;
+    }
+    if (inner->kind == Kind::kMul && inner->children.back()->kind == kind) {  // \frac{100}{3}\%
+      std::vector<ExprPtr> children = inner->children;
+      children.back() = children.back()->children[0];
+      *expr = MakeExpr(Kind::kMul, std::move(children));
+      if (negative) *expr = MakeExpr(Kind::kNegate, {*expr});
+      return true;
+    }
+    return false;
+  }
+
+  // 101_2 against 101_2 and 101, not against 5.
+  bool SameBased(const Expr& gold, const Expr& answer) {
+    const auto digits = [](const Expr& expr) -> std::string {
+      if (expr.kind == Kind::kBased) return expr.name;
+      if (expr.kind == Kind::kNumber && expr.decimals < 0 && expr.value.get_den() == 1) return expr.value.get_str();
+      return "";
+    };
+    if (digits(gold).empty() || digits(gold) != digits(answer)) return false;
+    if (gold.kind == Kind::kBased && answer.kind == Kind::kBased)
+      return SameNumbers(*gold.children[0], *answer.children[0]);
+    // A base that the gold answer lacks has to be ten.
+    return gold.kind == Kind::kBased || SameNumbers(*MakeNumber(10), *answer.children[0]);
+  }
+
+  bool SameRatios(const Expr& gold, const Expr& answer) {
+    if (answer.kind != Kind::kFunction || answer.name != "ratio" || answer.children.size() != gold.children.size())
+      return false;
+    for (size_t i = 1; i < gold.children.size(); ++i) {
+      const ExprPtr left = MakeExpr(Kind::kMul, {gold.children[0], answer.children[i]});
+      const ExprPtr right = MakeExpr(Kind::kMul, {gold.children[i], answer.children[0]});
+      if (!SameNumbers(*left, *right)) return false;
+    }
+    return true;
+  }
+
+  bool SameCongruences(const Expr& gold, const Expr& answer) {
+    if (answer.kind != Kind::kFunction || answer.name != "congruent") return false;
+    if (!SameNumbers(*gold.children[2], *answer.children[2]) || !SameNumbers(*gold.children[0], *answer.children[0]))
+      return false;
+    const auto rest = [&](const Expr& expr) {
+      return ExactValue(*MakeExpr(Kind::kFunction, {expr.children[1], expr.children[2]}, "mod"), budget_);
+    };
+    const auto a = rest(gold), b = rest(answer);
+    return a && b && *a == *b;
+  }
+
+  bool SameNumbers(const Expr& gold, const Expr& answer) {
+    const Equality equality = SameValue(gold, answer, budget_);
+    if (equality == Equality::kEqual) return true;
+    return Rounds(gold, answer);
+  }
+
+  struct Decimal {
+    Rational value, half_unit;
+    int decimals, digits;
+  };
+  // A number written with a decimal point, with its sign and power of ten.
+  static std::optional<Decimal> AsDecimal(const Expr& expr) {
+    if (expr.kind == Kind::kNumber && expr.decimals > 0) {
+      Integer scale;
+      mpz_ui_pow_ui(scale.get_mpz_t(), 10, static_cast<unsigned long>(expr.decimals));
+      Rational half(Integer(1), scale * 2);
+      half.canonicalize();
+      return Decimal{expr.value, half, expr.decimals, expr.digits};
+    }
+    if (expr.kind == Kind::kNegate || expr.kind == Kind::kUnit) {
+      auto inner = AsDecimal(*expr.children[0]);
+      if (inner && expr.kind == Kind::kNegate) inner->value = -inner->value;
+      return inner;
+    }
+    if (expr.kind == Kind::kMul && expr.children.size() == 2) {
+      const Expr& power = *expr.children[1];
+      if (power.kind != Kind::kPower || power.children[0]->kind != Kind::kNumber || power.children[0]->value != 10)
+        return std::nullopt;
+      const Expr* exponent = power.children[1].get();
+      const bool negative = exponent->kind == Kind::kNegate;
+      if (negative) exponent = exponent->children[0].get();
+      if (exponent->kind != Kind::kNumber || exponent->value.get_den() != 1 || exponent->value > 1000)
+        return std::nullopt;
+      auto inner = AsDecimal(*expr.children[0]);
+      if (!inner) return std::nullopt;
+      Integer scale;
+      mpz_ui_pow_ui(scale.get_mpz_t(), 10, exponent->value.get_num().get_ui());
+      const Rational factor = negative ? Rational(1 / Rational(scale)) : Rational(scale);
+      inner->value *= factor;
+      inner->half_unit *= factor;
+      return inner;
+    }
+    return std::nullopt;
+  }
+
+  // Whether `answer` rounds to the decimal `gold`. An answer that is as coarse as the gold answer has to be it, and a
+  // short decimal may be exact (0.5 is not 0.52), so: with two decimals and three digits anything that rounds to it;
+  // with two digits and two decimals what is no decimal itself (1/3 for 0.33); with two digits irrational numbers
+  // (sqrt(2) for 1.4).
+  bool Rounds(const Expr& gold, const Expr& answer) {
+    const auto decimal = AsDecimal(gold);
+    if (!decimal || !Symbols(answer).empty()) return false;
+    const auto exact = ExactValue(answer, budget_);
+    const auto other = AsDecimal(answer);
+    if (other && other->half_unit >= decimal->half_unit) return false;
+    const bool two = decimal->decimals >= 2 && decimal->digits >= 2;
+    const bool three = decimal->decimals >= 2 && decimal->digits >= 3;
+    if (!three && (other || (exact && !two) || decimal->digits < 2)) return false;
+    return WithinHalfUnit(*decimal, answer);
+  }
+
+  bool WithinHalfUnit(const Decimal& decimal, const Expr& expr) {
+    if (!Symbols(expr).empty()) return false;
+    if (const auto exact = ExactValue(expr, budget_)) return abs(*exact - decimal.value) <= decimal.half_unit;
+    const auto value = NumericValue(expr, {Domain::kReal, 0}, 256, budget_);
+    if (!value) return false;
+    BigComplex difference(256), half(256);
+    mpfr_sub_q(difference.re(), value->re(), decimal.value.get_mpq_t(), MPFR_RNDN);
+    mpfr_set_q(half.re(), decimal.half_unit.get_mpq_t(), MPFR_RNDN);
+    return mpfr_cmpabs(difference.re(), half.re()) <= 0;
+  }
+
+  Budget* budget_;
+  int depth_ = 0;
+};
+
+}  // namespace
+
+bool SameAnswer(const ExprPtr& gold, const ExprPtr& answer, Budget* budget, std::string* reason) {
+  if (Comparer(budget).Same(gold, answer)) return true;
+  *reason = "not the same as the gold answer";
+  return false;
+}
+
+}  // namespace fulgur
