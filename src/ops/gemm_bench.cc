@@ -3,6 +3,7 @@
 #include "base/rng.h"
 #include "ops/gemm.h"
 #include "ops/matmul.h"
+#include "ops/peak.h"
 
 namespace fulgur {
 namespace {
@@ -19,19 +20,41 @@ void Report(benchmark::State& state, int64_t m, int64_t n, int64_t k) {
       benchmark::Counter(2e-9 * static_cast<double>(m * n * k), benchmark::Counter::kIsIterationInvariantRate);
 }
 
+// What the arithmetic of a format is held against.
+double Peak(WeightFormat format, ThreadPool& pool) {
+  switch (format) {
+    case WeightFormat::kF32:
+    case WeightFormat::kBf16:
+      return MeasurePeakGflops(pool);
+    case WeightFormat::kBf16Dot:
+      return MeasurePeakBf16Gflops(pool);
+    case WeightFormat::kQ8:
+    case WeightFormat::kQ4:
+      return MeasurePeakInt8Gops(pool);
+  }
+  return 0;
+}
+
+// m rows by weights [n, k]: operations beside the peak, and weights read beside the bandwidth of memory (only with few
+// rows, and weights that no cache holds, is that the limit).
 void BM_MatMul(benchmark::State& state, WeightFormat format) {
   const int64_t m = state.range(0), n = state.range(1), k = state.range(2);
   ThreadPool pool(static_cast<int>(state.range(3)));
   const Tensor x = Random({m, k});
   const PackedMatrix w(Random({n, k}), format, pool);
   Tensor y(DType::kF32, {m, n});
+  state.counters["peak"] = Peak(format, pool);
+  state.counters["read_GB/s"] = MeasureReadBandwidth(pool);
   for (auto _ : state) MatMul(x.f32(), k, m, w, y.f32(), n, pool);
   Report(state, m, n, k);
+  state.counters["weights_GB/s"] =
+      benchmark::Counter(1e-9 * static_cast<double>(w.bytes()), benchmark::Counter::kIsIterationInvariantRate);
 }
 void Shapes(benchmark::internal::Benchmark* b) {
+  b->ArgNames({"m", "n", "k", "threads"});
   for (const int threads : {1, 2}) {
-    for (const int m : {1, 2, 4, 8, 12, 64, 1024}) b->Args({m, 768, 256, threads});
-    b->Args({512, 2048, 2048, threads});
+    for (const int m : {1, 4, 12, 64, 1024}) b->Args({m, 768, 256, threads});   // models/nano and its like
+    for (const int m : {1, 4, 16, 32, 512}) b->Args({m, 9216, 6144, threads});  // an expert of M1
   }
   b->UseRealTime();
 }
