@@ -133,7 +133,7 @@ TEST(GrammarTest, TheGrammarBeginsWithTheByteAfterTheThinking) {
     return grammar->Advance(&state, text) && state.can_end;
   };
   EXPECT_TRUE(matches(Grammar::Start::kMayThink, "{}"));
-  EXPECT_TRUE(matches(Grammar::Start::kMayThink, "\n<think>\xff {<</think</think></think>\n\n{}"));
+  EXPECT_TRUE(matches(Grammar::Start::kMayThink, "\n<think>\xff {<</think</think>\n\n{}"));
   EXPECT_TRUE(matches(Grammar::Start::kMayThink, "<think></think>{}"));
   EXPECT_FALSE(matches(Grammar::Start::kMayThink, "x<think></think>{}"));
   EXPECT_FALSE(matches(Grammar::Start::kMayThink, "<think></think>x{}"));
