@@ -288,7 +288,7 @@ TEST(JsonSchemaTest, WhiteSpaceIsBounded) {
       Of(R"({"type": "object", "properties": {"a": {"type": "array", "items": {"type": "null"}}}, "required": ["a"]})");
   EXPECT_TRUE(grammar->Matches("{\n  \"a\": [\n    null,\n    null\n  ]\n}"));
   EXPECT_TRUE(grammar->Matches("{\n\t\"a\": [\n\t\tnull\n\t]\n}"));
-  EXPECT_TRUE(grammar->Matches("\n\n{\"a\":[]}"));
+  EXPECT_FALSE(grammar->Matches("\n{\"a\":[]}"));
   EXPECT_FALSE(grammar->Matches("{  \"a\":[]}"));
   EXPECT_FALSE(grammar->Matches("{\n\n\"a\":[]}"));
   EXPECT_FALSE(grammar->Matches("{\"a\" :[]}"));
@@ -361,7 +361,8 @@ bool Valid(const Json& schema, const Json& value, const Json& root) {
     int64_t length = 0;
     for (const char c : text) length += (c & 0xc0) != 0x80;
     if (length < schema.value("minLength", 0) || length > schema.value("maxLength", 1'000'000)) return false;
-    return !schema.contains("pattern") || std::regex_search(text, std::regex(schema["pattern"].get<std::string>()));
+    if (!schema.contains("pattern")) return true;
+    return std::regex_search(Wide(text), std::wregex(Wide(schema["pattern"].get<std::string>())));
   }
   if (type == "array") {
     const auto size = static_cast<int64_t>(value.size());
