@@ -31,9 +31,13 @@ constexpr Wide kLargest = PowerOfTen(kIntegerDigits + kFractionDigits) - 1;
 constexpr size_t kMaxRules = 20'000;        // sub-schemas of one schema, merged ones counted
 constexpr size_t kMaxAlternatives = 1'000;  // of one sub-schema, after anyOf and allOf are multiplied out
 constexpr size_t kMaxExpansions = 200'000;
-constexpr size_t kMaxProperties = 512;     // of one object
-constexpr size_t kMaxPatterns = 64;        // different ones in a schema
-constexpr uint32_t kMaxCount = 1'000'000;  // of minLength and the like
+constexpr size_t kMaxTogether = 200;           // schemas of one value that hold together
+constexpr size_t kMaxIntersections = 256;      // of patterns, in one schema
+constexpr size_t kMaxPatternStates = 200'000;  // of all patterns together
+constexpr size_t kMaxComparisons = 1'000'000;  // of values of one enum with those of another
+constexpr size_t kMaxProperties = 512;         // of one object
+constexpr size_t kMaxPatterns = 64;            // different ones in a schema
+constexpr uint32_t kMaxCount = 1'000'000;      // of minLength and the like
 
 // ---------------------------------------------------------------------------------------------------------------------
 // JSON's parts.
@@ -446,6 +450,9 @@ class SchemaCompiler {
       const Schema& schema = Read(next.place);
       if (std::find(leaves.begin(), leaves.end(), &schema) != leaves.end()) continue;
       leaves.push_back(&schema);
+      if (leaves.size() > kMaxTogether) {
+        Fail(next.place.pointer, "more than {} schemas that hold together", kMaxTogether);
+      }
       const auto link = std::make_shared<const Link>(Link{&json, next.by_choice, next.from});
       for (const Place& place : schema.also) pending.push_back({place, false, link});
       for (size_t c = 0; c < schema.choices.size(); ++c) choices.push_back({&schema, c, link});
@@ -702,6 +709,11 @@ class SchemaCompiler {
     return entry->second;
   }
 
+  void CountStates(const CharAutomaton& automaton, const std::string& at) {
+    pattern_states_ += automaton.states().size();
+    if (pattern_states_ > kMaxPatternStates) throw Error("{}: the patterns are too complex together", at);
+  }
+
   void ReadFormat(const std::string& name, const std::string& pointer, Schema* s) {
     for (const Format& format : Formats()) {
       if (name != format.name) continue;
@@ -830,7 +842,10 @@ class SchemaCompiler {
     if (patterns.empty()) return b_.JsonString(min, max);
     std::shared_ptr<const CharAutomaton> all = *patterns.begin();
     const auto restrict = [&](const CharAutomaton& more) {
+      if (++intersections_ > kMaxIntersections)
+        throw Error("{}: more than {} patterns to combine", at, kMaxIntersections);
       all = std::make_shared<const CharAutomaton>(CharAutomaton::Intersection(*all, more, at));
+      CountStates(*all, at);
     };
     for (const auto& pattern : patterns) {
       if (pattern != all) restrict(*pattern);
@@ -977,15 +992,21 @@ class SchemaCompiler {
     std::vector<std::string> texts;
     for (const auto& [name, unused] : names) texts.push_back(name);
     const std::string at = where_ + ": " + owner.place.pointer + "/properties with additionalProperties";
+    const auto others = std::make_shared<const CharAutomaton>(CharAutomaton::Except(texts, at));
+    CountStates(*others, at);
     const GrammarPiece quote = b_.Literal("\"");
-    return b_.Sequence(
-        {quote, b_.JsonText(std::make_shared<const CharAutomaton>(CharAutomaton::Except(texts, at))), quote});
+    return b_.Sequence({quote, b_.JsonText(others), quote});
   }
 
   // -------------------------------------------------------------------------------------------------------------------
   // enum and const.
 
   GrammarPiece Values(const Leaves& leaves, const Schema& listed, uint8_t types) {
+    for (const Schema* s : leaves) {
+      if (s != &listed && s->values && s->values->size() * listed.values->size() > kMaxComparisons) {
+        Fail(s->place.pointer, "the lists of values that hold together are too long");
+      }
+    }
     std::vector<std::string> scalars;
     std::vector<GrammarPiece> ways;
     for (const Json* value : *listed.values) {
@@ -1068,7 +1089,7 @@ class SchemaCompiler {
   std::map<const Json*, Schema> schemas_;
   std::map<std::string, std::shared_ptr<const CharAutomaton>> patterns_;
   std::unordered_map<std::string, Place> resolved_;
-  size_t expansions_ = 0;
+  size_t expansions_ = 0, intersections_ = 0, pattern_states_ = 0;
 };
 
 template <typename F>

@@ -264,6 +264,14 @@ TEST(JsonSchemaTest, IsBoundedAgainstHostileSchemas) {
   Json values = {{"enum", Json::array()}};
   for (int i = 0; i < 5000; ++i) values["enum"].push_back("value " + std::to_string(i));
   EXPECT_TRUE(JsonSchemaGrammar(values, "values")->Matches("\"value 4999\""));
+  Json twice = {{"allOf", {values, values}}};
+  EXPECT_THAT(ErrorOf(twice.dump()), HasSubstr("too long"));
+  Json lengths = {{"type", "string"}, {"anyOf", Json::array()}};
+  for (int i = 1; i < 300; ++i) lengths["anyOf"].push_back({{"pattern", "^a*b"}, {"minLength", i}});
+  EXPECT_THAT(ErrorOf(lengths.dump()), HasSubstr("patterns to combine"));
+  Json together = {{"allOf", Json::array()}};
+  for (int i = 0; i < 300; ++i) together["allOf"].push_back({{"minimum", i}});
+  EXPECT_THAT(ErrorOf(together.dump()), HasSubstr("more than 200 schemas that hold together"));
   Json patterns = {{"anyOf", Json::array()}};
   for (int i = 0; i < 65; ++i) patterns["anyOf"].push_back({{"pattern", "a{" + std::to_string(i) + "}"}});
   EXPECT_THAT(ErrorOf(patterns.dump()), HasSubstr("more than 64 different patterns"));
