@@ -20,6 +20,7 @@
 #include "engine/text_match.h"
 #include "engine/thinking.h"
 #include "model/model.h"
+#include "text/token_constraint.h"
 #include "text/tokenizer.h"
 
 namespace fulgur {
@@ -53,6 +54,11 @@ struct GenerationRequest {
   // A state that has already taken in the first state->length() tokens of the prompt; fewer than all of them.
   std::optional<SequenceState> state;
   bool keep_prompt_state = false;  // hand out the state after the prompt (OutputEnd::prompt_state)
+  // What the output has to be, from the byte after </think> on, or from the beginning if it has no thinking. Stop
+  // tokens may then come only where it is complete; without any, the output ends where nothing can follow. Tokens are
+  // chosen among those that fit, their log-probabilities are those of the unmodified distribution as ever.
+  std::shared_ptr<const TokenConstraint> constraint;
+  bool may_think = true;  // with a constraint: whether the output may begin with <think>, if the prompt did not
 };
 
 enum class FinishReason { kStop, kStopString, kLength, kEarlyTruncation, kCancelled, kError };
@@ -124,6 +130,7 @@ class Engine {
   bool DropCancelled();
   bool StartOutputs();
   void Append(Output& output, OutputToken token);
+  bool CanStop(const Output& output) const;
   void AppendText(Output& output, std::string_view text);
   void Take(Output& output, SampledToken token);
   void Finish(Output& output, FinishReason reason, std::string message = {});

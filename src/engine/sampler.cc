@@ -82,7 +82,7 @@ void Sampler::AddOutput(int32_t id) {
 }
 
 SampledToken Sampler::Sample(std::span<const float> logits, const TokenMask& allowed, int64_t position,
-                             SamplerScratch& scratch) const {
+                             SamplerScratch& scratch, std::span<const uint64_t> constraint) const {
   FULGUR_CHECK(logits.size() == allowed.size(), "{} logits, {} mask entries", logits.size(), allowed.size());
   const int64_t v = static_cast<int64_t>(logits.size());
 
@@ -91,6 +91,12 @@ SampledToken Sampler::Sample(std::span<const float> logits, const TokenMask& all
   work.resize(logits.size());
   for (size_t i = 0; i < logits.size(); ++i) {
     work[i] = allowed[i] && !std::isnan(logits[i]) ? logits[i] : kNegativeInfinity;
+  }
+  if (!constraint.empty()) {
+    for (size_t i = 0; i < work.size(); ++i) {
+      const bool fits = i / 64 < constraint.size() && ((constraint[i / 64] >> (i % 64)) & 1) != 0;
+      work[i] = fits ? work[i] : kNegativeInfinity;
+    }
   }
   for (const auto& [id, count] : counts_) {
     if (id < 0 || id >= v) continue;
