@@ -281,47 +281,62 @@ bool CellLogic::Deduce(State* state, Work* work, bool* contradiction) const {
     if ((best < 0 || ways.count < state->ways[best].count) && Brings(*state, rules_[i], ways)) best = i;
   }
   if (best < 0) return false;
-  const Rule& rule = rules_[best];
-  Ways ways;
-  Enumerate(*state, rule, work->words(), &ways);
-  std::vector<int> shown;  // places
-  for (size_t place = 0; place < rule.cells.size(); ++place) {
-    if (rule.line || state->values[rule.cells[place]] == kUnknown) shown.push_back(static_cast<int>(place));
-  }
-  if (work->words()) {
-    text = rule.name;
-    if (!rule.line) {
-      for (const int place : shown) text += (place == shown[0] ? ": " : " ") + names_[rule.cells[place]];
+  const auto apply = [&](const Rule& rule) {
+    Ways ways;
+    Enumerate(*state, rule, work->words(), &ways);
+    if (ways.count == 0) {
+      work->why = rule.name + " cannot be";
+      *contradiction = true;
+      return;
     }
-    text += rule.line ? ":" : shown.size() == 1 ? " is" : " are";
-    std::vector<std::string> fillings;
-    for (const std::vector<int>& filling : ways.fillings) {
-      std::vector<int> part;
-      for (const int place : shown) part.push_back(filling[place]);
-      fillings.push_back(Text(part));
+    std::vector<int> shown;  // places
+    for (size_t place = 0; place < rule.cells.size(); ++place) {
+      if (rule.line || state->values[rule.cells[place]] == kUnknown) shown.push_back(static_cast<int>(place));
     }
-    text += fmt::format(" {}", fmt::join(fillings, " "));
-    if (ways.count > 1) {
-      std::vector<int> agreed;
-      for (const int place : shown) {
-        agreed.push_back(std::has_single_bit(ways.seen[place]) ? OnlyValue(ways.seen[place]) : kUnknown);
+    if (work->words()) {
+      text += (text.empty() ? "" : "\n") + rule.name;
+      if (!rule.line) {
+        for (const int place : shown) text += (place == shown[0] ? ": " : " ") + names_[rule.cells[place]];
       }
-      text += " so " + Text(agreed);
+      text += rule.line ? ":" : shown.size() == 1 ? " is" : " are";
+      std::vector<std::string> fillings;
+      for (const std::vector<int>& filling : ways.fillings) {
+        std::vector<int> part;
+        for (const int place : shown) part.push_back(filling[place]);
+        fillings.push_back(Text(part));
+      }
+      text += fmt::format(" {}", fmt::join(fillings, " "));
+      if (ways.count > 1) {
+        std::vector<int> agreed;
+        for (const int place : shown) {
+          agreed.push_back(std::has_single_bit(ways.seen[place]) ? OnlyValue(ways.seen[place]) : kUnknown);
+        }
+        text += " so " + Text(agreed);
+      }
     }
-  }
-  std::vector<int> excluded;
-  for (int cell = 0; any_excludes_ && ways.count > 1 && cell < cells; ++cell) {
-    const bool inside = std::find(rule.cells.begin(), rule.cells.end(), cell) != rule.cells.end();
-    if (!inside && ways.excluded[cell] && state->values[cell] == kUnknown) excluded.push_back(cell);
-  }
-  if (work->words() && !excluded.empty()) {
-    text += " and 0";
-    for (const int cell : excluded) text += " " + names_[cell];
-  }
-  for (const int cell : excluded) put(cell, 0);
-  for (const int place : shown) {
-    if (std::has_single_bit(ways.seen[place]) && state->values[rule.cells[place]] == kUnknown) {
-      put(rule.cells[place], OnlyValue(ways.seen[place]));
+    std::vector<int> excluded;
+    for (int cell = 0; any_excludes_ && ways.count > 1 && cell < cells; ++cell) {
+      const bool inside = std::find(rule.cells.begin(), rule.cells.end(), cell) != rule.cells.end();
+      if (!inside && ways.excluded[cell] && state->values[cell] == kUnknown) excluded.push_back(cell);
+    }
+    if (work->words() && !excluded.empty()) {
+      text += " and 0";
+      for (const int cell : excluded) text += " " + names_[cell];
+    }
+    for (const int cell : excluded) put(cell, 0);
+    for (const int place : shown) {
+      if (std::has_single_bit(ways.seen[place]) && state->values[rule.cells[place]] == kUnknown) {
+        put(rule.cells[place], OnlyValue(ways.seen[place]));
+      }
+    }
+  };
+  const bool one_way = state->ways[best].count == 1;
+  apply(rules_[best]);
+  // Rules with one way are independent of each other: all of them are one step.
+  for (int i = best + 1; i < static_cast<int>(rules_.size()) && one_way && !*contradiction; ++i) {
+    const Ways& ways = state->ways[i];
+    if (!ways.overflow && ways.count == 1 && !rules_[i].cells.empty() && Brings(*state, rules_[i], ways)) {
+      apply(rules_[i]);
     }
   }
   return end();

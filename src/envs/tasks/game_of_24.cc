@@ -18,8 +18,10 @@ constexpr size_t kNumbers = 4;
 struct Level {
   int largest;
   int combinations;  // how many may be tried; 0: any number
+  size_t most_text;
 };
-constexpr std::array<Level, 6> kLevels = {{{}, {10, 1}, {10, 2}, {10, 0}, {13, 0}, {25, 0}}};
+constexpr std::array<Level, 6> kLevels = {
+    {{}, {10, 1, 290}, {10, 2, 290}, {10, 0, 1000}, {13, 0, 1000}, {25, 0, 1000}}};
 
 class GameOf24 : public Task {
  public:
@@ -47,7 +49,8 @@ class GameOf24 : public Task {
     for (;;) {
       for (int64_t& number : numbers) number = rng.Int(1, level.largest);
       const ArithmeticSolution solution = SearchArithmetic(numbers, kTarget);
-      if (solution.found && (level.combinations == 0 || solution.tried <= level.combinations)) break;
+      if (!solution.found || solution.trace.size() > level.most_text) continue;
+      if (level.combinations == 0 || solution.tried <= level.combinations) break;
     }
     instance->data = {{"numbers", numbers}};
     const std::string list = fmt::format("{}", fmt::join(numbers, " "));

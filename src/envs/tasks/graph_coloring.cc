@@ -3,7 +3,7 @@
 // The worked solution goes through the vertices by name: the neighbours that have a colour, then the smallest colour
 // they leave. If they leave none, the last vertex before it that has another colour left takes it, and so on.
 //
-// Difficulty: vertices, edges and colours: 1: 4, 4 and 3; 2: 5, 6 and 3; 3: 6, 9 and 3; 4: 8, 14 and 3; 5: 10, 20 and
+// Difficulty: vertices, edges and colours: 1: 5, 5 and 3; 2: 6, 7 and 3; 3: 7, 10 and 3; 4: 8, 14 and 3; 5: 10, 20 and
 // 3; 6: 12, 30 and 4. Up to 3 the first colouring that is tried is right.
 #include <algorithm>
 #include <array>
@@ -21,7 +21,7 @@ struct Level {
   int most_retreats;
 };
 constexpr std::array<Level, 7> kLevels = {
-    {{}, {4, 4, 3, 0}, {5, 6, 3, 0}, {6, 9, 3, 0}, {8, 14, 3, 5}, {10, 20, 3, 20}, {12, 30, 4, 20}}};
+    {{}, {5, 5, 3, 0}, {6, 7, 3, 0}, {7, 10, 3, 0}, {8, 14, 3, 5}, {10, 20, 3, 20}, {12, 30, 4, 20}}};
 constexpr int kMostVertices = 26;
 constexpr int kMostSteps = 20000;
 

@@ -4,8 +4,7 @@
 // nothing follows supposes a cell's shade and sees whether that ends in a contradiction. Only puzzles with one solution
 // are drawn.
 //
-// Difficulty: 1: 3 rows of 4 and 3 regions, 2: 4x4 and 4, 3: 5x5 and 5 or 6, 4: 6x6 and 8, 5: 7x7 and 11, 6: 8x8
-// and 14. Level 1 needs few steps.
+// Difficulty: 1: 4x4 and 4 regions, 2: 4 rows of 5 and 5, 3: 5x5 and 5 or 6. Level 1 needs few steps.
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -24,8 +23,7 @@ struct Level {
   int rows, columns, least, most;  // regions
   size_t most_text;
 };
-constexpr std::array<Level, 6> kLevels = {
-    {{}, {3, 4, 3, 3, 300}, {4, 4, 4, 4, 2000}, {5, 5, 5, 6, 4000}, {6, 6, 8, 8, 6000}, {7, 7, 10, 11, 8000}}};
+constexpr std::array<Level, 4> kLevels = {{{}, {4, 4, 4, 4, 340}, {4, 5, 5, 5, 2000}, {5, 5, 5, 6, 4000}}};
 
 constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
@@ -183,7 +181,7 @@ class Norinori : public Task {
  public:
   const char* name() const override { return "norinori"; }
   const char* description() const override { return "Shade two cells of every region so that all form dominoes"; }
-  int max_difficulty() const override { return 5; }
+  int max_difficulty() const override { return 3; }
   int nano_difficulty() const override { return 1; }
 
   Solution Solve(const TaskInstance& instance) const override {

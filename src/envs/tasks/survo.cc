@@ -5,7 +5,7 @@
 // Only puzzles with one solution are drawn.
 //
 // Difficulty: empty cells: 1: 2 rows of 3 with 4, 2: 3x3 with 5, 3: 3x3 with 6, 4: 3 rows of 4 with 8, 5: 3 rows of 4
-// with 9, 6: 4x4 with 10.
+// with 9, 6: 4x4 with 9.
 #include <algorithm>
 #include <array>
 
@@ -22,7 +22,7 @@ struct Level {
   size_t most_text;
 };
 constexpr std::array<Level, 7> kLevels = {
-    {{}, {2, 3, 4, 240}, {3, 3, 5, 260}, {3, 3, 6, 0}, {3, 4, 8, 0}, {3, 4, 9, 0}, {4, 4, 10, 0}}};
+    {{}, {2, 3, 4, 240}, {3, 3, 5, 260}, {3, 3, 6, 0}, {3, 4, 8, 0}, {3, 4, 9, 0}, {4, 4, 9, 0}}};
 constexpr int kMostCells = 25;
 constexpr int kMostSum = 1000;
 
