@@ -23,7 +23,7 @@ struct Level {
   int rows, columns, least, most;  // regions
   size_t most_text;
 };
-constexpr std::array<Level, 4> kLevels = {{{}, {4, 4, 4, 4, 340}, {4, 5, 5, 5, 2000}, {5, 5, 5, 6, 4000}}};
+constexpr std::array<Level, 4> kLevels = {{{}, {4, 4, 4, 4, 350}, {4, 5, 5, 5, 2000}, {5, 5, 5, 6, 4000}}};
 
 constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
