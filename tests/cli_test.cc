@@ -108,7 +108,8 @@ TEST(Cli, AModelThatIsNotThereIsNamed) {
   for (const std::vector<std::string>& command : {std::vector<std::string>{"inspect", "no/such/model"},
                                                   {"chat", "no/such/model", "--prompt", "x"},
                                                   {"generate", "no/such/model", "--prompt", "x"},
-                                                  {"eval", "no/such/model", "--task", "all"}}) {
+                                                  {"eval", "no/such/model", "--task", "all"},
+                                                  {"eval", "no/such/model", "--task", "trained"}}) {
     const CommandResult result = RunFulgur(command);
     EXPECT_EQ(result.status, 1) << command[0];
     EXPECT_THAT(result.err, AllOf(testing::StartsWith("fulgur: "), HasSubstr("no/such/model"))) << command[0];

@@ -230,6 +230,7 @@ class Trainer {
       result.model = config_.out / "model";
       if (!fs::exists(result.model / kConfigFile)) {  // written last
         CopyTextFiles(config_.model.tokenizer, result.model);
+        WriteTasks(result.model / "tasks.json");
         SaveOptions save;
         save.dtype = config_.save_dtype;
         SaveCheckpoint(result.model, architecture_, model_->params(), save);
@@ -239,6 +240,17 @@ class Trainer {
   }
 
  private:
+  // The tasks that the data has, for fulgur eval --task trained; no file if there are none.
+  void WriteTasks(const fs::path& path) const {
+    std::set<std::string> names;
+    for (const SourceConfig& source : config_.data) {
+      for (const TaskMix& mix : source.tasks) {
+        if (source.weight > 0 && mix.weight > 0) names.insert(mix.name);
+      }
+    }
+    if (!names.empty()) WriteFileAtomic(path, Json(names).dump() + "\n");
+  }
+
   // One optimizer step; the line for the metrics.
   Json Step(const StepData& data, Clock::time_point start) {
     const int64_t step = state_.step + 1;

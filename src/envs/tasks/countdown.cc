@@ -12,6 +12,7 @@
 #include <array>
 
 #include "envs/answer.h"
+#include "envs/arithmetic_search.h"
 #include "envs/task.h"
 
 namespace fulgur {
@@ -23,265 +24,6 @@ struct Level {
 };
 constexpr std::array<Level, 8> kLevels = {
     {{}, {3, 9, 20, 0}, {3, 9, 60, 0}, {4, 9, 40, 1}, {4, 9, 60, 2}, {4, 12, 99, 0}, {4, 25, 99, 0}, {5, 25, 99, 0}}};
-constexpr int64_t kLargestNeed = 99;  // the search does not look for larger numbers to put into the last operation
-constexpr size_t kMostNumbers = 6;
-constexpr int64_t kMostValue = 1'000'000;
-
-// A number at hand, and how it was made from the given ones ("7", "(3+4)").
-struct Item {
-  int64_t value;
-  std::string text;
-};
-
-struct Made {
-  int64_t value;
-  char op;
-};
-
-// What two numbers make: their sum, difference, product and, if whole, quotient; the larger first. Not zero, and
-// nothing divided by one.
-std::vector<Made> Combine(int64_t a, int64_t b) {
-  if (a < b) std::swap(a, b);
-  std::vector<Made> made = {{a + b, '+'}};
-  if (a != b) made.push_back({a - b, '-'});
-  made.push_back({a * b, '*'});
-  if (b > 1 && a % b == 0) made.push_back({a / b, '/'});
-  return made;
-}
-
-Item Join(const Item& a, const Item& b, const Made& made) {
-  const bool swap = a.value < b.value && (made.op == '-' || made.op == '/');
-  return {made.value, fmt::format("({}{}{})", (swap ? b : a).text, made.op, (swap ? a : b).text)};
-}
-
-// The last operation, with c in it: target = x op c, or c op x if `first`.
-struct Need {
-  int64_t x;
-  char op;
-  bool first;
-  std::string Text(const std::string& x_text, const std::string& c_text) const {
-    return first ? c_text + op + x_text : x_text + op + c_text;
-  }
-};
-
-std::vector<Need> Needs(int64_t target, int64_t c) {
-  std::vector<Need> needs;
-  if (target > c) needs.push_back({target - c, '+', false});
-  needs.push_back({target + c, '-', false});
-  if (c > target) needs.push_back({c - target, '-', true});
-  if (target % c == 0) needs.push_back({target / c, '*', false});
-  if (c > 1) needs.push_back({target * c, '/', false});
-  if (c > target && c % target == 0) needs.push_back({c / target, '/', true});
-  std::erase_if(needs, [](const Need& need) { return need.x > kLargestNeed; });
-  return needs;
-}
-
-class Search {
- public:
-  explicit Search(int64_t target) : target_(target) {}
-
-  // True if there is a solution; then expression() is one and trace() shows how it was found.
-  bool Run(const std::vector<Item>& items) {
-    if (items.size() == 3) return LastThree(items);
-    for (size_t i = 0; i < items.size(); ++i) {
-      for (size_t j = i + 1; j < items.size(); ++j) {
-        for (const Made& made : Combine(items[i].value, items[j].value)) {
-          const Item joined = Join(items[i], items[j], made);
-          std::vector<Item> rest = {joined};
-          for (size_t k = 0; k < items.size(); ++k) {
-            if (k != i && k != j) rest.push_back(items[k]);
-          }
-          const size_t before = trace_.size();
-          const bool larger_first = items[i].value >= items[j].value || made.op == '+' || made.op == '*';
-          trace_ += fmt::format("{}{}{}={}\n", items[larger_first ? i : j].value, made.op,
-                                items[larger_first ? j : i].value, made.value);
-          if (Run(rest)) return true;
-          if (tried_ > 1) trace_.resize(before);  // of many failures one is enough to show
-        }
-      }
-    }
-    return false;
-  }
-
-  const std::string& trace() const { return trace_; }
-  const std::string& expression() const { return expression_; }
-  int tried() const { return tried_; }  // sets of three numbers
-
- private:
-  bool LastThree(const std::vector<Item>& items) {
-    ++tried_;
-    for (const Item& item : items) trace_ += std::to_string(item.value) + " ";
-    trace_ += fmt::format("to {}\n", target_);
-    for (size_t last = 0; last < 3; ++last) {
-      const Item &c = items[last], &a = items[last == 0 ? 1 : 0], &b = items[last == 2 ? 1 : 2];
-      const std::vector<Need> needs = Needs(target_, c.value);
-      trace_ += fmt::format("{} last", c.value);
-      for (const Need& need : needs) trace_ += " " + need.Text(std::to_string(need.x), std::to_string(c.value));
-      trace_ += fmt::format(", {} {}", a.value, b.value);
-      for (const Made& made : Combine(a.value, b.value)) {
-        trace_ += fmt::format(" {}{}", made.op, made.value);
-        for (const Need& need : needs) {
-          if (need.x != made.value) continue;
-          const Item plain = Join({a.value, std::to_string(a.value)}, {b.value, std::to_string(b.value)}, made);
-          const std::string with_values = need.Text(plain.text, std::to_string(c.value));
-          expression_ = need.Text(Join(a, b, made).text, c.text);
-          trace_ += fmt::format(" yes\n{}={}", need.Text(std::to_string(need.x), std::to_string(c.value)), with_values);
-          if (expression_ != with_values) trace_ += "=" + expression_;
-          return true;
-        }
-      }
-      trace_ += "\n";
-    }
-    return false;
-  }
-
-  int64_t target_;
-  int tried_ = 0;
-  std::string trace_, expression_;
-};
-
-// expression := term {(+|-) term}, term := factor {(*|/) factor},
-// factor := number | ( expression ) | { expression } | \frac factor factor
-// evaluated exactly as fractions; every number has to be among the given ones, once for each time it is given.
-class Parser {
- public:
-  struct Fraction {
-    int64_t numerator, denominator;  // denominator > 0
-  };
-
-  Parser(std::string_view text, std::vector<int64_t> numbers) : text_(text), unused_(std::move(numbers)) {}
-
-  Score Value(int64_t target) {
-    Fraction value{};
-    if (!Expression(0, &value)) return {0, reason_};
-    Space();
-    if (At('=')) {  // "= target" may follow
-      ++at_;
-      int64_t stated = 0;
-      if (!ParseInteger(text_.substr(at_), &stated)) return {0, "more than one expression"};
-      if (stated != target) return {0, fmt::format("says that it makes {}", stated)};
-      at_ = text_.size();
-    }
-    if (at_ != text_.size()) return {0, fmt::format("{} cannot stand there", Quoted(text_.substr(at_)))};
-    if (!unused_.empty()) return {0, fmt::format("does not use {}", unused_[0])};
-    if (value.denominator != 1 || value.numerator != target) {
-      return {0, value.denominator == 1 ? fmt::format("makes {} instead of {}", value.numerator, target)
-                                        : fmt::format("makes {}/{}", value.numerator, value.denominator)};
-    }
-    return {1, ""};
-  }
-
- private:
-  static constexpr int kDepth = 32;
-
-  bool Fail(std::string reason) {
-    reason_ = std::move(reason);
-    return false;
-  }
-  void Space() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n')) ++at_;
-  }
-  bool At(char c) const { return at_ < text_.size() && text_[at_] == c; }
-
-  // Values are bounded by the product of the given numbers, but those may come from a user: check.
-  bool Apply(char op, const Fraction& b, Fraction* a) {
-    int64_t n = 0, d = 0, n2 = 0;
-    bool over = false;
-    if (op == '+' || op == '-') {
-      over = __builtin_mul_overflow(a->numerator, b.denominator, &n) |
-             __builtin_mul_overflow(b.numerator, a->denominator, &n2) |
-             __builtin_mul_overflow(a->denominator, b.denominator, &d);
-      over = over || (op == '+' ? __builtin_add_overflow(n, n2, &n) : __builtin_sub_overflow(n, n2, &n));
-    } else if (op == '*') {
-      over = __builtin_mul_overflow(a->numerator, b.numerator, &n) |
-             __builtin_mul_overflow(a->denominator, b.denominator, &d);
-    } else {
-      if (b.numerator == 0) return Fail("divides by zero");
-      over = __builtin_mul_overflow(a->numerator, b.denominator, &n) |
-             __builtin_mul_overflow(a->denominator, b.numerator, &d);
-      if (!over && d < 0) over = __builtin_sub_overflow(0, n, &n) || __builtin_sub_overflow(0, d, &d);
-    }
-    if (over) return Fail("the numbers become too large");
-    const int64_t divisor = Gcd(n, d);
-    *a = {n / divisor, d / divisor};
-    return true;
-  }
-
-  static int64_t Gcd(int64_t a, int64_t b) {  // b > 0
-    while (a != 0) {
-      const int64_t r = b % a;
-      b = a;
-      a = r;
-    }
-    return b < 0 ? -b : b;
-  }
-
-  bool Expression(int depth, Fraction* value) {
-    if (depth > kDepth) return Fail("too many brackets");
-    if (!Term(depth, value)) return false;
-    for (Space(); At('+') || At('-'); Space()) {
-      const char op = text_[at_++];
-      Fraction right{};
-      if (!Term(depth, &right) || !Apply(op, right, value)) return false;
-    }
-    return true;
-  }
-
-  bool Term(int depth, Fraction* value) {
-    if (!Factor(depth, value)) return false;
-    for (Space(); At('*') || At('/'); Space()) {
-      const char op = text_[at_++];
-      Fraction right{};
-      if (!Factor(depth, &right) || !Apply(op, right, value)) return false;
-    }
-    return true;
-  }
-
-  bool Factor(int depth, Fraction* value) {
-    if (depth > kDepth) return Fail("too many brackets");
-    Space();
-    for (const std::string_view command : {"\\frac", "\\dfrac", "\\tfrac"}) {
-      if (text_.substr(at_, command.size()) == command) {
-        at_ += command.size();
-        Fraction right{};
-        if (!At('{') || !Factor(depth + 1, value)) return reason_.empty() ? Fail("\\frac without {}") : false;
-        if (!At('{') || !Factor(depth + 1, &right)) return reason_.empty() ? Fail("\\frac without {}") : false;
-        return Apply('/', right, value);
-      }
-    }
-    if (At('(') || At('{') || At('[')) {
-      const char close = At('(') ? ')' : At('{') ? '}' : ']';
-      ++at_;
-      if (!Expression(depth + 1, value)) return false;
-      Space();
-      if (!At(close)) return Fail(fmt::format("'{}' is missing", close));
-      ++at_;
-      return true;
-    }
-    int64_t number = 0;
-    const size_t begin = at_;
-    for (; at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9'; ++at_) {
-      if (number > kMostValue) return Fail("uses a number that is not given");
-      number = number * 10 + (text_[at_] - '0');
-    }
-    if (at_ == begin) {
-      return Fail(at_ < text_.size() ? fmt::format("{} where a number should be", Quoted(text_.substr(at_)))
-                                     : "ends where a number should be");
-    }
-    const auto found = std::find(unused_.begin(), unused_.end(), number);
-    if (found == unused_.end() || (text_[begin] == '0' && at_ - begin > 1)) {
-      return Fail(fmt::format("uses {}, which is not given (that often)", number));
-    }
-    unused_.erase(found);
-    *value = {number, 1};
-    return true;
-  }
-
-  std::string_view text_;
-  size_t at_ = 0;
-  std::vector<int64_t> unused_;
-  std::string reason_;
-};
 
 class Countdown : public Task {
  public:
@@ -292,9 +34,9 @@ class Countdown : public Task {
 
   Solution Solve(const TaskInstance& instance) const override {
     const Problem problem = Read(instance);
-    Search search(problem.target);
-    if (!search.Run(Items(problem.numbers))) throw Error("data of countdown: the search finds no solution");
-    return {search.trace(), BoxedAnswer(search.expression())};
+    const ArithmeticSolution solution = SearchArithmetic(problem.numbers, problem.target);
+    if (!solution.found) throw Error("data of countdown: the search finds no solution");
+    return {solution.trace, BoxedAnswer(solution.expression)};
   }
 
   std::string Key(const TaskInstance& instance) const override {
@@ -311,9 +53,8 @@ class Countdown : public Task {
       problem.numbers.clear();
       for (int i = 0; i < level.numbers; ++i) problem.numbers.push_back(rng.Int(1, level.largest));
       problem.target = rng.Int(2, level.target);
-      Search search(problem.target);
-      if (search.Run(Items(problem.numbers)) && (level.combinations == 0 || search.tried() <= level.combinations))
-        break;
+      const ArithmeticSolution solution = SearchArithmetic(problem.numbers, problem.target);
+      if (solution.found && (level.combinations == 0 || solution.tried <= level.combinations)) break;
     }
     instance->data = {{"numbers", problem.numbers}, {"target", problem.target}};
     const std::string list = fmt::format("{}", fmt::join(problem.numbers, " "));
@@ -326,7 +67,7 @@ class Countdown : public Task {
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
     const Problem problem = Read(instance);
-    return Parser(answer, problem.numbers).Value(problem.target);
+    return JudgeArithmetic(answer, problem.numbers, problem.target);
   }
 
  private:
@@ -335,30 +76,13 @@ class Countdown : public Task {
     int64_t target = 0;
   };
 
-  static std::vector<Item> Items(const std::vector<int64_t>& numbers) {
-    std::vector<Item> items;
-    for (const int64_t number : numbers) items.push_back({number, std::to_string(number)});
-    return items;
-  }
-
   static Problem Read(const TaskInstance& instance) {
     const std::string where = "data of countdown";
-    Problem problem;
-    problem.target = JsonGet<int64_t>(instance.data, "target", where);
-    const auto numbers = instance.data.find("numbers");
-    if (numbers == instance.data.end() || !numbers->is_array() || numbers->size() < 3 ||
-        numbers->size() > kMostNumbers) {
-      throw Error("{}: \"numbers\" must be a list of 3 to {} numbers", where, kMostNumbers);
+    const Problem problem = {ArithmeticNumbersFromData(instance.data, where),
+                             JsonGet<int64_t>(instance.data, "target", where)};
+    if (problem.target < 1 || problem.target > kMostArithmeticValue) {
+      throw Error("{}: \"target\": {} is not in 1..{}", where, problem.target, kMostArithmeticValue);
     }
-    for (const Json& number : *numbers) {
-      if (!number.is_number_integer()) throw Error("{}: {} is not a whole number", where, number.dump());
-      problem.numbers.push_back(number.get<int64_t>());
-    }
-    problem.numbers.push_back(problem.target);
-    for (const int64_t number : problem.numbers) {
-      if (number < 1 || number > kMostValue) throw Error("{}: {} is not in 1..{}", where, number, kMostValue);
-    }
-    problem.numbers.pop_back();
     return problem;
   }
 };

@@ -1,0 +1,280 @@
+// Calcudoko: a Latin square whose cells are grouped into cages; the numbers of a cage make its target with its
+// operation.
+//
+// The worked solution fills cells whose row and column leave one number, numbers that have one place in a row or
+// column, and otherwise takes a cage, or a row or column with the cages inside it, that can be filled in the fewest
+// ways. Only puzzles that this solves are drawn, so there is one solution.
+//
+// Difficulty: 1: 3x3, cages of 1 or 2 cells; 2: 3x3, up to 3; 3: 4x4, up to 2; 4: 4x4, up to 3; 5: 5x5, up to 3; 6:
+// 6x6, up to 3.
+#include <algorithm>
+#include <array>
+
+#include "envs/answer.h"
+#include "envs/cell_logic.h"
+#include "envs/puzzle_grid.h"
+#include "envs/task.h"
+
+namespace fulgur {
+namespace {
+
+struct Level {
+  int side, largest;
+  double single;  // share of cages that stay single cells
+  size_t most_text;
+};
+constexpr std::array<Level, 7> kLevels = {
+    {{}, {3, 2, 0.1, 240}, {3, 3, 0.1, 260}, {4, 2, 0.1, 0}, {4, 3, 0.1, 0}, {5, 3, 0.15, 0}, {6, 3, 0.2, 0}}};
+constexpr int kMostSide = 9;
+constexpr int kMostCageCells = 6;
+constexpr int kMostTarget = 1'000'000;
+
+struct Cage {
+  std::vector<int> cells;
+  char op = '+';  // + - * /, or = for a single cell
+  int target = 0;
+};
+
+struct Problem {
+  int side = 0;
+  std::vector<Cage> cages;
+};
+
+// - and / are of two numbers, the larger first.
+bool Makes(char op, int target, std::span<const int> numbers) {
+  const auto [low, high] = std::minmax_element(numbers.begin(), numbers.end());
+  int64_t value = op == '*' ? 1 : 0;
+  switch (op) {
+    case '=':
+      return *high == target;
+    case '-':
+      return *high - *low == target;
+    case '/':
+      return *high == *low * target;
+    default:
+      for (const int number : numbers) value = op == '+' ? value + number : value * number;
+      return value == target;
+  }
+}
+
+// Whether numbers that begin so may make the target.
+bool CageFits(const Cage& cage, std::span<const int> numbers) {
+  if (numbers.size() == cage.cells.size()) return Makes(cage.op, cage.target, numbers);
+  int64_t value = cage.op == '*' ? 1 : 0;
+  for (const int number : numbers) value = cage.op == '+' ? value + number : value * number;
+  if (cage.op == '+') return value < cage.target;
+  return cage.op != '*' || (value <= cage.target && cage.target % value == 0);
+}
+
+class Calcudoko : public Task {
+ public:
+  const char* name() const override { return "calcudoko"; }
+  const char* description() const override { return "Fill a Latin square whose cages make given results"; }
+  int max_difficulty() const override { return 6; }
+  int nano_difficulty() const override { return 2; }
+
+  Solution Solve(const TaskInstance& instance) const override {
+    const Problem problem = Read(instance);
+    const auto render = Render(problem);
+    return WorkedSolution(Logic(problem), render, render, "data of calcudoko");
+  }
+
+ protected:
+  void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
+    const Level& level = kLevels[difficulty];
+    Problem problem;
+    do {
+      problem = DrawCages(rng, level);
+    } while (!Logic(problem).ForcedWithin(Render(problem), level.most_text));
+    Json cages = Json::array();
+    std::string list;
+    for (const Cage& cage : problem.cages) {
+      cages.push_back({{"cells", Cells(cage, problem.side)}, {"op", std::string(1, cage.op)}, {"target", cage.target}});
+      list += list.empty() ? "" : ", ";
+      list += Cells(cage, problem.side) + " ";
+      if (cage.op != '=') list += cage.op;
+      list += std::to_string(cage.target);
+    }
+    instance->data = {{"side", problem.side}, {"cages", cages}};
+    const std::array<std::string, 2> prompts = {
+        fmt::format("Fill {0} rows (a, b, ...) and {0} columns so that each has 1 to {0} once.", problem.side),
+        fmt::format("Solve this calcudoko: each of the {0} rows (a, b, ...) and {0} columns has 1 to {0} once.",
+                    problem.side)};
+    instance->prompt =
+        rng.Pick(prompts) +
+        " The numbers in the cells of a cage make its result: +7 is their sum, *6 their product, -1 the "
+        "larger minus the smaller, /2 the larger divided by the smaller, a number alone is the cell's.\n" +
+        "Cages: " + list + "\nPut the rows in \\boxed{}.";
+  }
+
+  Score Judge(const TaskInstance& instance, const std::string& answer) const override {
+    const Problem problem = Read(instance);
+    const int side = problem.side;
+    CharGrid grid;
+    std::string reason;
+    const std::string_view symbols = std::string_view("123456789").substr(0, side);
+    if (!ParseGridAnswer(answer, side, side, symbols, "", &grid, &reason)) return {0, reason};
+    for (int i = 0; i < grid.size(); ++i) {
+      for (int j = 0; j < i; ++j) {
+        if ((i / side == j / side || i % side == j % side) && grid.cells[i] == grid.cells[j]) {
+          return {0, fmt::format("{} and {} are equal", CellName(j, grid), CellName(i, grid))};
+        }
+      }
+    }
+    for (const Cage& cage : problem.cages) {
+      std::vector<int> numbers;
+      for (const int cell : cage.cells) numbers.push_back(grid.cells[cell] - '0');
+      if (!Makes(cage.op, cage.target, numbers)) {
+        return {0, fmt::format("{} do not make {}{}", Cells(cage, side), cage.op, cage.target)};
+      }
+    }
+    return {1, ""};
+  }
+
+ private:
+  static std::string Cells(const Cage& cage, int side) {
+    std::string text;
+    for (const int cell : cage.cells) {
+      text += (text.empty() ? "" : " ") + CellName(cell / side, cell % side);
+    }
+    return text;
+  }
+
+  static Problem DrawCages(Rng& rng, const Level& level) {
+    const int side = level.side;
+    const CharGrid full = RandomLatinSquare(rng, side);
+    Problem problem;
+    problem.side = side;
+    std::vector<bool> taken(full.size());
+    for (int i = 0; i < full.size(); ++i) {
+      if (taken[i]) continue;
+      Cage cage;
+      cage.cells = {i};
+      taken[i] = true;
+      const int size = rng.Chance(level.single) ? 1 : static_cast<int>(rng.Int(2, level.largest));
+      while (static_cast<int>(cage.cells.size()) < size) {
+        std::vector<int> beside;
+        for (const int cell : cage.cells) {
+          for (const int next : SideNeighbours(cell, side, side)) {
+            if (!taken[next]) beside.push_back(next);
+          }
+        }
+        if (beside.empty()) break;
+        const int next = rng.Pick(beside);
+        taken[next] = true;
+        cage.cells.push_back(next);
+      }
+      std::sort(cage.cells.begin(), cage.cells.end());
+      std::vector<int> numbers;
+      for (const int cell : cage.cells) numbers.push_back(full.cells[cell] - '0');
+      const auto [low, high] = std::minmax_element(numbers.begin(), numbers.end());
+      std::string ops = "+*";
+      if (numbers.size() == 2) ops += "-";
+      if (numbers.size() == 2 && *high % *low == 0) ops += "//";
+      cage.op = numbers.size() == 1 ? '=' : rng.Pick(ops);
+      int sum = 0, product = 1;
+      for (const int number : numbers) sum += number, product *= number;
+      cage.target = cage.op == '+'   ? sum
+                    : cage.op == '*' ? product
+                    : cage.op == '-' ? *high - *low
+                    : cage.op == '/' ? *high / *low
+                                     : *high;
+      problem.cages.push_back(cage);
+    }
+    return problem;
+  }
+
+  static CellLogic::Render Render(const Problem& problem) {
+    return [side = problem.side](const std::vector<int>& values) { return JoinedRows(DigitGrid(values, side, side)); };
+  }
+
+  static CellLogic Logic(const Problem& problem) {
+    const int side = problem.side;
+    CellLogic logic(CellNames(side, side), 1, side);
+    std::vector<std::pair<std::string, std::vector<int>>> lines;
+    for (int i = 0; i < side; ++i) {
+      std::vector<int> row, column;
+      for (int j = 0; j < side; ++j) {
+        row.push_back(i * side + j);
+        column.push_back(j * side + i);
+      }
+      lines.emplace_back(std::string("row ") + static_cast<char>('a' + i), row);
+      lines.emplace_back("column " + std::to_string(i + 1), column);
+    }
+    for (const auto& [name, cells] : lines) logic.AddUnit(name, cells);
+    for (const Cage& cage : problem.cages) {
+      if (cage.op == '=') {
+        logic.Set(cage.cells[0], cage.target);
+        continue;
+      }
+      logic.AddRule(fmt::format("{}{}", cage.op, cage.target), cage.cells, false,
+                    [cage](std::span<const int> values) { return CageFits(cage, values); });
+    }
+    for (const auto& [name, cells] : lines) {
+      // Cages that are inside the line, with the places of their cells in it.
+      std::vector<std::pair<Cage, std::vector<size_t>>> inside;
+      for (const Cage& cage : problem.cages) {
+        std::vector<size_t> places;
+        for (const int cell : cage.cells) {
+          const auto found = std::find(cells.begin(), cells.end(), cell);
+          if (found != cells.end()) places.push_back(found - cells.begin());
+        }
+        if (cage.op != '=' && places.size() == cage.cells.size()) inside.emplace_back(cage, places);
+      }
+      if (inside.empty()) continue;
+      logic.AddRule(name, cells, true, [inside](std::span<const int> values) {
+        for (const auto& [cage, places] : inside) {
+          if (places.back() + 1 != values.size()) continue;
+          std::vector<int> numbers;
+          for (const size_t place : places) numbers.push_back(values[place]);
+          if (!Makes(cage.op, cage.target, numbers)) return false;
+        }
+        return true;
+      });
+    }
+    return logic;
+  }
+
+  static Problem Read(const TaskInstance& instance) {
+    const std::string where = "data of calcudoko";
+    Problem problem;
+    const int64_t side = JsonGet<int64_t>(instance.data, "side", where);
+    if (side < 1 || side > kMostSide) throw Error("{}: \"side\" must be from 1 to {}", where, kMostSide);
+    problem.side = static_cast<int>(side);
+    const auto cages = instance.data.find("cages");
+    if (cages == instance.data.end() || !cages->is_array()) throw Error("{}: \"cages\" must be a list", where);
+    std::vector<bool> taken(problem.side * problem.side);
+    for (const Json& json : *cages) {
+      Cage cage;
+      const std::string op = JsonGet<std::string>(json, "op", where);
+      const int64_t target = JsonGet<int64_t>(json, "target", where);
+      for (const std::string& name : SplitList(JsonGet<std::string>(json, "cells", where))) {
+        const int cell = FindCell(name, problem.side, problem.side);
+        if (cell < 0 || taken[cell]) throw Error("{}: {} is no cell, or in two cages", where, Quoted(name));
+        taken[cell] = true;
+        cage.cells.push_back(cell);
+      }
+      const size_t size = cage.cells.size();
+      const bool fits = op.size() == 1 && std::string_view("+-*/=").find(op) != std::string_view::npos &&
+                        (op == "="                ? size == 1
+                         : op == "-" || op == "/" ? size == 2
+                                                  : size >= 2);
+      if (!fits || size > kMostCageCells || target < 0 || target > kMostTarget) {
+        throw Error("{}: {} is not a cage such as {{\"cells\": \"a1 a2\", \"op\": \"+\", \"target\": 3}}", where,
+                    json.dump());
+      }
+      if (op == "=" && (target < 1 || target > side)) throw Error("{}: {} is not in 1..{}", where, target, side);
+      cage.op = op[0];
+      cage.target = static_cast<int>(target);
+      std::sort(cage.cells.begin(), cage.cells.end());
+      problem.cages.push_back(cage);
+    }
+    return problem;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Task> MakeCalcudoko() { return std::make_unique<Calcudoko>(); }
+
+}  // namespace fulgur
