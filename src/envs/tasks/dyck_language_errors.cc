@@ -55,7 +55,7 @@ class DyckLanguageErrors : public Task {
   const char* name() const override { return "dyck_language_errors"; }
   const char* description() const override { return "Find the first wrong symbol of a sequence of brackets"; }
   int max_difficulty() const override { return 6; }
-  int nano_difficulty() const override { return 3; }
+  int nano_difficulty() const override { return 4; }
 
   // 1 ( stack (
   // 2 [ stack ( [

@@ -46,7 +46,7 @@ class DyckLanguageReasoningErrors : public Task {
   const char* name() const override { return "dyck_language_reasoning_errors"; }
   const char* description() const override { return "Find the wrong steps of someone who reads brackets onto a stack"; }
   int max_difficulty() const override { return 6; }
-  int nano_difficulty() const override { return 3; }
+  int nano_difficulty() const override { return 4; }
 
   // 1 ( right ( shown ( same
   // 2 [ right ( [ shown [ wrong

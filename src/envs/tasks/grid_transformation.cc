@@ -255,8 +255,9 @@ class GridTransformation : public Task {
         {"rules", level.rules}, {"colours", level.colours}, {"examples", examples}, {"test", Text(problem.test)}};
     const std::vector<std::string> rules(kRules.begin(), kRules.begin() + static_cast<std::ptrdiff_t>(level.rules));
     std::string family = Join(rules, ", ");
-    if (level.rules > 7) family += "; shifts go round by one; 0 is empty and does not fall";
-    if (level.colours) family += "; then some digits may be replaced";
+    if (level.rules > 7) family += "; shifts go round by one";
+    if (level.rules > 11) family += "; all but 0, which is empty, falls as far as it can";
+    if (level.colours) family += "; then digits may be replaced, each by the same everywhere";
     const std::array<std::string, 2> openings = {
         fmt::format("One rule changes these grids ({}).", family),
         fmt::format("Find the rule by which the grids change. It is one of: {}.", family)};

@@ -2,9 +2,9 @@
 // The worked solution supposes one after the other to be a knight, then a knave, and goes back as soon as a statement
 // does not fit.
 //
-// Difficulty: people: 1: 2, 2 and 3: 3, 4: 4, 5: 5, 6: 7. Statements say that someone is a knight or a knave, or that two are
-// of the same kind or not (without one of these there would be two ways, with all kinds exchanged); from 3 that one of two
-// is a knight, from 4 how many knights there are.
+// Difficulty: people: 1: 2, 2 and 3: 3, 4: 4, 5: 5, 6: 7. Statements say that someone is a knight or a knave, or that
+// two are of the same kind or not (without one of these there would be two ways, with all kinds exchanged); from 3 that
+// one of two is a knight, from 4 how many knights there are.
 #include <algorithm>
 #include <array>
 
@@ -40,7 +40,6 @@ class KnightsAndKnaves : public Task {
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 2; }
 
-  // Ann knight
   // Ann knight Bob knight: Ann says Bob knave, no
   // Ann knight Bob knave: fits
   Solution Solve(const TaskInstance& instance) const override {
@@ -182,17 +181,14 @@ class KnightsAndKnaves : public Task {
     for (const bool value : {true, false}) {
       knight->push_back(value);
       const int unfit = Unfit(problem, *knight);
-      if (text != nullptr) {
+      // A line for each way that ends here.
+      if (text != nullptr && (unfit >= 0 || knight->size() == problem.people.size())) {
         std::vector<std::string> all;
         for (size_t i = 0; i < knight->size(); ++i) all.push_back(problem.people[i] + " " + Name((*knight)[i]));
-        *text += Join(all, " ");
-        const bool whole = knight->size() == problem.people.size();
-        if (unfit >= 0) {
-          *text += fmt::format(": {} says {}, no", problem.people[unfit], Short(problem, problem.says[unfit]));
-        } else if (whole) {
-          *text += ": fits";
-        }
-        *text += "\n";
+        const std::string why =
+            unfit < 0 ? "fits"
+                      : fmt::format("{} says {}, no", problem.people[unfit], Short(problem, problem.says[unfit]));
+        *text += fmt::format("{}: {}\n", Join(all, " "), why);
       }
       if (unfit < 0) ways += Search(problem, knight, most - ways, text);
       if (ways >= most) return ways;

@@ -32,7 +32,7 @@ constexpr int kMostTries = 20'000, kMostDrawTries = 300;
 
 // Words of everyday language.
 constexpr std::string_view kThree =
-    "ace act add age ago aid aim air all and ant any ape arc are ark arm art ash ask ate awe axe bad bag ban bar bat "
+    "ace act add age ago aid aim air all ant any ape arc are ark arm art ash ask ate awe axe bad bag ban bar bat "
     "bay bed bee bet big bin bit bow box boy bud bug bun bus but buy cab can cap car cat cow cry cub cup cut dad day "
     "den dew did die dig dim dip dog dot dry due ear eat eel egg elf elm end era eve eye fan far fat fed fee few fig "
     "fin fir fit fix fly fog for fox fry fun fur gap gas get got gum gun gut had ham has hat hay hem hen her hid him "
@@ -144,7 +144,12 @@ class LetterCrossword : public Task {
       } else {
         // Any filling from all words, in another order each time.
         crossword.cells = empty;
-        crossword.words = lexicon;
+        crossword.words.clear();
+        for (const std::string& word : lexicon) {
+          const bool fits = std::any_of(slots.begin(), slots.end(),
+                                        [&](const Slot& slot) { return slot.cells.size() == word.size(); });
+          if (fits) crossword.words.push_back(word);
+        }
         rng.Shuffle<std::string>(crossword.words);
         const CrosswordRun run = FillCrossword(crossword, kMostDrawTries, false);
         if (!run.solved) continue;

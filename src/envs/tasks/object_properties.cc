@@ -80,7 +80,7 @@ class ObjectProperties : public Task {
   const char* name() const override { return "object_properties"; }
   const char* description() const override { return "Count the things with a property after some changes"; }
   int max_difficulty() const override { return 6; }
-  int nano_difficulty() const override { return 3; }
+  int nano_difficulty() const override { return 2; }
 
   Solution Solve(const TaskInstance& instance) const override {
     Problem problem = Read(instance);

@@ -94,8 +94,20 @@ class SpaceReasoningTree : public Task {
         ++ups;
         continue;
       }
+      const auto known = [&](char c) { return std::find(rooms.begin(), rooms.end(), way + c) != rooms.end(); };
+      if (known(down[0])) {
+        // Through rooms that are all known there may be no other way on.
+        const bool all = std::all_of(kDown.begin(), kDown.begin() + static_cast<std::ptrdiff_t>(level.below),
+                                     [&](std::string_view word) { return known(word[0]); });
+        if (!all) continue;
+        way += down[0];
+        walk.push_back(down);
+        say_up(&sentences);
+        sentences.push_back(fmt::format("down {}", down));
+        continue;
+      }
       const std::string next = way + down[0];
-      if (next.size() > kDeepest || std::find(rooms.begin(), rooms.end(), next) != rooms.end()) continue;
+      if (next.size() > kDeepest) continue;
       const std::string& thing = things[rooms.size()];
       way = next;
       rooms.push_back(way);

@@ -57,11 +57,11 @@ class TimeSequence : public Task {
   const char* name() const override { return "time_sequence"; }
   const char* description() const override { return "Find the longest time in which everyone is free"; }
   int max_difficulty() const override { return 6; }
-  int nano_difficulty() const override { return 3; }
+  int nano_difficulty() const override { return 2; }
 
   // busy 9:30-10:00 11:00-12:00
-  // 9:00 to 9:30 free 30 longest 30
-  // ...
+  // from 9:00 to 9:30 free 30 longest 30
+  // from 10:00 to 11:00 free 60 longest 60
   Solution Solve(const TaskInstance& instance) const override {
     std::vector<Span> busy = AllBusy(Read(instance));
     std::vector<std::string> texts;
@@ -72,13 +72,14 @@ class TimeSequence : public Task {
     int free = kBegin;
     for (const Span& span : busy) {
       const int length = span.begin - free;
+      thinking += fmt::format("from {} to {}", ClockText(free), ClockText(span.begin));
       if (length > 0) {
         if (length > best.end - best.begin) best = {free, span.begin};
-        thinking += fmt::format("{} to {} free {} longest {}\n", ClockText(free), ClockText(span.begin), length,
-                                best.end - best.begin);
+        thinking += fmt::format(" free {} longest {}\n", length, best.end - best.begin);
+      } else {
+        thinking += " busy\n";
       }
-      if (span.end > free) free = span.end;
-      if (span.begin != kEnd) thinking += fmt::format("busy {} free from {}\n", Text(span), ClockText(free));
+      free = std::max(free, span.end);
     }
     if (best.end == best.begin) throw Error("data of time_sequence: there is no free time");
     return {thinking + Text(best), BoxedAnswer(Text(best))};

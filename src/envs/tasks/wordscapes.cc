@@ -118,7 +118,7 @@ class Wordscapes : public Task {
   const char* name() const override { return "wordscapes"; }
   const char* description() const override { return "Put all words of a list into a grid where they cross"; }
   int max_difficulty() const override { return 6; }
-  int nano_difficulty() const override { return 3; }
+  int nano_difficulty() const override { return 2; }
 
   Solution Solve(const TaskInstance& instance) const override {
     const Crossword crossword = Read(instance);

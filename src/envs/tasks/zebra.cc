@@ -316,13 +316,14 @@ class Zebra : public Task {
     };
     for (const bool tries : {false, true}) {
       if (tries && !level.tries) continue;
-      size_t removed = 0;
-      for (size_t i = problem.clues.size(); i-- > 0;) {
+      // With trying, one of the last few is enough: it is what makes trying necessary.
+      const size_t last = tries && problem.clues.size() > 5 ? problem.clues.size() - 5 : 0;
+      for (size_t i = problem.clues.size(); i-- > last;) {
         Problem candidate = problem;
         candidate.clues.erase(candidate.clues.begin() + static_cast<std::ptrdiff_t>(i));
         if (!enough(candidate, tries)) continue;
         problem.clues = candidate.clues;
-        if (tries && ++removed == 2) break;
+        if (tries) break;
       }
     }
     rng.Shuffle<Clue>(problem.clues);
