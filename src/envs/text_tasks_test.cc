@@ -520,6 +520,17 @@ TEST(Promises, TheOrderOfCluesIsNotAnotherProblem) {
        {{"first", {"Ann", "lies"}},
         {"says", Json::parse(R"([["Cal","truth","Ann"],["Bob","lies","Ann"]])")},
         {"ask", {"Cal"}}});
+  same("knights_and_knaves",
+       {{"people", {"Ann", "Bob"}}, {"says", Json::parse(R"([["knave","Bob"],["different","Ann","Bob"]])")}},
+       {{"people", {"Bob", "Ann"}}, {"says", Json::parse(R"([["different","Bob","Ann"],["knave","Bob"]])")}});
+  same("time_sequence",
+       {{"people",
+         Json::parse(R"([{"name":"Ann","busy":["9:00-9:30","10:00-11:00"]},{"name":"Bob","busy":["9:00-10:00"]}])")}},
+       {{"people",
+         Json::parse(R"([{"name":"Bob","busy":["9:00-10:00"]},{"name":"Ann","busy":["10:00-11:00","9:00-9:30"]}])")}});
+  same("grid_transformation",
+       {{"rules", 4}, {"colours", false}, {"examples", Json::parse(R"([["12","21"],["10","01"]])")}, {"test", "20"}},
+       {{"rules", 4}, {"colours", false}, {"examples", Json::parse(R"([["10","01"],["12","21"]])")}, {"test", "20"}});
 }
 
 // ---- lists in answers ----

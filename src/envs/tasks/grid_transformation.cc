@@ -219,6 +219,15 @@ class GridTransformation : public Task {
     throw Error("data of grid_transformation: no rule fits the examples");
   }
 
+  // The order of the examples does not matter.
+  std::string Key(const TaskInstance& instance) const override {
+    const Problem problem = Read(instance);
+    std::vector<std::string> all;
+    for (const Example& example : problem.examples) all.push_back(Text(example.in) + " to " + Text(example.out));
+    std::sort(all.begin(), all.end());
+    return fmt::format("{} {} {}: {}", problem.rules, problem.colours, Join(all, ", "), Text(problem.test));
+  }
+
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];

@@ -54,6 +54,21 @@ class KnightsAndKnaves : public Task {
     return {thinking, BoxedAnswer(Join(all, ", "))};
   }
 
+  // The order of the people does not matter.
+  std::string Key(const TaskInstance& instance) const override {
+    const Problem problem = Read(instance);
+    std::vector<std::string> all;
+    for (size_t i = 0; i < problem.people.size(); ++i) {
+      std::vector<std::string> about;
+      for (const int person : problem.says[i].about) about.push_back(problem.people[person]);
+      std::sort(about.begin(), about.end());
+      all.push_back(fmt::format("{} {} {} {}", problem.people[i], kKinds[static_cast<size_t>(problem.says[i].kind)],
+                                Join(about, " "), problem.says[i].count));
+    }
+    std::sort(all.begin(), all.end());
+    return Join(all, ", ");
+  }
+
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];

@@ -85,6 +85,18 @@ class TimeSequence : public Task {
     return {thinking + Text(best), BoxedAnswer(Text(best))};
   }
 
+  // The order of the people does not matter.
+  std::string Key(const TaskInstance& instance) const override {
+    std::vector<std::string> all;
+    for (const Person& person : Read(instance)) {
+      std::vector<std::string> busy;
+      for (const Span& span : AllBusy({person})) busy.push_back(Text(span));
+      all.push_back(person.name + " " + Join(busy, " "));
+    }
+    std::sort(all.begin(), all.end());
+    return Join(all, ", ");
+  }
+
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
