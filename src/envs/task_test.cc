@@ -72,7 +72,8 @@ TEST_P(EveryTask, TheSameSeedGivesTheSameInstance) {
     EXPECT_EQ(again.prompt, instance.prompt);
     EXPECT_EQ(again.data, instance.data);
     EXPECT_NE(instance.prompt.find("\\boxed{}"), std::string::npos) << instance.prompt;
-    EXPECT_LE(instance.prompt.size(), 700u);
+    // The bundled model has a short context; beyond its levels a problem may take more room.
+    EXPECT_LE(instance.prompt.size(), instance.difficulty <= task().nano_difficulty() ? 700u : 4000u);
   });
 }
 
