@@ -2,7 +2,8 @@
 // cells in a square are all walls.
 //
 // The worked solution takes the number whose island can lie in the fewest places and tries them in order; a place is
-// wrong ("no") if it leaves another number no place, or four walls in a square. Only puzzles with one solution are drawn.
+// wrong ("no") if it leaves another number no place, or four walls in a square. Only puzzles with one solution are
+// drawn.
 //
 // Difficulty: 1: 3 rows of 4, islands of up to 3 cells; 2: 4x4, up to 3; 3: 4x4, up to 4; 4: 5x5, up to 4; 5: 5 rows of
 // 6, up to 5.
