@@ -31,7 +31,8 @@ struct Options {
 std::vector<Example> Examples(const Options& o, const LoadedModel& loaded) {
   std::vector<Example> examples;
   for (const std::string& path : o.texts) {
-    for (Example& window : TextWindows(loaded.tokenizer.Encode(ReadFile(path), Tokenizer::Special::kPlainText), o.context)) {
+    for (Example& window :
+         TextWindows(loaded.tokenizer.Encode(ReadFile(path), Tokenizer::Special::kPlainText), o.context)) {
       examples.push_back(std::move(window));
     }
   }

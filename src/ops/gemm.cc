@@ -367,15 +367,15 @@ void Run(const Product<TB>& p, ThreadPool* pool) {
 }
 
 template <typename TB>
-void RunMatMulBlock(const float* x, int64_t ldx, const PackedMatrix& w, float* y, int64_t ldy, int64_t row0, int64_t row1,
-                    int64_t panel0, int64_t panel1) {
+void RunMatMulBlock(const float* x, int64_t ldx, const PackedMatrix& w, float* y, int64_t ldy, int64_t row0,
+                    int64_t row1, int64_t panel0, int64_t panel1) {
   const int64_t k = w.inputs();
   RunProduct<TB>({row1, w.outputs(), k, x, ldx, 1, reinterpret_cast<const TB*>(w.panel(0)), k * kPanel, kPanel, true, y,
                   ldy, false},
                  row0, row1, panel0, panel1);
 }
-void MatMulBlockF32(const float* x, int64_t ldx, const PackedMatrix& w, float* y, int64_t ldy, int64_t row0, int64_t row1,
-                    int64_t panel0, int64_t panel1) {
+void MatMulBlockF32(const float* x, int64_t ldx, const PackedMatrix& w, float* y, int64_t ldy, int64_t row0,
+                    int64_t row1, int64_t panel0, int64_t panel1) {
   RunMatMulBlock<float>(x, ldx, w, y, ldy, row0, row1, panel0, panel1);
 }
 void MatMulBlockBf16(const float* x, int64_t ldx, const PackedMatrix& w, float* y, int64_t ldy, int64_t row0,
