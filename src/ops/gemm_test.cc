@@ -28,7 +28,8 @@ std::vector<float> Chain(const std::vector<float>& x, const std::vector<float>& 
 }
 
 bool HasFma() {
-  return SupportedInstructionSets().front().starts_with("AVX") || SupportedInstructionSets().front() == "NEON";
+  const std::string best = SupportedInstructionSets().front();
+  return best == "AMX" || best.starts_with("AVX") || best == "NEON";
 }
 
 TEST(Gemm, EveryElementIsOneChain) {

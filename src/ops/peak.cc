@@ -116,8 +116,8 @@ double BestRate(ThreadPool& pool, const Loop& loop) {
 // Rate of a dot product's loop, or of float32 if there is none.
 double DotRate(ThreadPool& pool, double (*loop)(int64_t, int, float*)) {
   if (loop == nullptr) return MeasurePeakGflops(pool);
-  return BestRate(
-      pool, [&](int64_t rounds, int64_t task, float* out) { return loop(rounds, static_cast<int>(task), out); });
+  return BestRate(pool,
+                  [&](int64_t rounds, int64_t task, float* out) { return loop(rounds, static_cast<int>(task), out); });
 }
 
 }  // namespace
