@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "base/file.h"
 #include "base/rng.h"
 #include "base/test_folder.h"
 #include "model/checkpoint.h"
@@ -89,6 +90,57 @@ TEST_F(SequenceTest, CompanyInABatchChangesNothing) {
   }
 }
 
+// Whatever the format of the KV cache.
+TEST_F(SequenceTest, PiecesOfAPromptGiveTheSameBits) {
+  const std::vector<int32_t> tokens = RandomTokens(150, 30);
+  std::vector<std::vector<float>> of_format;
+  for (const KvFormat format : kAllKvFormats) {
+    model_.set_kv_format(format);
+    EXPECT_EQ(model_.NewState().kv_format(), format);
+    const std::vector<float> whole = Whole(tokens);
+    for (const size_t chunk : {1, 30, 64, 100}) {
+      SequenceState state = model_.NewState();
+      std::vector<float> pieces;
+      for (size_t at = 0; at < tokens.size(); at += chunk) {
+        const std::vector<float> part =
+            Append(state, std::span(tokens).subspan(at, std::min(chunk, tokens.size() - at)));
+        pieces.insert(pieces.end(), part.begin(), part.end());
+      }
+      EXPECT_EQ(pieces, whole) << KvFormatName(format) << " " << chunk;
+    }
+    of_format.push_back(whole);
+  }
+  // The formats do differ, a little.
+  const auto difference = [&](size_t i) {
+    double most = 0;
+    for (size_t n = 0; n < of_format[0].size(); ++n) {
+      most = std::max(most, std::abs(static_cast<double>(of_format[i][n]) - of_format[0][n]));
+    }
+    return most;
+  };
+  EXPECT_GT(difference(1), 0);
+  EXPECT_GT(difference(2), 0);
+  EXPECT_LT(difference(1), 0.1);
+  EXPECT_LT(difference(2), 0.1);
+}
+
+// A batch may hold sequences of several formats.
+TEST_F(SequenceTest, FormatsInOneBatch) {
+  const std::vector<int32_t> tokens = RandomTokens(100, 31);
+  std::vector<SequenceState> states;
+  std::vector<std::vector<float>> alone;
+  for (const KvFormat format : kAllKvFormats) {
+    model_.set_kv_format(format);
+    alone.push_back(Whole(tokens));
+    states.push_back(model_.NewState());
+  }
+  std::vector<Segment> segments;
+  for (SequenceState& state : states) segments.push_back({&state, tokens});
+  const std::span<const float> all = model_.Forward(segments, LogitRows::kAll);
+  const std::vector<float> batch(all.begin(), all.end());
+  for (size_t i = 0; i < alone.size(); ++i) EXPECT_EQ(Rows(batch, i * 100, (i + 1) * 100), alone[i]);
+}
+
 TEST_F(SequenceTest, ForksGoTheirOwnWays) {
   for (const int64_t length : {3, 64, 70, 128}) {
     const std::vector<int32_t> prompt = RandomTokens(length, 4), left = RandomTokens(70, 5),
@@ -138,16 +190,47 @@ TEST_F(SequenceTest, GoesBackWithinTheLastChunk) {
 }
 
 TEST_F(SequenceTest, SavedAndLoadedItIsTheSame) {
-  for (const int64_t length : {0, 1, 64, 65, 150}) {
-    const std::vector<int32_t> tokens = RandomTokens(length + 80, 9);
-    SequenceState state = model_.NewState();
-    Append(state, std::span(tokens).first(static_cast<size_t>(length)));
-    state.Save(model_.config(), folder_ / "state");
-    SequenceState loaded = SequenceState::Load(folder_ / "state", model_.config());
-    EXPECT_EQ(loaded.length(), length);
-    const std::span<const int32_t> rest = std::span(tokens).subspan(static_cast<size_t>(length));
-    EXPECT_EQ(Append(loaded, rest), Append(state, rest)) << length;
+  for (const KvFormat format : kAllKvFormats) {
+    model_.set_kv_format(format);
+    for (const int64_t length : {0, 1, 64, 65, 150}) {
+      const std::vector<int32_t> tokens = RandomTokens(length + 80, 9);
+      SequenceState state = model_.NewState();
+      Append(state, std::span(tokens).first(static_cast<size_t>(length)));
+      state.Save(model_.config(), folder_ / "state");
+      SequenceState loaded = SequenceState::Load(folder_ / "state", model_.config());
+      EXPECT_EQ(loaded.length(), length);
+      EXPECT_EQ(loaded.kv_format(), format);
+      EXPECT_EQ(loaded.bytes(), state.bytes());
+      loaded.Save(model_.config(), folder_ / "again");
+      EXPECT_EQ(ReadFile(folder_ / "again"), ReadFile(folder_ / "state"));
+      const std::span<const int32_t> rest = std::span(tokens).subspan(static_cast<size_t>(length));
+      EXPECT_EQ(Append(loaded, rest), Append(state, rest)) << KvFormatName(format) << " " << length;
+    }
   }
+}
+
+TEST_F(SequenceTest, FilesThatAreNoStatesAreRefused) {
+  SequenceState state = model_.NewState();
+  Append(state, RandomTokens(10, 10));
+  state.Save(model_.config(), folder_ / "state");
+  const std::string file = ReadFile(folder_ / "state");
+  const auto refused = [&](const std::string& from, const std::string& to) -> std::string {
+    std::string other = file;
+    const size_t at = other.find(from);
+    if (at == std::string::npos || from.size() != to.size()) return "the test is wrong";
+    WriteFileAtomic(folder_ / "other", other.replace(at, from.size(), to));
+    try {
+      SequenceState::Load(folder_ / "other", model_.config());
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(refused("fulgur sequence state", "fulgur sequence stats"), testing::HasSubstr("not a sequence state"));
+  EXPECT_THAT(refused("\"kv_cache\":\"f32\"", "\"kv_cache\":\"fp8\""), testing::HasSubstr("\"fp8\""));
+  EXPECT_THAT(refused("\"kv_layout\":\"1\"", "\"kv_layout\":\"9\""), testing::HasSubstr("\"9\""));
+  EXPECT_THAT(refused("layers.1.kv", "layers.9.kv"), testing::HasSubstr("layers.1.kv"));
+  EXPECT_THAT(refused("counters", "counterz"), testing::HasSubstr("counters"));
 }
 
 TEST_F(SequenceTest, StateOfAnotherModelIsRefused) {
