@@ -10,6 +10,7 @@ namespace fulgur {
 void AddBench(CLI::App& app);
 void AddChat(CLI::App& app);
 void AddDebugAdamW(CLI::App& debug);
+void AddDebugKvCache(CLI::App& debug);
 void AddDebugModel(CLI::App& debug);
 void AddDebugText(CLI::App& debug);
 void AddDebugTokenizer(CLI::App& debug);
