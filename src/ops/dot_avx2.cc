@@ -23,6 +23,7 @@ inline __m256 Odd(__m256i x) {
 
 template <int MR>
 void Bf16Half(const DotTile& t, int half) {
+  Ahead ahead(t, t.steps);
   __m256 acc[MR][2];
   float* c = t.c + half * 16;
 #pragma GCC unroll 4
@@ -34,6 +35,7 @@ void Bf16Half(const DotTile& t, int half) {
   }
   const char* b = t.b + half * 64;
   for (int64_t s = 0; s < t.steps; ++s, b += 128) {
+    if (half == 0) ahead.Step();
     const __m256i b0 = Load(b), b1 = Load(b + 32);
     const __m256 even0 = Even(b0), even1 = Even(b1), odd0 = Odd(b0), odd1 = Odd(b1);
 #pragma GCC unroll 4
@@ -70,6 +72,7 @@ enum class Weights { kQ8, kQ4, kQ4Wide };
 
 template <int MR, Weights kWeights>
 void Int8Half(const DotTile& t, int half) {
+  Ahead ahead(t, t.steps);
   constexpr int kBytes = kWeights == Weights::kQ4 ? kQ4GroupBytes : kQ8GroupBytes;
   float* c = t.c + half * 16;
   if (!t.accumulate) {
@@ -82,6 +85,7 @@ void Int8Half(const DotTile& t, int half) {
   const char* a = t.a;
   const char* b = t.b;
   for (int64_t g = 0; g < t.steps; ++g, a += kInt8RowGroupBytes, b += kBytes) {
+    if (half == 0) ahead.Step();
     __m256i dot[MR][2];
 #pragma GCC unroll 4
     for (int i = 0; i < MR; ++i) dot[i][0] = dot[i][1] = _mm256_setzero_si256();
@@ -178,10 +182,41 @@ void ExpandQ4(const char* from, int64_t groups, char* to) {
   }
 }
 
+constexpr int kChains = 12;
+
+double Int8Peak(int64_t rounds, int seed, float* sink) {
+  const __m256i one = _mm256_set1_epi16(1), b = _mm256_set1_epi8(static_cast<char>(seed & 1));
+  __m256i a = _mm256_set1_epi8(1), x[kChains];
+#pragma GCC unroll 12
+  for (int c = 0; c < kChains; ++c) x[c] = _mm256_set1_epi32(seed + c);
+  for (int64_t i = 0; i < rounds; ++i) {
+#pragma GCC unroll 12
+    for (int c = 0; c < kChains; ++c) {
+      asm("" : "+x"(a));  // or the compiler takes equal steps together
+      x[c] = _mm256_add_epi32(x[c], _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), one));
+    }
+  }
+#pragma GCC unroll 12
+  for (int c = 1; c < kChains; ++c) x[0] = _mm256_add_epi32(x[0], x[c]);
+  *sink = static_cast<float>(_mm256_cvtsi256_si32(x[0]));
+  return 2.0 * 32 * kChains * static_cast<double>(rounds);
+}
+
 }  // namespace
 
-const DotKernels kDotAvx2 = {kRows,   kRows, Bf16, Int8<Weights::kQ8>, Int8<Weights::kQ4>, Int8<Weights::kQ4Wide>,
-                             ExpandQ4};
+const DotKernels kDotAvx2 = {
+    .bf16_rows = kRows,
+    .int8_rows = kRows,
+    .bf16 = Bf16,
+    .q8 = Int8<Weights::kQ8>,
+    .q4 = Int8<Weights::kQ4>,
+    .q4_wide = Int8<Weights::kQ4Wide>,
+    .expand_q4 = ExpandQ4,
+    .pack_bf16 = nullptr,
+    .finish = nullptr,
+    .bf16_peak = nullptr,
+    .int8_peak = Int8Peak,
+};
 
 }  // namespace fulgur
 #endif  // __x86_64__

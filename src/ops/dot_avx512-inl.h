@@ -68,8 +68,10 @@ void Bf16Tile(const DotTile& t) {
       acc[i][1] = DotBf16(acc[i][1], b1, x);
     }
   };
+  Ahead ahead(t, t.steps / 4 + 1);
   int64_t left = t.steps;
   for (; left >= 4; left -= 4, b += 4 * 128) {
+    ahead.Step();
     step(0);
     step(1);
     step(2);
@@ -100,7 +102,9 @@ void Int8Tile(const DotTile& t) {
   }
   Rows<MR> a(t.a, t.a_stride);
   const char* b = t.b;
+  Ahead ahead(t, t.steps);
   for (int64_t g = 0; g < t.steps; ++g) {
+    ahead.Step();
     __m512i dot[MR][2];
 #pragma GCC unroll 6
     for (int i = 0; i < MR; ++i) dot[i][0] = dot[i][1] = Broadcast32(a[i] + 4);
@@ -143,16 +147,16 @@ void Int8Tile(const DotTile& t) {
 }
 
 void Bf16(const DotTile& t) {
-  static constexpr DotKernels::Tile kTiles[] = {Bf16Tile<1>, Bf16Tile<2>,  Bf16Tile<3>,  Bf16Tile<4>,
-                                                Bf16Tile<5>, Bf16Tile<6>,  Bf16Tile<7>,  Bf16Tile<8>,
-                                                Bf16Tile<9>, Bf16Tile<10>, Bf16Tile<11>, Bf16Tile<12>};
+  static constexpr DotKernels::Tile kTiles[kBf16Rows] = {Bf16Tile<1>, Bf16Tile<2>,  Bf16Tile<3>,  Bf16Tile<4>,
+                                                         Bf16Tile<5>, Bf16Tile<6>,  Bf16Tile<7>,  Bf16Tile<8>,
+                                                         Bf16Tile<9>, Bf16Tile<10>, Bf16Tile<11>, Bf16Tile<12>};
   kTiles[t.rows - 1](t);
 }
 
 template <bool kQ4>
 void Int8(const DotTile& t) {
-  static constexpr DotKernels::Tile kTiles[] = {Int8Tile<1, kQ4>, Int8Tile<2, kQ4>, Int8Tile<3, kQ4>,
-                                                Int8Tile<4, kQ4>, Int8Tile<5, kQ4>, Int8Tile<6, kQ4>};
+  static constexpr DotKernels::Tile kTiles[kInt8Rows] = {Int8Tile<1, kQ4>, Int8Tile<2, kQ4>, Int8Tile<3, kQ4>,
+                                                         Int8Tile<4, kQ4>, Int8Tile<5, kQ4>, Int8Tile<6, kQ4>};
   kTiles[t.rows - 1](t);
 }
 
@@ -172,7 +176,63 @@ void ExpandQ4(const char* from, int64_t groups, char* to) {
   }
 }
 
-constexpr DotKernels kKernels = {kBf16Rows, kInt8Rows, Bf16, Int8<false>, Int8<true>, Int8<false>, ExpandQ4};
+// Chains enough to hide a latency of 4-6 cycles on two pipes, all in registers.
+constexpr int kChains = 12;
+
+double Int8Peak(int64_t rounds, int seed, float* sink) {
+  const __m512i a = _mm512_set1_epi8(1), b = _mm512_set1_epi8(static_cast<char>(seed & 1));
+  __m512i x[kChains];
+#pragma GCC unroll 12
+  for (int c = 0; c < kChains; ++c) x[c] = _mm512_set1_epi32(seed + c);
+  for (int64_t i = 0; i < rounds; ++i) {
+#pragma GCC unroll 12
+    for (int c = 0; c < kChains; ++c) {
+      x[c] = _mm512_dpbusd_epi32(x[c], a, b);
+      asm("" : "+v"(x[c]));  // or the compiler takes equal steps together
+    }
+  }
+#pragma GCC unroll 12
+  for (int c = 1; c < kChains; ++c) x[0] = _mm512_add_epi32(x[0], x[c]);
+  *sink = static_cast<float>(_mm512_cvtsi512_si32(x[0]));
+  return 2.0 * 64 * kChains * static_cast<double>(rounds);
+}
+
+#ifdef __AVX512BF16__
+double Bf16Peak(int64_t rounds, int seed, float* sink) {
+  // 0x3f00 is 0.5 in bfloat16; times 0 or nearly 0, so that sums stay finite.
+  const __m512i a = _mm512_set1_epi16(0x3f00), b = _mm512_set1_epi16(static_cast<short>(seed & 1));
+  __m512 x[kChains];
+#pragma GCC unroll 12
+  for (int c = 0; c < kChains; ++c) x[c] = _mm512_set1_ps(static_cast<float>(seed + c));
+  for (int64_t i = 0; i < rounds; ++i) {
+#pragma GCC unroll 12
+    for (int c = 0; c < kChains; ++c) {
+      x[c] = DotBf16(x[c], a, b);
+      asm("" : "+v"(x[c]));
+    }
+  }
+#pragma GCC unroll 12
+  for (int c = 1; c < kChains; ++c) x[0] = _mm512_add_ps(x[0], x[c]);
+  *sink = _mm512_cvtss_f32(x[0]);
+  return 2.0 * 32 * kChains * static_cast<double>(rounds);
+}
+#else
+constexpr double (*Bf16Peak)(int64_t, int, float*) = nullptr;
+#endif
+
+constexpr DotKernels kKernels = {
+    .bf16_rows = kBf16Rows,
+    .int8_rows = kInt8Rows,
+    .bf16 = Bf16,
+    .q8 = Int8<false>,
+    .q4 = Int8<true>,
+    .q4_wide = Int8<false>,
+    .expand_q4 = ExpandQ4,
+    .pack_bf16 = nullptr,
+    .finish = nullptr,
+    .bf16_peak = Bf16Peak,
+    .int8_peak = Int8Peak,
+};
 
 }  // namespace
 }  // namespace fulgur

@@ -29,26 +29,56 @@ inline constexpr int kInt8RowGroupBytes = 8 + kDotGroup;
 // c [rows, 32] (+)= a [rows, K] b [K, 32]
 struct DotTile {
   const char* a;
-  int64_t a_stride;  // bytes
+  int64_t a_stride;  // bytes from one row to the next; not of packed rows
+  const char* a2;    // packed rows: where rows 16 and on are
   int rows;          // at most DotKernels::*_rows
   const char* b;
   int64_t steps;  // pairs or groups
   float* c;
   int64_t ldc;
   bool accumulate;
+  // Memory to ask for meanwhile, some with every step, because the hardware's own prefetch falls behind where there is
+  // arithmetic in between, and a burst would hold up the tile's own reads. `lines` of 64 bytes.
+  const char* ahead;
+  int64_t lines;
+};
+
+// Hands out the lines of a tile in equal shares, one a step.
+struct Ahead {
+  const char* at;
+  const char* end;
+  int64_t share;
+  Ahead(const DotTile& t, int64_t steps)
+      : at(t.ahead), end(t.ahead + t.lines * 64), share((t.lines + steps - 1) / steps * 64) {}
+  void Step() {
+    const char* const to = end - at < share ? end : at + share;
+    for (; at < to; at += 64) __builtin_prefetch(at, 0, 2);
+  }
 };
 
 struct DotKernels {
   using Tile = void (*)(const DotTile&);
   int bf16_rows, int8_rows;  // rows of a full tile
   Tile bf16, q8, q4;
-  Tile q4_wide;                                                   // of a block that expand_q4 wrote
-  void (*expand_q4)(const char* from, int64_t groups, char* to);  // to the layout of q8, with zero point 8
+  // For many rows: a block of 4-bit weights is expanded once, to the layout of q8 with zero point 8, and q4_wide
+  // multiplies with that.
+  Tile q4_wide;
+  void (*expand_q4)(const char* from, int64_t groups, char* to);
+  // If not nullptr, bf16 reads rows that this has packed, n <= 16 together: for each 16 pairs along K (the last ones
+  // padded with zeros) [n][16] pairs.
+  void (*pack_bf16)(const char* rows, int64_t row_bytes, int n, int64_t pairs, char* to);
+  void (*finish)();  // after the last tile of a piece of work on this thread; nullptr: nothing to do
+  // `rounds` of a loop in registers, to measure what the instructions can do: returns operations (a multiply-add is 2).
+  // nullptr: the set has none of its own.
+  double (*bf16_peak)(int64_t rounds, int seed, float* sink);
+  double (*int8_peak)(int64_t rounds, int seed, float* sink);
 };
+inline constexpr int kPackedRows = 16, kPackedPairs = 16;
 
 extern const DotKernels kDotAvx512Bf16;  // AVX-512 with VNNI and BF16 (from Cooper Lake and Zen 4)
 extern const DotKernels kDotAvx512;      // AVX-512 with VNNI (from Cascade Lake)
 extern const DotKernels kDotAvx2;        // AVX2 and FMA
 extern const DotKernels kDotPortable;
+const DotKernels& AmxKernels();  // bf16 on AMX tiles, the rest of kDotAvx512Bf16 (from Sapphire Rapids)
 
 }  // namespace fulgur

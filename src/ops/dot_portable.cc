@@ -75,6 +75,18 @@ void ExpandQ4(const char* from, int64_t groups, char* to) {
 
 }  // namespace
 
-const DotKernels kDotPortable = {kRows, kRows, Bf16, Q8, Q4, Q8, ExpandQ4};
+const DotKernels kDotPortable = {
+    .bf16_rows = kRows,
+    .int8_rows = kRows,
+    .bf16 = Bf16,
+    .q8 = Q8,
+    .q4 = Q4,
+    .q4_wide = Q8,
+    .expand_q4 = ExpandQ4,
+    .pack_bf16 = nullptr,
+    .finish = nullptr,
+    .bf16_peak = nullptr,
+    .int8_peak = nullptr,
+};
 
 }  // namespace fulgur

@@ -394,6 +394,11 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include <hwy/targets.h>
+#if defined(__x86_64__) && defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 namespace fulgur {
 
@@ -432,12 +437,41 @@ void MatMulGradWeight(const float* dy, int64_t lddy, const float* x, int64_t ldx
   Gemm({dw.dim(0), dw.dim(1), m, dy, 1, lddy, x, ldx, dw.f32(), dw.dim(1), true}, pool);
 }
 
+namespace {
+
+bool g_amx_allowed = true;  // by UseInstructionSet
+
+// AMX with the tiles' bf16 and int8 products, and the kernel's leave to use them.
+bool HasAmx() {
+#if defined(__x86_64__) && defined(__linux__)
+  static const bool has = [] {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
+    constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24, kInt8 = 1u << 25, kAll = kBf16 | kTile | kInt8;
+    if ((d & kAll) != kAll || !__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("avx512vnni")) {
+      return false;
+    }
+    constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  }();
+  return has;
+#else
+  return false;
+#endif
+}
+
+constexpr const char* kAmx = "AMX";
+
+}  // namespace
+
 const char* InstructionSet() {
+  if (g_amx_allowed && HasAmx()) return kAmx;
   return hwy::TargetName(hwy::SupportedTargets() & HWY_TARGETS & -(hwy::SupportedTargets() & HWY_TARGETS));
 }
 
 std::vector<std::string> SupportedInstructionSets() {
   std::vector<std::string> names;
+  if (HasAmx()) names.push_back(kAmx);
   hwy::SetSupportedTargetsForTest(0);
   for (int64_t left = hwy::SupportedTargets() & HWY_TARGETS; left != 0; left &= left - 1) {
     names.push_back(hwy::TargetName(left & -left));
@@ -447,7 +481,8 @@ std::vector<std::string> SupportedInstructionSets() {
 
 void UseInstructionSet(const std::string& name) {
   hwy::SetSupportedTargetsForTest(0);
-  if (!name.empty()) {
+  g_amx_allowed = name.empty() || name == kAmx;
+  if (!name.empty() && !(name == kAmx && HasAmx())) {
     int64_t target = 0;
     for (int64_t left = hwy::SupportedTargets() & HWY_TARGETS; left != 0; left &= left - 1) {
       if (name == hwy::TargetName(left & -left)) target = left & -left;

@@ -41,8 +41,9 @@ void MatMulGradWeight(const float* dy, int64_t lddy, const float* x, int64_t ldx
 void MatMulBlock(const float* x, int64_t ldx, const PackedMatrix& w, float* y, int64_t ldy, int64_t row0, int64_t row1,
                  int64_t panel0, int64_t panel1);
 
-// The instruction set the kernels run with ("AVX3_DL", "AVX2", ...), and a way for tests to choose another:
-// names of what this machine supports, and a switch that holds for the process ("" restores the default).
+// The instruction set the kernels run with ("AVX3_DL", "AVX2", ... as Highway names them; "AMX": the best of those, and
+// AMX for dot products), and a way for tests to choose another: names of what this machine supports, best first, and a
+// switch that holds for the process ("" restores the default).
 const char* InstructionSet();
 std::vector<std::string> SupportedInstructionSets();
 void UseInstructionSet(const std::string& name);

@@ -6,7 +6,7 @@
 
 #include "base/aligned.h"
 #include "base/error.h"
-#include "ops/dot_peak.h"
+#include "ops/matmul.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/peak.cc"
@@ -114,13 +114,10 @@ double BestRate(ThreadPool& pool, const Loop& loop) {
 }
 
 // Rate of a dot product's loop, or of float32 if there is none.
-double DotRate(ThreadPool& pool, double (*loop)(DotInstructions, int64_t, int, float*)) {
-  const DotInstructions instructions = ChosenDotInstructions();
-  float sink;
-  if (loop(instructions, 1, 0, &sink) == 0) return MeasurePeakGflops(pool);
-  return BestRate(pool, [&](int64_t rounds, int64_t task, float* out) {
-    return loop(instructions, rounds, static_cast<int>(task), out);
-  });
+double DotRate(ThreadPool& pool, double (*loop)(int64_t, int, float*)) {
+  if (loop == nullptr) return MeasurePeakGflops(pool);
+  return BestRate(
+      pool, [&](int64_t rounds, int64_t task, float* out) { return loop(rounds, static_cast<int>(task), out); });
 }
 
 }  // namespace
@@ -131,9 +128,9 @@ double MeasurePeakGflops(ThreadPool& pool) {
   });
 }
 
-double MeasurePeakBf16Gflops(ThreadPool& pool) { return DotRate(pool, Bf16DotLoop); }
+double MeasurePeakBf16Gflops(ThreadPool& pool) { return DotRate(pool, ChosenDotKernels().bf16_peak); }
 
-double MeasurePeakInt8Gops(ThreadPool& pool) { return DotRate(pool, Int8DotLoop); }
+double MeasurePeakInt8Gops(ThreadPool& pool) { return DotRate(pool, ChosenDotKernels().int8_peak); }
 
 double MeasureReadBandwidth(ThreadPool& pool) {
   using Clock = std::chrono::steady_clock;
