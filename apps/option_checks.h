@@ -24,6 +24,6 @@ CLI::Validator Threads();
 
 // --kv-cache. default_text: what it is without the option.
 CLI::Option* AddKvCacheOption(CLI::App& app, std::optional<KvFormat>& format, const char* default_text);
-inline constexpr const char* kUsualKvCache = "f32 if the weights are, else bf16";
+inline constexpr const char* kUsualKvCache = "as precise as the weights";
 
 }  // namespace fulgur

@@ -196,8 +196,9 @@ Json InspectModel(const fs::path& model, const std::vector<int64_t>& contexts, s
     weight_bytes = report["weights"]["bytes_total"].get<int64_t>();
   }
   if (!kv_format) {
-    const bool f32 = folder && report["weights"]["bytes"].size() == 1 && report["weights"]["bytes"].contains("F32");
-    kv_format = f32 ? KvFormat::kF32 : KvFormat::kBf16;
+    const Json bytes = folder ? report["weights"]["bytes"] : Json::object();
+    const bool f32 = bytes.size() == 1 && bytes.contains("F32"), packed = bytes.contains("U8");
+    kv_format = f32 ? KvFormat::kF32 : packed ? KvFormat::kBf16Dot : KvFormat::kBf16;
   }
   report["kv_cache"] = KvFormatName(*kv_format);
   report["memory"] = Json::array();
@@ -209,7 +210,7 @@ Json InspectModel(const fs::path& model, const std::vector<int64_t>& contexts, s
                 {"lightning_chunk", plan.lightning_chunk},
                 {"activations", plan.activations},
                 {"total", weight_bytes + plan.total()}};
-    for (const KvFormat format : kAllKvFormats) {
+    for (const KvFormat format : {KvFormat::kF32, KvFormat::kBf16, KvFormat::kInt8}) {
       row[std::string("kv_cache_") + KvFormatName(format)] = PlanMemory(config, context, format).kv_cache;
     }
     report["memory"].push_back(std::move(row));

@@ -21,13 +21,13 @@ namespace fulgur {
 //               "tensors", "expected_tensors", "files", "missing_files": [names],
 //               "bytes": {dtype: n} of the files that are there, "bytes_total": of all weights as far as known,
 //               "bytes_total_source": how it is known, "total_size": the index's, "total_size_means": dtypes it fits},
-//   "kv_cache": "f32", "bf16" or "int8": what the totals count,
+//   "kv_cache": name of the format that the totals count,
 //   "memory": [{"context", "lightning_state", "lightning_chunk", "kv_cache_f32", "kv_cache_bf16", "kv_cache_int8",
 //               "activations", "weights", "total"}],
 //   "problems": [what does not fit together, as text]
 // }
-// kv_format: of the KV cache in the totals; none: kF32 for a model whose weights are all float32, else kBf16
-// (Model::usual_kv_format).
+// kv_format: of the KV cache in the totals; none: that of Model::usual_kv_format, as far as the dtypes of the weights
+// tell.
 Json InspectModel(const std::filesystem::path& model, const std::vector<int64_t>& contexts,
                   std::optional<KvFormat> kv_format = std::nullopt);
 

@@ -43,8 +43,8 @@ class Model {
   // any format.
   KvFormat kv_format() const { return kv_format_; }
   void set_kv_format(KvFormat format);
-  // What a program that only infers takes if nobody asks for another: as precise as the weights are, kF32 if all
-  // matrices are float32, else kBf16.
+  // What a program that only infers takes if nobody asks for another: as precise as the weights are. kF32 if all
+  // matrices are float32; kBf16Dot if some are multiplied by dot products of narrow numbers; else kBf16.
   KvFormat usual_kv_format() const { return usual_kv_format_; }
 
   // Appends the segments' tokens to their states. Logits are [rows, V] row-major, rows in segment order; the span is

@@ -167,8 +167,8 @@ SequenceState SequenceState::Load(const std::filesystem::path& path, const Model
   }
   const std::optional<KvFormat> format = KvFormatFromName(metadata["kv_cache"]);
   if (!format || metadata["kv_layout"] != kLayoutVersion) {
-    throw Error("{}: a KV cache \"{}\" in layout \"{}\"; expected f32, bf16 or int8 in layout {}", path.string(),
-                metadata["kv_cache"], metadata["kv_layout"], kLayoutVersion);
+    throw Error("{}: a KV cache \"{}\" in layout \"{}\"; expected f32, bf16, bf16-dot or int8 in layout {}",
+                path.string(), metadata["kv_cache"], metadata["kv_layout"], kLayoutVersion);
   }
   SequenceState state(config, *format);
   state.length_ = counters->second.values<int64_t>()[0];

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "base/bf16.h"
 #include "base/error.h"
@@ -12,23 +13,33 @@ namespace {
 
 constexpr int64_t kPanel = kKvPanel;
 
-// Where element `lane` of a panel's row stands.
-template <typename T>
-int64_t Place(int64_t lane) {
-  return lane;
-}
+template <KvFormat kFormat>
+struct ElementOf {
+  using Type = bf16;
+};
 template <>
-int64_t Place<bf16>(int64_t lane) {
-  return 2 * (lane % 16) + lane / 16;
-}
+struct ElementOf<KvFormat::kF32> {
+  using Type = float;
+};
+template <>
+struct ElementOf<KvFormat::kInt8> {
+  using Type = int8_t;
+};
 
-template <typename T>
-int64_t KeyIndex(int64_t d, int64_t slot, int64_t x) {
-  return (slot / kPanel * d + x) * kPanel + Place<T>(slot % kPanel);
+// Where the element of a panel [rows][32] stands.
+template <KvFormat kFormat>
+int64_t Place(int64_t row, int64_t lane) {
+  if (kFormat == KvFormat::kBf16) return row * kPanel + 2 * (lane % 16) + lane / 16;
+  if (kFormat == KvFormat::kBf16Dot) return row / 2 * 2 * kPanel + 2 * lane + row % 2;
+  return row * kPanel + lane;
 }
-template <typename T>
+template <KvFormat kFormat>
+int64_t KeyIndex(int64_t key_dim, int64_t slot, int64_t x) {
+  return slot / kPanel * key_dim * kPanel + Place<kFormat>(x, slot % kPanel);
+}
+template <KvFormat kFormat>
 int64_t ValueIndex(int64_t slot, int64_t x) {
-  return (x / kPanel * kKvBlock + slot) * kPanel + Place<T>(x % kPanel);
+  return x / kPanel * kKvBlock * kPanel + Place<kFormat>(slot, x % kPanel);
 }
 
 float Narrowed(float x, float, float*) { return x; }
@@ -56,9 +67,10 @@ RowScale ScaleOf(const float* x, int64_t n) {
   return {scale, 1.0f / scale};
 }
 
-template <typename T>
-void WriteHead(T* keys, T* values, float* scales, int64_t d, int64_t slot, int64_t rows, const float* k, const float* v,
-               int64_t stride) {
+template <KvFormat kFormat, typename T>
+void WriteHead(T* keys, T* values, float* scales, const KvLayout& layout, int64_t slot, int64_t rows, const float* k,
+               const float* v, int64_t stride) {
+  const int64_t d = layout.head_dim(), key_dim = layout.key_dim();
   T* const type = nullptr;
   float inverse[kKvBlock] = {};
   const auto set_scales = [&](const float* x, float* scale) {
@@ -73,11 +85,11 @@ void WriteHead(T* keys, T* values, float* scales, int64_t d, int64_t slot, int64
   };
   set_scales(k, scales);
   for (int64_t x = 0; x < d; ++x) {
-    for (int64_t r = 0; r < rows; ++r) keys[KeyIndex<T>(d, slot + r, x)] = narrow(k[r * stride + x], r);
+    for (int64_t r = 0; r < rows; ++r) keys[KeyIndex<kFormat>(key_dim, slot + r, x)] = narrow(k[r * stride + x], r);
   }
-  set_scales(v, scales + kKvBlock);
+  set_scales(v, scales == nullptr ? nullptr : scales + kKvBlock);
   for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t x = 0; x < d; ++x) values[ValueIndex<T>(slot + r, x)] = narrow(v[r * stride + x], r);
+    for (int64_t x = 0; x < d; ++x) values[ValueIndex<kFormat>(slot + r, x)] = narrow(v[r * stride + x], r);
   }
 }
 
@@ -85,11 +97,12 @@ float Widened(float x) { return x; }
 float Widened(bf16 x) { return ToFloat(x); }
 float Widened(int8_t x) { return static_cast<float>(x); }
 
-template <typename T>
-void ReadHead(const T* keys, const T* values, const float* scales, int64_t d, int64_t slot, float* k, float* v) {
-  for (int64_t x = 0; x < d; ++x) {
-    k[x] = Widened(keys[KeyIndex<T>(d, slot, x)]);
-    v[x] = Widened(values[ValueIndex<T>(slot, x)]);
+template <KvFormat kFormat, typename T>
+void ReadHead(const T* keys, const T* values, const float* scales, const KvLayout& layout, int64_t slot, float* k,
+              float* v) {
+  for (int64_t x = 0; x < layout.head_dim(); ++x) {
+    k[x] = Widened(keys[KeyIndex<kFormat>(layout.key_dim(), slot, x)]);
+    v[x] = Widened(values[ValueIndex<kFormat>(slot, x)]);
     if (scales == nullptr) continue;
     k[x] *= scales[slot];
     v[x] *= scales[kKvBlock + slot];
@@ -104,6 +117,8 @@ const char* KvFormatName(KvFormat format) {
       return "f32";
     case KvFormat::kBf16:
       return "bf16";
+    case KvFormat::kBf16Dot:
+      return "bf16-dot";
     case KvFormat::kInt8:
       return "int8";
   }
@@ -122,34 +137,49 @@ KvLayout::KvLayout(KvFormat format, int64_t kv_heads, int64_t head_dim)
       kv_heads_(kv_heads),
       head_dim_(head_dim),
       element_(format == KvFormat::kF32    ? 4
-               : format == KvFormat::kBf16 ? 2
-                                           : 1),
+               : format == KvFormat::kInt8 ? 1
+                                           : 2),
       scales_(format == KvFormat::kInt8 ? 1 : 0) {}
+
+namespace {
+
+// f(std::integral_constant<KvFormat, format>)
+template <typename F>
+void WithFormat(KvFormat format, const F& f) {
+  switch (format) {
+    case KvFormat::kF32:
+      return f(std::integral_constant<KvFormat, KvFormat::kF32>());
+    case KvFormat::kBf16:
+      return f(std::integral_constant<KvFormat, KvFormat::kBf16>());
+    case KvFormat::kBf16Dot:
+      return f(std::integral_constant<KvFormat, KvFormat::kBf16Dot>());
+    case KvFormat::kInt8:
+      return f(std::integral_constant<KvFormat, KvFormat::kInt8>());
+  }
+}
+
+}  // namespace
 
 void KvLayout::Write(std::byte* block, int64_t head, int64_t slot, int64_t rows, const float* k, const float* v,
                      int64_t stride) const {
   FULGUR_CHECK(slot >= 0 && rows >= 0 && slot + rows <= kKvBlock);
   std::byte* const base = block + head * head_bytes();
-  const auto write = [&](auto* keys) {
-    using T = std::remove_pointer_t<decltype(keys)>;
-    float* const scales = scales_ != 0 ? reinterpret_cast<float*>(base + scale_offset()) : nullptr;
-    WriteHead(keys, reinterpret_cast<T*>(base + value_offset()), scales, head_dim_, slot, rows, k, v, stride);
-  };
-  if (format_ == KvFormat::kF32) return write(reinterpret_cast<float*>(base));
-  if (format_ == KvFormat::kBf16) return write(reinterpret_cast<bf16*>(base));
-  write(reinterpret_cast<int8_t*>(base));
+  float* const scales = scales_ != 0 ? reinterpret_cast<float*>(base + scale_offset()) : nullptr;
+  WithFormat(format_, [&]<KvFormat kFormat>(std::integral_constant<KvFormat, kFormat>) {
+    using T = typename ElementOf<kFormat>::Type;
+    WriteHead<kFormat>(reinterpret_cast<T*>(base), reinterpret_cast<T*>(base + value_offset()), scales, *this, slot,
+                       rows, k, v, stride);
+  });
 }
 
 void KvLayout::Read(const std::byte* block, int64_t head, int64_t slot, float* k, float* v) const {
   const std::byte* const base = block + head * head_bytes();
-  const auto read = [&](auto* keys) {
-    using T = std::remove_pointer_t<decltype(keys)>;
-    const float* const scales = scales_ != 0 ? reinterpret_cast<const float*>(base + scale_offset()) : nullptr;
-    ReadHead(keys, reinterpret_cast<T*>(base + value_offset()), scales, head_dim_, slot, k, v);
-  };
-  if (format_ == KvFormat::kF32) return read(reinterpret_cast<const float*>(base));
-  if (format_ == KvFormat::kBf16) return read(reinterpret_cast<const bf16*>(base));
-  read(reinterpret_cast<const int8_t*>(base));
+  const float* const scales = scales_ != 0 ? reinterpret_cast<const float*>(base + scale_offset()) : nullptr;
+  WithFormat(format_, [&]<KvFormat kFormat>(std::integral_constant<KvFormat, kFormat>) {
+    using T = typename ElementOf<kFormat>::Type;
+    ReadHead<kFormat>(reinterpret_cast<const T*>(base), reinterpret_cast<const T*>(base + value_offset()), scales,
+                      *this, slot, k, v);
+  });
 }
 
 }  // namespace fulgur

@@ -9,7 +9,9 @@
 
 #include "base/aligned.h"
 #include "base/bf16.h"
+#include "ops/dot_kernels.h"
 #include "ops/gemm.h"
+#include "ops/matmul.h"
 
 #ifndef FULGUR_OPS_SOFTMAX_ATTENTION_ITEMS
 #define FULGUR_OPS_SOFTMAX_ATTENTION_ITEMS  // the file is read once for each instruction set
@@ -18,6 +20,7 @@ namespace {
 
 struct AttentionShape {
   int64_t heads, kv_heads, d;
+  const DotKernels* dot;
 };
 
 // Some rows of a segment, within one block of positions, for one kv head.
@@ -216,6 +219,18 @@ HWY_INLINE float WeightsOfRow(float* scores, int64_t visible, bool first, const 
   return correction;
 }
 
+// x rounded to bfloat16, to nearest even.
+HWY_INLINE void StoreBf16(Row16 x, bf16* to) {
+  const hn::RebindToUnsigned<FloatTag> d;
+  const hn::Rebind<uint16_t, FloatTag> d16;
+  for (int64_t i = 0; i < kParts; ++i) {
+    const auto bits = hn::BitCast(d, x.part[i]);
+    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d, 1u));
+    const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(d, 0x7fffu))));
+    hn::StoreU(hn::DemoteTo(d16, hn::BitCast(hn::RebindToSigned<FloatTag>(), rounded)), d16, &to[i * kFloatLanes].bits);
+  }
+}
+
 // Rows [row0, row1) of a segment, all in one block of positions, for the query heads of one kv head. Row i of the tile
 // is row row0 + i / group, head kv * group + i % group.
 struct Tile {
@@ -239,6 +254,10 @@ struct Tile {
         layout(item.segment->format, shape.kv_heads, shape.d) {}
 
   int64_t own_block() const { return position / kB; }
+  const float* query(int64_t i) const {
+    return s.q + ((row0 + i / group) * shape.heads + kv * group + i % group) * shape.d;
+  }
+  float query_scale() const { return static_cast<float>(1.4426950408889634 / std::sqrt(static_cast<double>(shape.d))); }
   // Keys of its own block that row i sees.
   int64_t visible(int64_t i) const { return position % kB + i / group + 1; }
 };
@@ -247,11 +266,20 @@ struct Tile {
 // kMaxRows][D] [kMaxRows].
 void PackQueries(const Tile& t, float* q) {
   const int64_t d = t.shape.d;
-  const float scale = static_cast<float>(1.4426950408889634 / std::sqrt(static_cast<double>(d)));
+  const float scale = t.query_scale();
   for (int64_t i = 0; i < t.m; ++i) {
-    const float* from = t.s.q + ((t.row0 + i / t.group) * t.shape.heads + t.kv * t.group + i % t.group) * d;
+    const float* from = t.query(i);
     float* to = q + i / kMaxRows * kMaxRows * d + i % kMaxRows;
     for (int64_t x = 0; x < d; ++x) to[x * kMaxRows] = from[x] * scale;
+  }
+}
+
+HWY_INLINE void RescaleRow(const Tile& t, int64_t i, float correction, const Partial& partial) {
+  const Row16 factor = Set16(correction);
+  for (int64_t p = 0; p < t.padded / kPanel; ++p) {
+    float* out = partial.out + (p * t.m + i) * kPanel;
+    Store16(Mul(Load16(out), factor), out);
+    Store16(Mul(Load16(out + 16), factor), out + 16);
   }
 }
 
@@ -288,13 +316,7 @@ void VisitBlock(const Tile& t, const float* q, const T* keys, const T* values, c
     const int64_t visible = own ? t.visible(i) : kB;
     const float correction = WeightsOfRow<kScaled>(scores + i * kB, visible, first, scales, scales + kB,
                                                    partial.max + i, partial.sums + i * kSums);
-    if (first || correction == 1.0f) continue;
-    const Row16 factor = Set16(correction);
-    for (int64_t p = 0; p < panels; ++p) {
-      float* out = partial.out + (p * m + i) * kPanel;
-      Store16(Mul(Load16(out), factor), out);
-      Store16(Mul(Load16(out + 16), factor), out + 16);
-    }
+    if (!first && correction != 1.0f) RescaleRow(t, i, correction, partial);
   }
   // out[rows] (+)= weights[rows, keys from .. to) values
   const auto add = [&](int64_t row, int64_t rows, int64_t from, int64_t to, bool accumulate) HWY_ATTR {
@@ -322,6 +344,99 @@ void VisitBlock(const Tile& t, const float* q, const T* keys, const T* values, c
   }
 }
 
+// ---- The same with dot products of bfloat16 (dot_kernels.h), for blocks before a tile's own
+
+constexpr int64_t kWeightBytes = kB * 2;  // of a row's weights
+
+// A row's queries for the kernels: pairs, padded to what they pack.
+int64_t QueryPairs(const Tile& t) { return t.layout.key_dim() / 2; }
+int64_t QueryRowBytes(const Tile& t) {
+  const int64_t pairs = QueryPairs(t);
+  return 4 * (t.shape.dot->pack_bf16 == nullptr ? pairs : (pairs + kPackedPairs - 1) / kPackedPairs * kPackedPairs);
+}
+int64_t DotFloats(const Tile& t) {
+  if (t.s.format != KvFormat::kBf16Dot) return 0;
+  return (t.m * (QueryRowBytes(t) + kWeightBytes) / 4 + 15) / 16 * 16;
+}
+
+void PackDotQueries(const Tile& t, char* to) {
+  const DotKernels& kernels = *t.shape.dot;
+  const int64_t d = t.shape.d, plain_bytes = QueryPairs(t) * 4, row_bytes = QueryRowBytes(t);
+  const float scale = t.query_scale();
+  static thread_local AlignedVector<bf16> plain;  // kPackedRows rows
+  if (plain.size() < static_cast<size_t>(kPackedRows * plain_bytes / 2)) {
+    plain.resize(static_cast<size_t>(kPackedRows * plain_bytes / 2));
+  }
+  for (int64_t i = 0; i < t.m; i += kPackedRows) {
+    const int64_t n = std::min<int64_t>(kPackedRows, t.m - i);
+    for (int64_t r = 0; r < n; ++r) {
+      bf16* const row = plain.data() + r * plain_bytes / 2;
+      for (int64_t x = 0; x < d; ++x) row[x] = ToBf16(t.query(i + r)[x] * scale);
+      if (d % 2 != 0) row[d] = bf16{0};
+    }
+    const char* const rows = reinterpret_cast<const char*>(plain.data());
+    if (kernels.pack_bf16 != nullptr) {
+      kernels.pack_bf16(rows, plain_bytes, static_cast<int>(n), QueryPairs(t), to + i * row_bytes);
+    } else {
+      std::memcpy(to + i * row_bytes, rows, static_cast<size_t>(n * row_bytes));
+    }
+  }
+}
+
+// A whole block for all rows. q: as PackDotQueries has made them; weights: room for m rows.
+void VisitDotBlock(const Tile& t, const char* q, const std::byte* block, bool first, const std::byte* next,
+                   float* scores, char* weights, const Partial& partial) {
+  const DotKernels& kernels = *t.shape.dot;
+  const bool packed = kernels.pack_bf16 != nullptr;
+  const int64_t m = t.m, panels = t.padded / kPanel, tiles = (m + kernels.bf16_rows - 1) / kernels.bf16_rows;
+  const int64_t key_dim = t.layout.key_dim();
+  // Products of all rows with one panel; each asks for its share of what follows.
+  const auto product = [&](const char* rows, int64_t row_bytes, const std::byte* panel, int64_t steps, float* c,
+                           int64_t ldc, bool accumulate, const std::byte* ahead, int64_t lines) {
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      const int64_t row = tile * kernels.bf16_rows, n = std::min<int64_t>(kernels.bf16_rows, m - row);
+      DotTile p{};
+      p.a = rows + row * row_bytes;
+      p.a_stride = row_bytes;
+      p.a2 = packed && n > kPackedRows ? p.a + kPackedRows * row_bytes : nullptr;
+      p.rows = static_cast<int>(n);
+      p.b = reinterpret_cast<const char*>(panel);
+      p.steps = steps;
+      p.c = c + row * ldc;
+      p.ldc = ldc;
+      p.accumulate = accumulate;
+      p.ahead = reinterpret_cast<const char*>(ahead) + lines * tile / tiles * 64;
+      p.lines = ahead == nullptr ? 0 : lines * (tile + 1) / tiles - lines * tile / tiles;
+      kernels.bf16(p);
+    }
+  };
+  const int64_t key_bytes = key_dim * kPanel * 2, value_bytes = kB * kPanel * 2;  // of a panel
+  const auto at = [](const std::byte* p, int64_t bytes) { return p == nullptr ? nullptr : p + bytes; };
+  for (int64_t p = 0; p < 2; ++p) {
+    product(q, QueryRowBytes(t), block + p * key_bytes, key_dim / 2, scores + p * kPanel, kB, false,
+            at(next, p * key_bytes), key_bytes / 64);
+  }
+  for (int64_t i = 0; i < m; ++i) {
+    float* const row = scores + i * kB;
+    const float correction =
+        WeightsOfRow<false>(row, kB, first, nullptr, nullptr, partial.max + i, partial.sums + i * kSums);
+    // Packed: rows that are together have their first 32 weights next to each other, then the other 32.
+    const int64_t group = i / kPackedRows * kPackedRows, together = std::min<int64_t>(kPackedRows, m - group);
+    for (int64_t half = 0; half < 2; ++half) {
+      char* const to =
+          weights + (packed ? group * kWeightBytes + (half * together + i - group) * 64 : i * kWeightBytes + half * 64);
+      StoreBf16(Load16(row + 32 * half), reinterpret_cast<bf16*>(to));
+      StoreBf16(Load16(row + 32 * half + 16), reinterpret_cast<bf16*>(to) + 16);
+    }
+    if (!first && correction != 1.0f) RescaleRow(t, i, correction, partial);
+  }
+  for (int64_t p = 0; p < panels; ++p) {
+    const int64_t bytes = t.layout.value_offset() + p * value_bytes;
+    product(weights, kWeightBytes, block + bytes, kB / 2, partial.out + p * m * kPanel, kPanel, !first, at(next, bytes),
+            value_bytes / 64);
+  }
+}
+
 float* Scratch(int64_t floats) {
   static thread_local AlignedVector<float> memory;
   if (memory.size() < static_cast<size_t>(floats)) memory.resize(static_cast<size_t>(floats));
@@ -329,11 +444,35 @@ float* Scratch(int64_t floats) {
 }
 
 // Floats of scratch that VisitSplit needs, and those of a tile's queries.
-int64_t QueryFloats(const Tile& t) { return ((t.m + kMaxRows - 1) / kMaxRows * kMaxRows * t.shape.d + 15) / 16 * 16; }
+int64_t PlainQueryFloats(const Tile& t) {
+  return ((t.m + kMaxRows - 1) / kMaxRows * kMaxRows * t.shape.d + 15) / 16 * 16;
+}
+int64_t QueryFloats(const Tile& t) { return PlainQueryFloats(t) + DotFloats(t); }
+// All forms of the queries that the tile's format needs.
+void PrepareQueries(const Tile& t, float* q) {
+  PackQueries(t, q);
+  if (t.s.format == KvFormat::kBf16Dot) PackDotQueries(t, reinterpret_cast<char*>(q + PlainQueryFloats(t)));
+}
 int64_t VisitFloats(const Tile& t) { return t.m * kB + kB * (t.shape.d + t.padded); }
 
+// Panels of interleaved rows, [stored / 2][32][2] each -> [rows][32] float32, rows <= stored.
+void WidenPairs(const bf16* from, int64_t panels, int64_t rows, int64_t stored, float* to) {
+  const hn::Rebind<uint32_t, FloatTag> d;
+  const FloatTag df;
+  for (int64_t p = 0; p < panels; ++p, from += stored * kPanel, to += rows * kPanel) {
+    for (int64_t r = 0; r < rows; r += 2) {
+      for (int64_t i = 0; i < kPanel; i += kFloatLanes) {
+        const auto words = hn::LoadU(d, reinterpret_cast<const uint32_t*>(from + r * kPanel) + i);
+        hn::StoreU(hn::BitCast(df, hn::ShiftLeft<16>(words)), df, to + r * kPanel + i);
+        if (r + 1 == rows) continue;
+        hn::StoreU(hn::BitCast(df, hn::And(words, hn::Set(d, 0xffff0000u))), df, to + (r + 1) * kPanel + i);
+      }
+    }
+  }
+}
+
 // The keys of one split that the tile's rows see.
-void VisitSplit(const Tile& t, int64_t split, const float* q, float* scratch, const Partial& partial) {
+void VisitSplit(const Tile& t, int64_t split, float* q, float* scratch, const Partial& partial) {
   const int64_t first = split * (kKvSplit / kB), end = std::min(first + kKvSplit / kB, t.own_block() + 1);
   const int64_t d = t.shape.d;
   float* const scores = scratch;               // [m, 64]
@@ -354,6 +493,18 @@ void VisitSplit(const Tile& t, int64_t split, const float* q, float* scratch, co
         VisitBlock<bf16, false>(t, q, reinterpret_cast<const bf16*>(block), reinterpret_cast<const bf16*>(values),
                                 nullptr, own, b == first, next, scores, partial);
         break;
+      case KvFormat::kBf16Dot: {
+        if (!own) {
+          char* const rows = reinterpret_cast<char*>(q + PlainQueryFloats(t));
+          VisitDotBlock(t, rows, block, b == first, next, scores, rows + t.m * QueryRowBytes(t), partial);
+          break;
+        }
+        // Here rows see different numbers of keys: float32.
+        WidenPairs(reinterpret_cast<const bf16*>(block), 2, d, t.layout.key_dim(), wide_keys);
+        WidenPairs(reinterpret_cast<const bf16*>(values), t.padded / kPanel, kB, kB, wide_values);
+        VisitBlock<float, false>(t, q, wide_keys, wide_values, nullptr, own, b == first, next, scores, partial);
+        break;
+      }
       case KvFormat::kInt8: {
         const auto* k = reinterpret_cast<const int8_t*>(block);
         const auto* v = reinterpret_cast<const int8_t*>(values);
@@ -417,6 +568,10 @@ void Finish(const Tile& t, const Partial& partial) {
 
 // ---- What the loops below call
 
+void FinishKernels(const Tile& t) {
+  if (t.s.format == KvFormat::kBf16Dot && t.shape.dot->finish != nullptr) t.shape.dot->finish();
+}
+
 void AttendItem(const AttentionItem& item, const AttentionShape& shape) {
   const Tile t(item, shape);
   const int64_t floats = PartialFloats(t.m, t.padded);
@@ -424,19 +579,21 @@ void AttendItem(const AttentionItem& item, const AttentionShape& shape) {
   float* const scratch = q + QueryFloats(t);
   const Partial all = PartialAt(scratch + VisitFloats(t), t.m, t.padded);
   const Partial one = PartialAt(scratch + VisitFloats(t) + floats, t.m, t.padded);
-  PackQueries(t, q);
+  PrepareQueries(t, q);
   for (int64_t split = 0; split < item.splits; ++split) {
     VisitSplit(t, split, q, scratch, split == 0 ? all : one);
     if (split > 0) Merge(t, one, all);
   }
+  FinishKernels(t);
   Finish(t, all);
 }
 
 void AttendSplit(const AttentionItem& item, const AttentionShape& shape, int64_t split, float* memory) {
   const Tile t(item, shape);
   float* const q = Scratch(QueryFloats(t) + VisitFloats(t));
-  PackQueries(t, q);
+  PrepareQueries(t, q);
   VisitSplit(t, split, q, q + QueryFloats(t), PartialAt(memory, t.m, t.padded));
+  FinishKernels(t);
 }
 
 void MergeSplit(const AttentionItem& item, const AttentionShape& shape, float* from, float* into) {
@@ -610,7 +767,7 @@ void AttendInSplits(const std::vector<AttentionItem>& items, const AttentionShap
 
 void SoftmaxAttention(std::span<const SoftmaxSegment> segments, int64_t heads, int64_t kv_heads, int64_t head_dim,
                       ThreadPool& pool) {
-  const AttentionShape shape{heads, kv_heads, head_dim};
+  const AttentionShape shape{heads, kv_heads, head_dim, &ChosenDotKernels()};
   Append(segments, shape, pool);
   static thread_local std::vector<AttentionItem> kept_items;
   std::vector<AttentionItem>& items = kept_items;

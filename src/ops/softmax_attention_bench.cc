@@ -1,5 +1,6 @@
 // Softmax attention at MiniMax-M1's dimensions (8 query heads a kv head, 128 wide), each case beside what the machine
-// reaches in the same run: prefill beside float32 multiply-adds, decoding beside reading memory.
+// reaches in the same run: prefill beside multiply-adds (of float32, or of bfloat16 dot products), decoding beside
+// reading memory.
 #include <benchmark/benchmark.h>
 
 #include <vector>
@@ -63,7 +64,8 @@ void BM_SoftmaxPrefill(benchmark::State& state, KvFormat format) {
   Rows r(rows, kv_heads);
   const SoftmaxSegment segment{r.q.data(), r.k.data(), r.v.data(),    r.out.data(), nullptr,
                                rows,       depth,      cache.views(), format};
-  const double peak = MeasurePeakGflops(pool);
+  // Of the arithmetic that is used.
+  const double peak = format == KvFormat::kBf16Dot ? MeasurePeakBf16Gflops(pool) : MeasurePeakGflops(pool);
   const auto attend = [&] { SoftmaxAttention({&segment, 1}, kv_heads * kGroup, kv_heads, kDim, pool); };
   attend();
   for (auto _ : state) attend();
@@ -84,6 +86,7 @@ void PrefillCases(benchmark::internal::Benchmark* b) {
 }
 BENCHMARK_CAPTURE(BM_SoftmaxPrefill, f32, KvFormat::kF32)->Apply(PrefillCases);
 BENCHMARK_CAPTURE(BM_SoftmaxPrefill, bf16, KvFormat::kBf16)->Apply(PrefillCases);
+BENCHMARK_CAPTURE(BM_SoftmaxPrefill, bf16_dot, KvFormat::kBf16Dot)->Apply(PrefillCases);
 BENCHMARK_CAPTURE(BM_SoftmaxPrefill, int8, KvFormat::kInt8)->Apply(PrefillCases);
 
 // cached: the same sequence again and again, which shows what arithmetic alone would take if it fits a cache.
@@ -99,7 +102,8 @@ void BM_SoftmaxDecode(benchmark::State& state, KvFormat format) {
     caches.push_back(std::make_unique<Cache>(format, kv_heads, depth, pool));
   }
   Rows r(1, kv_heads);
-  const double bandwidth = MeasureReadBandwidth(pool), peak = MeasurePeakGflops(pool);
+  const double bandwidth = MeasureReadBandwidth(pool);
+  const double peak = format == KvFormat::kBf16Dot ? MeasurePeakBf16Gflops(pool) : MeasurePeakGflops(pool);
   size_t turn = 0;
   for (auto _ : state) {
     const SoftmaxSegment segment{r.q.data(), r.k.data(), r.v.data(), r.out.data(),
@@ -124,6 +128,7 @@ void DecodeCases(benchmark::internal::Benchmark* b) {
 }
 BENCHMARK_CAPTURE(BM_SoftmaxDecode, f32, KvFormat::kF32)->Apply(DecodeCases);
 BENCHMARK_CAPTURE(BM_SoftmaxDecode, bf16, KvFormat::kBf16)->Apply(DecodeCases);
+BENCHMARK_CAPTURE(BM_SoftmaxDecode, bf16_dot, KvFormat::kBf16Dot)->Apply(DecodeCases);
 BENCHMARK_CAPTURE(BM_SoftmaxDecode, int8, KvFormat::kInt8)->Apply(DecodeCases);
 
 }  // namespace
