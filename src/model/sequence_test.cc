@@ -2,14 +2,17 @@
 // produced.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "base/file.h"
 #include "base/rng.h"
 #include "base/test_folder.h"
 #include "model/checkpoint.h"
 #include "model/gradient.h"
+#include "model/memory_plan.h"
 #include "model/model.h"
 #include "ops/cross_entropy.h"
 
@@ -261,6 +264,56 @@ TEST_F(SequenceTest, TokensOutsideTheVocabularyAreNamedAndChangeNothing) {
     }
   }
   EXPECT_EQ(state.length(), 4);
+}
+
+// Resident memory of this process, in bytes.
+int64_t ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  int64_t pages = 0, resident = 0;
+  statm >> pages >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+// 64K tokens, 64 splits of softmax attention: memory is what PlanMemory says and does not depend on the way there, the
+// state comes back from disk, and decoding with one thread and with two goes on with the same bits.
+TEST_F(SequenceTest, SlowLongContextTakesWhatIsPlanned) {
+  const int64_t length = 65536, chunk = 512;
+  model_.set_kv_format(KvFormat::kBf16);
+  const std::vector<int32_t> tokens = RandomTokens(length, 40);
+  SequenceState state = model_.NewState();
+  const auto append = [&](int64_t from, int64_t to) {
+    const Segment segment{&state, std::span(tokens).subspan(static_cast<size_t>(from), static_cast<size_t>(to - from))};
+    model_.Forward({&segment, 1}, LogitRows::kNone);
+  };
+  append(0, chunk);
+  const int64_t before = ResidentBytes();
+  const auto extra = [&](int64_t tokens_so_far) {  // beside the KV cache
+    const int64_t kv = PlanMemory(model_.config(), tokens_so_far, KvFormat::kBf16).kv_cache;
+    return ResidentBytes() - before - kv;
+  };
+  for (int64_t at = chunk; at < length; at += chunk) {
+    append(at, at + chunk);
+    // A few threads' scratch, and at most as much again as the cache in blocks that are not used yet.
+    if (at % 8192 == 0) {
+      EXPECT_LT(extra(at), (int64_t{24} << 20) + PlanMemory(model_.config(), at, KvFormat::kBf16).kv_cache) << at;
+    }
+  }
+  const MemoryPlan plan = PlanMemory(model_.config(), length, KvFormat::kBf16);
+  EXPECT_EQ(static_cast<int64_t>(state.bytes()), plan.lightning_state + plan.lightning_chunk + plan.kv_cache);
+
+  state.Save(model_.config(), folder_ / "state");
+  SequenceState loaded = SequenceState::Load(folder_ / "state", model_.config());
+  ThreadPool one(1);
+  Model alone(SmallConfig(), RandomParams(SmallConfig(), 7), one);
+  const std::vector<int32_t> next = RandomTokens(3, 41);
+  const Segment segment{&loaded, next};
+  const std::span<const float> logits = alone.Forward({&segment, 1}, LogitRows::kAll);
+  std::vector<float> steps;
+  for (const int32_t id : next) {
+    const std::vector<float> row = Append(state, {&id, 1});
+    steps.insert(steps.end(), row.begin(), row.end());
+  }
+  EXPECT_EQ(steps, std::vector<float>(logits.begin(), logits.end()));
 }
 
 // The probability a token was sampled with is the one the trainer computes: the ratio of the two is exactly 1.
