@@ -3,10 +3,12 @@
 
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "apps/commands.h"
 #include "apps/option_checks.h"
+#include "base/progress.h"
 #include "engine/benchmark.h"
 #include "ops/gemm.h"
 
@@ -27,6 +29,7 @@ void AddBench(CLI::App& app) {
   struct Options {
     std::string model;
     BenchmarkOptions benchmark;
+    std::optional<KvFormat> kv_cache;
     int threads = 0;
     bool json = false;
   };
@@ -54,25 +57,39 @@ void AddBench(CLI::App& app) {
   command->add_option("--chunk", b.chunk, "Tokens at a time on the way to a depth")
       ->check(WholeNumber(1, uint64_t{1} << 20))
       ->capture_default_str();
+  AddKvCacheOption(*command, o->kv_cache, kUsualKvCache);
   command->add_option("--threads", o->threads, "0: one per processor")->check(Threads());
   command->add_flag("--json", o->json, "Print one JSON object");
   command->callback([o] {
     ThreadPool pool(o->threads);
     const std::unique_ptr<Model> model = Model::Load(o->model, pool);
+    model->set_kv_format(o->kv_cache.value_or(model->usual_kv_format()));
     if (!o->json) {
-      fmt::print("{}: {:.1f}M parameters, {:.1f}M active; {} threads, {}\n\n", o->model,
+      fmt::print("{}: {:.1f}M parameters, {:.1f}M active; {} threads, {}, KV cache in {}\n\n", o->model,
                  1e-6 * static_cast<double>(CountParameters(model->config()).total),
-                 1e-6 * static_cast<double>(CountParameters(model->config()).active), pool.threads(), InstructionSet());
+                 1e-6 * static_cast<double>(CountParameters(model->config()).active), pool.threads(), InstructionSet(),
+                 KvFormatName(model->kv_format()));
       fmt::print("{:<8} {:>8} {:>6} {:>12} {:>12} {:>10} {:>17} {:>7}\n", "", "depth", "batch", "tokens/s", "ms/pass",
                  "rate", "machine's limit", "share");
     }
     Json points = Json::array();
-    RunBenchmark(*model, o->benchmark,
-                 [&](const BenchmarkPoint& point) { o->json ? points.push_back(point.ToJson()) : PrintPoint(point); });
+    std::unique_ptr<ProgressBar> bar;  // on the way to a depth
+    RunBenchmark(
+        *model, o->benchmark,
+        [&](const BenchmarkPoint& point) { o->json ? points.push_back(point.ToJson()) : PrintPoint(point); },
+        [&](int64_t from, int64_t at, int64_t depth) {
+          if (bar == nullptr) {
+            bar = std::make_unique<ProgressBar>(fmt::format("reading {} tokens", depth), depth, "tokens");
+            bar->StartFrom(from);
+          }
+          bar->Update(at);
+          if (at == depth) bar.reset();
+        });
     if (o->json) {
       const Json report = {{"model", o->model},
                            {"threads", pool.threads()},
                            {"instruction_set", InstructionSet()},
+                           {"kv_cache", KvFormatName(model->kv_format())},
                            {"parameters", CountParameters(model->config()).total},
                            {"active_parameters", CountParameters(model->config()).active},
                            {"results", points}};

@@ -177,7 +177,7 @@ class Chat {
       : options_(options),
         interactive_(interactive),
         pool_(options.sampling.threads),
-        loaded_(LoadedModel::Load(options.model, pool_)),
+        loaded_(LoadedModel::Load(options.model, pool_, options.sampling.kv_cache)),
         engine_(*loaded_.model, loaded_.tokenizer, options.sampling.ForEngine(1)),
         conversation_(loaded_.tokenizer, loaded_.chat_template(), options.keep_thinking),
         sampling_(options.sampling.Sampling(loaded_.defaults, RandomSeed())),

@@ -1,5 +1,6 @@
 // fulgur debug forward, fulgur debug grad: one pass with every named value written to a safetensors file.
 #include <memory>
+#include <optional>
 
 #include "apps/commands.h"
 #include "apps/option_checks.h"
@@ -14,6 +15,7 @@ struct Options {
   int threads = 0;
   int64_t greedy = 32;
   bool recompute = true;
+  std::optional<KvFormat> kv_cache;
 };
 
 const Tensor& Need(const TensorMap& tensors, const char* name, const std::string& path) {
@@ -53,10 +55,12 @@ void AddDebugModel(CLI::App& debug) {
   forward->add_option("--mode", o->mode,
                       "How the prompt is taken in: full, decode or chunk=N (the result is the same)");
   forward->add_option("--greedy", o->greedy, "Tokens to continue greedily")->check(WholeNumber(0));
+  AddKvCacheOption(*forward, o->kv_cache, "f32");
   forward->callback([o] {
     const int64_t chunk = ChunkOf(o->mode);
     ThreadPool pool(o->threads);
     const std::unique_ptr<Model> model = Model::Load(o->model, pool);
+    model->set_kv_format(o->kv_cache.value_or(KvFormat::kF32));
     const TensorMap input = ReadSafetensors(o->input);
     WriteSafetensors(o->output, TraceForward(*model, Need(input, "input_ids", o->input), {chunk, o->greedy}));
   });

@@ -127,7 +127,7 @@ void Run(const Options& options) {
   eval.difficulty = options.difficulty;
   eval.seed = options.sampling.seed.value_or(1);
   ThreadPool pool(options.sampling.threads);
-  LoadedModel loaded = LoadedModel::Load(options.model, pool);
+  LoadedModel loaded = LoadedModel::Load(options.model, pool, options.sampling.kv_cache);
   GenerationDefaults defaults = loaded.defaults;
   defaults.sampling.temperature = 0;  // greedy unless asked otherwise
   eval.sampling = options.sampling.Sampling(defaults, eval.seed);

@@ -46,7 +46,7 @@ void RunGenerate(const GenerateOptions& options) {
   const std::string prompt = PromptText(options.prompt);
   if (prompt.empty()) throw Error("there is no text to continue: give --prompt, or write it to standard input");
   ThreadPool pool(options.sampling.threads);
-  LoadedModel loaded = LoadedModel::Load(options.model, pool);
+  LoadedModel loaded = LoadedModel::Load(options.model, pool, options.sampling.kv_cache);
   Engine engine(*loaded.model, loaded.tokenizer, options.sampling.ForEngine(64));
 
   GenerationRequest request;

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <memory>
+#include <optional>
 
 #include "apps/commands.h"
 #include "apps/option_checks.h"
@@ -14,6 +15,7 @@ void AddInspect(CLI::App& app) {
   struct Options {
     std::string model;
     std::vector<int64_t> contexts = {4096, 32768, 131072, 1000000};
+    std::optional<KvFormat> kv_cache;
     bool json = false;
   };
   const auto o = std::make_shared<Options>();
@@ -22,9 +24,10 @@ void AddInspect(CLI::App& app) {
   command->add_option("--context", o->contexts, "Context lengths in tokens, separated by commas")
       ->check(WholeNumber(0, uint64_t{1} << 32))
       ->delimiter(',');
+  AddKvCacheOption(*command, o->kv_cache, kUsualKvCache);
   command->add_flag("--json", o->json, "Print JSON");
   command->callback([o] {
-    const Json report = InspectModel(o->model, o->contexts);
+    const Json report = InspectModel(o->model, o->contexts, o->kv_cache);
     if (o->json) {
       fmt::print("{}\n", report.dump(2, ' ', false, Json::error_handler_t::replace));
     } else {

@@ -52,4 +52,16 @@ CLI::Validator Seed() { return WholeNumber(0, std::numeric_limits<uint64_t>::max
 
 CLI::Validator Threads() { return WholeNumber(0, 1024); }
 
+CLI::Option* AddKvCacheOption(CLI::App& app, std::optional<KvFormat>& format, const char* default_text) {
+  const auto check = [](const std::string& text) -> std::string {
+    return KvFormatFromName(text) ? std::string() : fmt::format("must be f32, bf16, bf16-dot or int8, not {}", text);
+  };
+  return app
+      .add_option_function<std::string>(
+          "--kv-cache", [&format](const std::string& name) { format = KvFormatFromName(name); },
+          fmt::format("How keys and values of past tokens are kept: f32, bf16, bf16-dot or int8 (default: {})",
+                      default_text))
+      ->check(CLI::Validator(check, ""));
+}
+
 }  // namespace fulgur

@@ -3,6 +3,9 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <optional>
+
+#include "ops/kv_cache.h"
 
 namespace fulgur {
 
@@ -18,5 +21,9 @@ CLI::Validator Utf8Text();
 // What several commands take.
 CLI::Validator Seed();
 CLI::Validator Threads();
+
+// --kv-cache. default_text: what it is without the option.
+CLI::Option* AddKvCacheOption(CLI::App& app, std::optional<KvFormat>& format, const char* default_text);
+inline constexpr const char* kUsualKvCache = "as precise as the weights";
 
 }  // namespace fulgur

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "apps/commands.h"
@@ -24,6 +25,7 @@ struct Options {
   std::vector<std::string> texts;
   std::vector<std::string> tasks;
   int64_t count = 20, context = 512;
+  std::optional<KvFormat> kv_cache;
   int threads = 0;
   bool json = false;
 };
@@ -58,7 +60,7 @@ std::vector<Example> Examples(const Options& o, const LoadedModel& loaded) {
 
 void Run(const Options& o) {
   ThreadPool pool(o.threads);
-  const LoadedModel loaded = LoadedModel::Load(o.model, pool);
+  const LoadedModel loaded = LoadedModel::Load(o.model, pool, o.kv_cache.value_or(KvFormat::kF32));
   std::unique_ptr<Model> reference;
   if (!o.reference.empty()) reference = Model::Load(o.reference, pool);
   const std::vector<Example> examples = Examples(o, loaded);
@@ -106,6 +108,7 @@ void AddPerplexity(CLI::App& app) {
   command->add_option("--context", o->context, "Tokens of a window; longer solutions are left out")
       ->capture_default_str()
       ->check(WholeNumber(2, 1 << 20));
+  AddKvCacheOption(*command, o->kv_cache, "f32; the reference always has that");
   command->add_option("--threads", o->threads, "0: one per processor")->check(Threads());
   command->add_flag("--json", o->json, "Print one JSON object");
   command->callback([o] { Run(*o); });

@@ -50,6 +50,7 @@ void SamplingOptions::AddTo(CLI::App& app) {
   add(group, "--prefill-chunk", prefill_chunk, "Tokens of prompt that are processed at a time")
       ->check(WholeNumber(1))
       ->capture_default_str();
+  AddKvCacheOption(app, kv_cache, kUsualKvCache)->group(group);
   add(group, "--threads", threads, "0: one per processor")->check(Threads());
 }
 

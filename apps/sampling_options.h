@@ -23,6 +23,7 @@ struct SamplingOptions {
   std::optional<int64_t> thinking_budget;
   EarlyTruncation early_truncation;
   int64_t context = 0, prefill_chunk = 512;
+  std::optional<KvFormat> kv_cache;
   int threads = 0;
 
   void AddTo(CLI::App& app);

@@ -141,6 +141,7 @@ TEST(Cli, BadValuesAreNamedWithWhatWouldBeRight) {
            {{"generate", "m", "--stop", ""}, "--stop: must have at least one character"},
            {{"generate", "m", "--threads", "-1"}, "--threads: must be a whole number from 0 to 1024, not -1"},
            {{"generate", "m", "--prefill-chunk", "0"}, "--prefill-chunk: must be a whole number of at least 1, not 0"},
+           {{"generate", "m", "--kv-cache", "fp8"}, "--kv-cache: must be f32, bf16, bf16-dot or int8, not fp8"},
            {{"generate", "m", "--outputs", "0"}, "--outputs: must be a whole number from 1 to 1000000, not 0"},
            {{"generate", "m", "--logprobs", "-1"}, "--logprobs: must be a whole number from 0 to 1000, not -1"},
            {{"generate", "m", "--prompt", "ab\xff"}, "--prompt: must be UTF-8 text; byte 2 is not"},
@@ -222,6 +223,40 @@ TEST(Cli, FlopsAddsAModelAndDraws) {
   EXPECT_DOUBLE_EQ(nano["flops"][0].get<double>(), 10 * token + (6 + 7 + 8 + 9 + 10 + 11 + 12 + 13 + 14 + 15) * pair);
   EXPECT_DOUBLE_EQ(nano["last_token_flops"][1].get<double>(), token + 1005 * pair);
   EXPECT_THAT(ReadFile(plot), AllOf(HasSubstr("<svg"), HasSubstr("models/nano"), HasSubstr("DeepSeek-R1, expanded")));
+}
+
+TEST(Cli, KvCacheFormats) {
+  const std::string nano = FULGUR_SOURCE_DIR "/models/nano";
+  const auto json = [](const std::vector<std::string>& args) {
+    const CommandResult result = RunFulgur(args);
+    EXPECT_EQ(result.status, 0) << result.err;
+    return Json::parse(result.out);
+  };
+  // 2 kv heads of 32 in one softmax layer.
+  const Json plan = json({"inspect", nano, "--context", "6400", "--kv-cache", "int8", "--json"});
+  EXPECT_EQ(plan["kv_cache"], "int8");
+  const Json& memory = plan["memory"][0];
+  EXPECT_EQ(memory["kv_cache_f32"], 6400 * 2 * 2 * 32 * 4);
+  EXPECT_EQ(memory["kv_cache_bf16"], 6400 * 2 * 2 * 32 * 2);
+  EXPECT_EQ(memory["kv_cache_int8"], 6400 * 2 * 2 * (32 + 4));
+  EXPECT_EQ(memory["total"].get<int64_t>(),
+            memory["weights"].get<int64_t>() + memory["lightning_state"].get<int64_t>() +
+                memory["lightning_chunk"].get<int64_t>() + memory["kv_cache_int8"].get<int64_t>() +
+                memory["activations"].get<int64_t>());
+  EXPECT_EQ(json({"inspect", nano, "--json"})["kv_cache"], "bf16");
+
+  const Json bench = json({"bench", nano, "--depth", "640", "--prompt", "16", "--generate", "0", "--repeat", "1",
+                           "--kv-cache", "f32", "--json"});
+  EXPECT_EQ(bench["kv_cache"], "f32");
+  EXPECT_EQ(bench["results"][0]["state_bytes"].get<int64_t>(),
+            memory["lightning_state"].get<int64_t>() + memory["lightning_chunk"].get<int64_t>() + 640 * 2 * 2 * 32 * 4);
+
+  const auto quality = [&](const char* format) {
+    return json({"perplexity", nano, "--reference", nano, "--kv-cache", format, "--task", "addition", "--count", "2",
+                 "--json"});
+  };
+  EXPECT_EQ(quality("f32")["kl"]["max"], 0);
+  EXPECT_GT(quality("int8")["kl"]["max"].get<double>(), 0);
 }
 
 TEST(Cli, BenchPrintsWhatItMeasured) {

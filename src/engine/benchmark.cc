@@ -28,23 +28,24 @@ std::vector<int32_t> RandomTokens(Rng& rng, const ModelConfig& config, int64_t n
   return tokens;
 }
 
-// A sequence of `depth` tokens.
-SequenceState Deep(Model& model, Rng& rng, int64_t depth, int64_t chunk) {
-  SequenceState state = model.NewState();
+// Appends random tokens up to `depth`.
+void Deepen(Model& model, Rng& rng, int64_t depth, int64_t chunk, const DepthProgress& progress, SequenceState& state) {
+  const int64_t from = state.length();
   while (state.length() < depth) {
     const std::vector<int32_t> tokens = RandomTokens(rng, model.config(), std::min(chunk, depth - state.length()));
     const Segment segment{&state, tokens};
     model.Forward({&segment, 1}, LogitRows::kNone);
+    if (progress) progress(from, state.length(), depth);
   }
-  return state;
 }
 
 BenchmarkPoint MeasurePrefill(Model& model, const BenchmarkOptions& options, Rng& rng, const SequenceState& deep) {
   BenchmarkPoint point;
   point.depth = deep.length();
+  point.state_bytes = static_cast<int64_t>(deep.bytes());
   point.tokens = options.prompt;
   point.flops = ForwardFlops(model.config(), point.depth, options.prompt);
-  point.limit = MeasurePeakGflops(model.pool());
+  point.limit = MeasurePeakOf(point.format, model.pool());
   std::vector<double> seconds;
   for (int64_t run = -1; run < options.repeat; ++run) {  // the first allocates, and does not count
     SequenceState state = deep;
@@ -63,6 +64,7 @@ BenchmarkPoint MeasureDecoding(Model& model, const BenchmarkOptions& options, Rn
   BenchmarkPoint point;
   point.decode = true;
   point.depth = deep.length();
+  point.state_bytes = static_cast<int64_t>(deep.bytes());
   point.batch = batch;
   point.tokens = batch * options.generate;
   point.limit = MeasureReadBandwidth(model.pool());
@@ -94,7 +96,7 @@ BenchmarkPoint MeasureDecoding(Model& model, const BenchmarkOptions& options, Rn
   }
   point.seconds = Median(seconds);
   for (int64_t i = 0; i < options.generate; ++i) {
-    point.bytes += BytesOfDecoding(config, model.params(), 0, batch, point.depth + i).total();
+    point.bytes += BytesOfDecoding(config, model.params(), 0, batch, point.depth + i, deep.kv_format()).total();
   }
   point.bytes += BytesOfDecoding(config, model.params(), experts, batch, 0).weights -
                  BytesOfDecoding(config, model.params(), 0, batch, 0).weights;
@@ -112,6 +114,7 @@ Json BenchmarkPoint::ToJson() const {
                {"depth", depth},
                {"batch", batch},
                {"tokens", tokens},
+               {"state_bytes", state_bytes},
                {"seconds", seconds},
                {"tokens_per_second", tokens_per_second()}};
   if (decode) {
@@ -122,13 +125,15 @@ Json BenchmarkPoint::ToJson() const {
     json["flops"] = flops;
     json["gflop_per_second"] = rate();
     json["peak_gflop_per_second"] = limit;
+    json["weights"] = WeightFormatName(format);
   }
   json["share"] = share();
   return json;
 }
 
 std::vector<BenchmarkPoint> RunBenchmark(Model& model, const BenchmarkOptions& options,
-                                         const std::function<void(const BenchmarkPoint&)>& done) {
+                                         const std::function<void(const BenchmarkPoint&)>& done,
+                                         const DepthProgress& progress) {
   Check("prompt", options.prompt, 0);
   Check("generate", options.generate, 0);
   Check("repeat", options.repeat, 1);
@@ -149,8 +154,10 @@ std::vector<BenchmarkPoint> RunBenchmark(Model& model, const BenchmarkOptions& o
     done(point);
   };
   Rng rng(options.seed);
+  SequenceState deep = model.NewState();
   for (const int64_t depth : options.depths) {
-    const SequenceState deep = Deep(model, rng, depth, options.chunk);
+    if (deep.length() > depth) deep = model.NewState();
+    Deepen(model, rng, depth, options.chunk, progress, deep);
     if (options.prompt > 0) add(MeasurePrefill(model, options, rng, deep));
     if (options.generate == 0) continue;
     for (const int64_t batch : options.batches) add(MeasureDecoding(model, options, rng, deep, batch));

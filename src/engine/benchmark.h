@@ -24,10 +24,12 @@ struct BenchmarkOptions {
 struct BenchmarkPoint {
   bool decode = false;  // else prefill
   int64_t depth = 0, batch = 1;
-  int64_t tokens = 0;  // of all sequences together, in one run
-  double seconds = 0;  // median of the runs
-  double bytes = 0;    // decode: that had to be read (BytesOfDecoding, with the experts that were in fact chosen)
-  double flops = 0;    // prefill: ForwardFlops
+  int64_t tokens = 0;       // of all sequences together, in one run
+  int64_t state_bytes = 0;  // memory of one sequence at the depth
+  double seconds = 0;       // median of the runs
+  double bytes = 0;         // decode: that had to be read (BytesOfDecoding, with the experts that were in fact chosen)
+  double flops = 0;         // prefill: ForwardFlops
+  WeightFormat format = WeightFormat::kF32;  // prefill: of the experts, whose arithmetic is the limit
   // GB/s or GFLOP/s that the machine reaches (ops/peak.h), measured just before.
   double limit = 0;
 
@@ -38,9 +40,12 @@ struct BenchmarkPoint {
 };
 
 // Measures prefill at every depth, and decoding at every depth with every batch; calls `done` after each. Tokens are
-// random, so a trained model's experts are chosen about as evenly as its router can. Error if a sequence would be
-// longer than the model's context or an option is out of range.
+// random, so a trained model's experts are chosen about as evenly as its router can. A sequence goes on from the depth
+// before if that is not deeper; `progress` (may be empty) hears of it: from where, how far it is, the depth wanted.
+// Error if a sequence would be longer than the model's context or an option is out of range.
+using DepthProgress = std::function<void(int64_t from, int64_t at, int64_t depth)>;
 std::vector<BenchmarkPoint> RunBenchmark(Model& model, const BenchmarkOptions& options,
-                                         const std::function<void(const BenchmarkPoint&)>& done);
+                                         const std::function<void(const BenchmarkPoint&)>& done,
+                                         const DepthProgress& progress = nullptr);
 
 }  // namespace fulgur

@@ -68,7 +68,7 @@ GenerationDefaults GenerationDefaults::FromFolder(const std::filesystem::path& d
   return d;
 }
 
-LoadedModel LoadedModel::Load(const std::filesystem::path& dir, ThreadPool& pool) {
+LoadedModel LoadedModel::Load(const std::filesystem::path& dir, ThreadPool& pool, std::optional<KvFormat> kv_format) {
   if (!std::filesystem::is_directory(dir)) {
     throw Error("{} is not a folder; a model is a folder with config.json, weights and tokenizer.json", dir.string());
   }
@@ -81,7 +81,9 @@ LoadedModel LoadedModel::Load(const std::filesystem::path& dir, ThreadPool& pool
   }
   const ModelConfig config = ModelConfig::FromFile(dir / "config.json");
   GenerationDefaults defaults = GenerationDefaults::FromFolder(dir, config, tokenizer);
-  return {Model::Load(dir, pool), std::move(tokenizer), std::move(chat), std::move(defaults)};
+  std::unique_ptr<Model> model = Model::Load(dir, pool);
+  model->set_kv_format(kv_format.value_or(model->usual_kv_format()));
+  return {std::move(model), std::move(tokenizer), std::move(chat), std::move(defaults)};
 }
 
 const ChatTemplate& LoadedModel::chat_template() const {

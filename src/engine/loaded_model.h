@@ -33,8 +33,9 @@ struct LoadedModel {
   std::optional<ChatTemplate> chat;  // if the folder has one
   GenerationDefaults defaults;
 
-  // Throws Error naming what is missing or wrong.
-  static LoadedModel Load(const std::filesystem::path& dir, ThreadPool& pool);
+  // Throws Error naming what is missing or wrong. kv_format: of the KV cache; none: the model's usual one.
+  static LoadedModel Load(const std::filesystem::path& dir, ThreadPool& pool,
+                          std::optional<KvFormat> kv_format = std::nullopt);
   // Error if there is no chat template.
   const ChatTemplate& chat_template() const;
 };

@@ -33,7 +33,7 @@ double ForwardFlops(const ModelConfig& config, int64_t first, int64_t count) {
 }
 
 DecodeBytes BytesOfDecoding(const ModelConfig& config, const Params& params, int64_t experts, int64_t batch,
-                            int64_t length) {
+                            int64_t length, KvFormat kv_format) {
   DecodeBytes bytes;
   bytes.weights = Bytes(params.lm_head);
   for (const LayerParams& l : params.layers) {
@@ -53,9 +53,9 @@ DecodeBytes BytesOfDecoding(const ModelConfig& config, const Params& params, int
   const auto width = static_cast<double>(config.qk_width()), head = static_cast<double>(config.head_dim);
   const auto chunk = static_cast<double>(length % kBlock + 1), tokens = static_cast<double>(length + 1);
   const double state = length >= kBlock ? width * head : 0;
-  bytes.state =
-      4 * static_cast<double>(batch) *
-      (lightning * (state + 2 * width * chunk) + softmax * 2 * static_cast<double>(config.kv_width()) * tokens);
+  const KvLayout layout(kv_format, config.num_key_value_heads, config.head_dim);
+  bytes.state = static_cast<double>(batch) * (lightning * 4 * (state + 2 * width * chunk) +
+                                              softmax * static_cast<double>(layout.token_bytes()) * tokens);
   return bytes;
 }
 

@@ -5,6 +5,7 @@
 
 #include "model/config.h"
 #include "model/params.h"
+#include "ops/kv_cache.h"
 
 namespace fulgur {
 
@@ -15,13 +16,14 @@ namespace fulgur {
 double ForwardFlops(const ModelConfig& config, int64_t first, int64_t count);
 
 // Bytes that one decoding step reads at least once, as they lie in memory. `experts`: how many experts have a token, of
-// all layers together (k a layer for one sequence). `batch` sequences of `length` tokens each.
+// all layers together (k a layer for one sequence). `batch` sequences of `length` tokens each, with a KV cache of
+// kv_format.
 struct DecodeBytes {
   double weights = 0;  // attention, norms, routers, shared experts, LM head, and those experts
   double state = 0;    // lightning state and running chunk, KV cache
   double total() const { return weights + state; }
 };
 DecodeBytes BytesOfDecoding(const ModelConfig& config, const Params& params, int64_t experts, int64_t batch,
-                            int64_t length);
+                            int64_t length, KvFormat kv_format = KvFormat::kF32);
 
 }  // namespace fulgur

@@ -49,8 +49,14 @@ TEST(Cost, BytesOfADecodingStep) {
   EXPECT_DOUBLE_EQ(bytes(0, 1, 0).weights, attention + norms + routers + head);
   EXPECT_DOUBLE_EQ(bytes(4, 1, 0).weights - bytes(0, 1, 0).weights, 4 * expert);
   // Before the first whole block there is no lightning state; the token itself is read again.
-  EXPECT_DOUBLE_EQ(bytes(0, 1, 10).state, 4 * (2 * 32 * 11 + 2 * 16 * 11));
-  EXPECT_DOUBLE_EQ(bytes(0, 3, 100).state, 3 * 4 * (32 * 8 + 2 * 32 * 37 + 2 * 16 * 101));
+  // Of a token the KV cache has 2 heads with a key of 8 and a value of 8, padded to 32.
+  EXPECT_DOUBLE_EQ(bytes(0, 1, 10).state, 4 * (2 * 32 * 11 + 2 * (8 + 32) * 11));
+  EXPECT_DOUBLE_EQ(bytes(0, 3, 100).state, 3 * 4 * (32 * 8 + 2 * 32 * 37 + 2 * (8 + 32) * 101));
+  const auto state = [&](KvFormat format) {
+    return BytesOfDecoding(config, model.params(), 0, 3, 100, format).state - 3 * 4 * (32 * 8 + 2 * 32 * 37);
+  };
+  EXPECT_DOUBLE_EQ(state(KvFormat::kBf16), 3 * 2 * 2 * (8 + 32) * 101);
+  EXPECT_DOUBLE_EQ(state(KvFormat::kInt8), 3 * 2 * (8 + 32 + 2 * 4) * 101);  // two scales a head
 }
 
 }  // namespace

@@ -110,14 +110,14 @@ void SoftmaxProject(const PassContext& c, const LayerParams& p, int64_t first, i
 void SoftmaxAttend(const PassContext& c, std::span<const RowSegment> segments, LayerActivations& a) {
   const int64_t H = c.config.num_attention_heads, K = c.config.num_key_value_heads, D = c.config.head_dim;
   static thread_local std::vector<SoftmaxSegment> pieces;
-  static thread_local std::vector<KvBlockView> blocks;
+  static thread_local std::vector<std::byte*> blocks;
   pieces.clear();
   blocks.clear();
   for (const RowSegment& s : segments) {
-    for (const auto& block : s.memory->blocks) blocks.push_back({block->k.data(), block->v.data()});
+    for (const auto& block : s.memory->blocks) blocks.push_back(block.get());
   }
   int64_t row = 0;
-  const KvBlockView* first = blocks.data();
+  std::byte* const* first = blocks.data();
   for (const RowSegment& s : segments) {
     pieces.push_back({a.q.data() + row * H * D,
                       a.k.data() + row * K * D,
@@ -126,7 +126,8 @@ void SoftmaxAttend(const PassContext& c, std::span<const RowSegment> segments, L
                       a.lse.data() + row * H,
                       s.rows,
                       s.position,
-                      {first, s.memory->blocks.size()}});
+                      {first, s.memory->blocks.size()},
+                      s.memory->kv_format});
     first += s.memory->blocks.size();
     row += s.rows;
   }

@@ -157,7 +157,7 @@ class DocumentPass {
       if (lightning) {
         std::fill(memory[d].lightning.state.begin(), memory[d].lightning.state.end(), 0.0f);
       } else {
-        memory[d].ReserveBlocks(config_, rows);
+        memory[d].ReserveBlocks(*m_.document_blocks, rows);
       }
       m_.segments.push_back({&memory[d], rows, 0, 0});
     }

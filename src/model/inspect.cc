@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/progress.h"
 #include "model/checkpoint.h"
@@ -159,7 +160,7 @@ std::string LayerPattern(const std::vector<AttentionKind>& kinds) {
   return period == 1 ? fmt::format("{} {}", n, text.substr(2)) : fmt::format("({}) x {}", text, n / period);
 }
 
-Json InspectModel(const fs::path& model, const std::vector<int64_t>& contexts) {
+Json InspectModel(const fs::path& model, const std::vector<int64_t>& contexts, std::optional<KvFormat> kv_format) {
   const bool folder = fs::is_directory(model);
   const fs::path config_path = folder ? model / kConfigFile : model;
   if (folder && !fs::exists(config_path)) {
@@ -194,17 +195,25 @@ Json InspectModel(const fs::path& model, const std::vector<int64_t>& contexts) {
     report["weights"] = InspectWeights(model, config, problems);
     weight_bytes = report["weights"]["bytes_total"].get<int64_t>();
   }
+  if (!kv_format) {
+    const Json bytes = folder ? report["weights"]["bytes"] : Json::object();
+    const bool f32 = bytes.size() == 1 && bytes.contains("F32"), packed = bytes.contains("U8");
+    kv_format = f32 ? KvFormat::kF32 : packed ? KvFormat::kBf16Dot : KvFormat::kBf16;
+  }
+  report["kv_cache"] = KvFormatName(*kv_format);
   report["memory"] = Json::array();
   for (const int64_t context : contexts) {
-    const MemoryPlan plan = PlanMemory(config, context);
-    report["memory"].push_back({{"context", context},
-                                {"weights", weight_bytes},
-                                {"lightning_state", plan.lightning_state},
-                                {"lightning_chunk", plan.lightning_chunk},
-                                {"kv_cache_f32", plan.kv_cache},
-                                {"kv_cache_bf16", plan.kv_cache_bf16},
-                                {"activations", plan.activations},
-                                {"total", weight_bytes + plan.total()}});
+    const MemoryPlan plan = PlanMemory(config, context, *kv_format);
+    Json row = {{"context", context},
+                {"weights", weight_bytes},
+                {"lightning_state", plan.lightning_state},
+                {"lightning_chunk", plan.lightning_chunk},
+                {"activations", plan.activations},
+                {"total", weight_bytes + plan.total()}};
+    for (const KvFormat format : {KvFormat::kF32, KvFormat::kBf16, KvFormat::kInt8}) {
+      row[std::string("kv_cache_") + KvFormatName(format)] = PlanMemory(config, context, format).kv_cache;
+    }
+    report["memory"].push_back(std::move(row));
   }
   report["problems"] = problems;
   return report;
@@ -263,14 +272,15 @@ std::string InspectionText(const Json& report) {
   }
 
   if (!report["memory"].empty()) {
-    text += fmt::format("\nmemory for one sequence (KV cache in float32; bfloat16 beside it for comparison)\n");
-    text += fmt::format("{:>13} {:>9} {:>10} {:>9} {:>9} {:>9} {:>12} {:>9}\n", "context", "weights", "lightning",
-                        "chunk", "KV f32", "KV bf16", "activations", "total");
+    const std::string kv = report["kv_cache"];
+    text += fmt::format("\nmemory for one sequence (total: with the KV cache in {})\n", kv);
+    text += fmt::format("{:>13} {:>9} {:>10} {:>9} {:>9} {:>9} {:>9} {:>12} {:>9}\n", "context", "weights", "lightning",
+                        "chunk", "KV f32", "KV bf16", "KV int8", "activations", "total");
     for (const Json& plan : report["memory"]) {
-      text += fmt::format("{:>13} {:>9} {:>10} {:>9} {:>9} {:>9} {:>12} {:>9}\n", number(plan["context"]),
+      text += fmt::format("{:>13} {:>9} {:>10} {:>9} {:>9} {:>9} {:>9} {:>12} {:>9}\n", number(plan["context"]),
                           Bytes(plan["weights"]), Bytes(plan["lightning_state"]), Bytes(plan["lightning_chunk"]),
-                          Bytes(plan["kv_cache_f32"]), Bytes(plan["kv_cache_bf16"]), Bytes(plan["activations"]),
-                          Bytes(plan["total"]));
+                          Bytes(plan["kv_cache_f32"]), Bytes(plan["kv_cache_bf16"]), Bytes(plan["kv_cache_int8"]),
+                          Bytes(plan["activations"]), Bytes(plan["total"]));
     }
   }
   for (const Json& problem : report["problems"]) text += "\nproblem: " + problem.get<std::string>() + "\n";

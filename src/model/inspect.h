@@ -2,11 +2,13 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
 #include "model/config.h"
+#include "ops/kv_cache.h"
 
 namespace fulgur {
 
@@ -19,11 +21,15 @@ namespace fulgur {
 //               "tensors", "expected_tensors", "files", "missing_files": [names],
 //               "bytes": {dtype: n} of the files that are there, "bytes_total": of all weights as far as known,
 //               "bytes_total_source": how it is known, "total_size": the index's, "total_size_means": dtypes it fits},
-//   "memory": [{"context", "lightning_state", "lightning_chunk", "kv_cache_f32", "kv_cache_bf16", "activations",
-//               "weights", "total"}],
+//   "kv_cache": name of the format that the totals count,
+//   "memory": [{"context", "lightning_state", "lightning_chunk", "kv_cache_f32", "kv_cache_bf16", "kv_cache_int8",
+//               "activations", "weights", "total"}],
 //   "problems": [what does not fit together, as text]
 // }
-Json InspectModel(const std::filesystem::path& model, const std::vector<int64_t>& contexts);
+// kv_format: of the KV cache in the totals; none: that of Model::usual_kv_format, as far as the dtypes of the weights
+// tell.
+Json InspectModel(const std::filesystem::path& model, const std::vector<int64_t>& contexts,
+                  std::optional<KvFormat> kv_format = std::nullopt);
 
 // The same as text for people, some 30 lines.
 std::string InspectionText(const Json& report);

@@ -37,17 +37,20 @@ fs::path NewModel(const ModelConfig& config) {
 
 TEST(MemoryPlan, IsWhatASequenceTakes) {
   const ModelConfig config = SmallConfig();
-  SequenceState state(config);
-  for (const int64_t length : {64, 100, 1000}) {
-    state.Reserve(config, length - state.length());
-    state.Advance(length - state.length());
-    const MemoryPlan plan = PlanMemory(config, length);
-    EXPECT_EQ(plan.lightning_state, 2 * 2 * 4 * 4 * 4);
-    EXPECT_EQ(plan.lightning_chunk, 2 * 2 * 2 * 4 * 64 * 4);
-    EXPECT_EQ(plan.kv_cache, 2 * 4 * ((length + 63) / 64 * 64) * 4);
-    EXPECT_EQ(plan.kv_cache_bf16, 2 * 4 * length * 2);
-    EXPECT_EQ(static_cast<int64_t>(state.bytes()), plan.lightning_state + plan.lightning_chunk + plan.kv_cache)
-        << length;
+  for (const auto& [format, token_bytes] : {std::pair{KvFormat::kF32, (4 + 32) * 4},  // a key of 4, a value of 32
+                                            {KvFormat::kBf16, (4 + 32) * 2},
+                                            {KvFormat::kInt8, 4 + 32 + 8}}) {
+    SequenceState state(config, format);
+    for (const int64_t length : {64, 100, 1000}) {
+      state.Reserve(config, length - state.length());
+      state.Advance(length - state.length());
+      const MemoryPlan plan = PlanMemory(config, length, format);
+      EXPECT_EQ(plan.lightning_state, 2 * 2 * 4 * 4 * 4);
+      EXPECT_EQ(plan.lightning_chunk, 2 * 2 * 2 * 4 * 64 * 4);
+      EXPECT_EQ(plan.kv_cache, (length + 63) / 64 * 64 * token_bytes);
+      EXPECT_EQ(static_cast<int64_t>(state.bytes()), plan.lightning_state + plan.lightning_chunk + plan.kv_cache)
+          << length;
+    }
   }
 }
 
@@ -62,8 +65,9 @@ TEST(MemoryPlan, MiniMaxM1) {
   for (int n = 0; n < 80; ++n) config.attn_type_list.push_back(static_cast<AttentionKind>(n % 8 == 7));
   const MemoryPlan plan = PlanMemory(config, 1 << 20);
   EXPECT_EQ(plan.lightning_state, 280 << 20);
-  EXPECT_EQ(plan.kv_cache_bf16, int64_t{40} << 30);  // 40 KiB a token
   EXPECT_EQ(plan.kv_cache, int64_t{80} << 30);
+  EXPECT_EQ(PlanMemory(config, 1 << 20, KvFormat::kBf16).kv_cache, int64_t{40} << 30);  // 40 KiB a token
+  EXPECT_EQ(PlanMemory(config, 1 << 20, KvFormat::kInt8).kv_cache, (int64_t{20} << 30) + (int64_t{640} << 20));
   EXPECT_EQ(LayerPattern(config.attn_type_list), "(7 lightning, 1 softmax) x 10");
 }
 

@@ -23,8 +23,8 @@ int64_t Product(std::initializer_list<int64_t> factors) {
 
 }  // namespace
 
-MemoryPlan PlanMemory(const ModelConfig& c, int64_t context, int64_t rows) {
-  constexpr int64_t kF32 = 4, kBf16 = 2;
+MemoryPlan PlanMemory(const ModelConfig& c, int64_t context, KvFormat kv_format, int64_t rows) {
+  constexpr int64_t kF32 = 4;
   if (context < 0 || context > int64_t{1} << 32) {
     throw Error("a context must have 0 to {} tokens, found {}", int64_t{1} << 32, context);
   }
@@ -35,8 +35,8 @@ MemoryPlan PlanMemory(const ModelConfig& c, int64_t context, int64_t rows) {
   plan.context = context;
   plan.lightning_state = Product({lightning, HD, c.head_dim, kF32});
   plan.lightning_chunk = Product({lightning, 2, HD, kBlock, kF32});
-  plan.kv_cache = Product({softmax, 2, KD, (context + kBlock - 1) / kBlock * kBlock, kF32});
-  plan.kv_cache_bf16 = Product({softmax, 2, KD, context, kBf16});
+  const KvLayout layout(kv_format, c.num_key_value_heads, c.head_dim);
+  plan.kv_cache = Product({softmax, (context + kBlock - 1) / kBlock, layout.block_bytes()});
 
   // Floats a row: residual stream, norms and block outputs; lightning's (q, k, v before and after SiLU, attention,
   // norm, gate, gated); softmax's q, k, v; the rows of k experts; the shared expert.

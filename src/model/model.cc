@@ -37,7 +37,19 @@ Model::Model(ModelConfig config, Params params, ThreadPool& pool, bool keep_weig
   ForEachLinear(config_, params_, [&](Linear& linear) {
     if (linear.packed.empty()) linear.packed = PackedMatrix(linear.weight, pool_);
     if (!keep_weights) linear.weight = Tensor();
+    if (linear.packed.format() == WeightFormat::kF32) return;
+    const KvFormat usual = linear.packed.format() == WeightFormat::kBf16 ? KvFormat::kBf16 : KvFormat::kBf16Dot;
+    usual_kv_format_ = std::max(usual_kv_format_, usual);
   });
+  set_kv_format(KvFormat::kF32);
+  const KvLayout layout(KvFormat::kF32, config_.num_key_value_heads, config_.head_dim);
+  impl_->document_blocks = std::make_unique<BlockArena>(static_cast<size_t>(layout.block_bytes()));
+}
+
+void Model::set_kv_format(KvFormat format) {
+  const KvLayout layout(format, config_.num_key_value_heads, config_.head_dim);
+  kv_format_ = format;
+  kv_blocks_ = std::make_shared<BlockArena>(static_cast<size_t>(layout.block_bytes()));
 }
 
 Model::~Model() = default;

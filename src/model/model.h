@@ -38,7 +38,14 @@ class Model {
   Params& params() { return params_; }
   ThreadPool& pool() const { return pool_; }
 
-  SequenceState NewState() const { return SequenceState(config_); }
+  SequenceState NewState() const { return SequenceState(config_, kv_format_, kv_blocks_); }
+  // How states that NewState makes keep keys and values: at first kF32, as gradients need it. A pass takes states of
+  // any format.
+  KvFormat kv_format() const { return kv_format_; }
+  void set_kv_format(KvFormat format);
+  // What a program that only infers takes if nobody asks for another: as precise as the weights are. kF32 if all
+  // matrices are float32; kBf16Dot if some are multiplied by dot products of narrow numbers; else kBf16.
+  KvFormat usual_kv_format() const { return usual_kv_format_; }
 
   // Appends the segments' tokens to their states. Logits are [rows, V] row-major, rows in segment order; the span is
   // valid until the next call. Token ids outside [0, V) are an Error. Empty segments are allowed (and have no last
@@ -56,6 +63,8 @@ class Model {
   ModelConfig config_;
   Params params_;
   ThreadPool& pool_;
+  KvFormat kv_format_ = KvFormat::kF32, usual_kv_format_ = KvFormat::kF32;
+  std::shared_ptr<BlockArena> kv_blocks_;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -21,6 +21,7 @@ struct Model::Impl {
   std::vector<LayerActivations> tape;
   std::vector<std::vector<float>> inputs;
   std::vector<SequenceState::Layer> lightning_memory, softmax_memory;
+  std::unique_ptr<BlockArena> document_blocks;  // of softmax_memory, float32
   BackwardScratch backward;
   AlignedVector<float> dnorm, dx, dout, dlogits;
   std::vector<float> logprobs;

@@ -3,16 +3,17 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
+#include <utility>
 
 #include "ops/lightning_attention.h"
-#include "ops/softmax_attention.h"
 #include "tensor/safetensors.h"
 
 namespace fulgur {
 
 static_assert(kBlock == kLightningChunk && kBlock == kKvBlock);
 
-SequenceState::Layer::Layer(const ModelConfig& config, int64_t n) {
+SequenceState::Layer::Layer(const ModelConfig& config, int64_t n, KvFormat kv_format) : kv_format(kv_format) {
   if (!config.IsLightning(n)) return;
   const size_t H = static_cast<size_t>(config.num_attention_heads), D = static_cast<size_t>(config.head_dim);
   lightning.state.resize(H * D * D);
@@ -20,28 +21,29 @@ SequenceState::Layer::Layer(const ModelConfig& config, int64_t n) {
   lightning.v.resize(H * kBlock * D);
 }
 
-void SequenceState::Layer::ReserveBlocks(const ModelConfig& config, int64_t tokens) {
-  const size_t floats = static_cast<size_t>(config.kv_width() * kBlock);
-  while (static_cast<int64_t>(blocks.size()) * kBlock < tokens) {
-    blocks.push_back(std::make_shared<KvBlock>(KvBlock{std::vector<float>(floats), std::vector<float>(floats)}));
-  }
+void SequenceState::Layer::ReserveBlocks(BlockArena& arena, int64_t tokens) {
+  while (static_cast<int64_t>(blocks.size()) * kBlock < tokens) blocks.push_back(arena.Allocate());
 }
 
-SequenceState::SequenceState(const ModelConfig& config) {
+SequenceState::SequenceState(const ModelConfig& config, KvFormat kv_format, std::shared_ptr<BlockArena> arena)
+    : layout_(kv_format, config.num_key_value_heads, config.head_dim), arena_(std::move(arena)) {
+  const size_t block_bytes = static_cast<size_t>(layout_.block_bytes());
+  if (arena_ == nullptr) arena_ = std::make_shared<BlockArena>(block_bytes);
+  FULGUR_CHECK(arena_->block_bytes() >= block_bytes);
   layers_.reserve(static_cast<size_t>(config.num_hidden_layers));
   for (int64_t n = 0; n < config.num_hidden_layers; ++n) {
-    layers_.emplace_back(config, n);
+    layers_.emplace_back(config, n, kv_format);
     has_lightning_ = has_lightning_ || config.IsLightning(n);
   }
 }
 
 size_t SequenceState::bytes() const {
-  size_t floats = 0;
+  size_t floats = 0, blocks = 0;
   for (const Layer& l : layers_) {
     floats += l.lightning.state.size() + l.lightning.k.size() + l.lightning.v.size();
-    for (const auto& block : l.blocks) floats += block->k.size() + block->v.size();
+    blocks += l.blocks.size();
   }
-  return floats * sizeof(float);
+  return floats * sizeof(float) + blocks * static_cast<size_t>(layout_.block_bytes());
 }
 
 bool SequenceState::CanTruncate(int64_t length) const {
@@ -68,9 +70,12 @@ void SequenceState::Reserve(const ModelConfig& config, int64_t count) {
     Layer& l = layer(n);
     // The block that will be written to may be shared with a fork.
     const size_t own = static_cast<size_t>(length_ / kBlock);
-    if (own < l.blocks.size() && l.blocks[own].use_count() > 1)
-      l.blocks[own] = std::make_shared<KvBlock>(*l.blocks[own]);
-    l.ReserveBlocks(config, length_ + count);
+    if (own < l.blocks.size() && l.blocks[own].use_count() > 1) {
+      std::shared_ptr<std::byte> copy = arena_->Allocate();
+      std::memcpy(copy.get(), l.blocks[own].get(), static_cast<size_t>(layout_.block_bytes()));
+      l.blocks[own] = std::move(copy);
+    }
+    l.ReserveBlocks(*arena_, length_ + count);
   }
 }
 
@@ -104,20 +109,17 @@ Tensor SequenceState::LightningState(const ModelConfig& config, int64_t n) const
 
 namespace {
 
-Tensor Copy(const std::vector<float>& values, Shape shape) {
-  Tensor t(DType::kF32, std::move(shape));
-  std::copy(values.begin(), values.end(), t.f32());
-  return t;
-}
+constexpr const char* kFormatName = "fulgur sequence state";
+constexpr const char* kLayoutVersion = "1";  // of KvLayout: files hold blocks as they lie in memory
 
 // The tensor `name` of a saved state, checked against the model.
-const Tensor& Saved(const TensorMap& tensors, const std::string& name, const Shape& shape,
+const Tensor& Saved(const TensorMap& tensors, const std::string& name, DType dtype, const Shape& shape,
                     const std::filesystem::path& path) {
   const auto it = tensors.find(name);
   if (it == tensors.end()) throw Error("{}: the tensor {} is missing: not a state of this model", path.string(), name);
-  if (it->second.shape() != shape || it->second.dtype() != DType::kF32) {
-    throw Error("{}: {} is {} {}, this model's states have F32 {}", path.string(), name, DTypeName(it->second.dtype()),
-                ShapeString(it->second.shape()), ShapeString(shape));
+  if (it->second.shape() != shape || it->second.dtype() != dtype) {
+    throw Error("{}: {} is {} {}, this model's states have {} {}", path.string(), name, DTypeName(it->second.dtype()),
+                ShapeString(it->second.shape()), DTypeName(dtype), ShapeString(shape));
   }
   return it->second;
 }
@@ -125,42 +127,50 @@ const Tensor& Saved(const TensorMap& tensors, const std::string& name, const Sha
 }  // namespace
 
 void SequenceState::Save(const ModelConfig& config, const std::filesystem::path& path) const {
-  const int64_t H = config.num_attention_heads, K = config.num_key_value_heads, D = config.head_dim;
-  std::vector<std::pair<std::string, Tensor>> tensors;
-  Tensor counters(DType::kI64, {2});
-  counters.values<int64_t>()[0] = length_;
-  counters.values<int64_t>()[1] = chunk_start_;
-  tensors.emplace_back("counters", counters);
+  const int64_t H = config.num_attention_heads, D = config.head_dim;
+  std::vector<SafetensorsWriter::Entry> entries = {{"counters", DType::kI64, {2}}};
   for (int64_t n = 0; n < config.num_hidden_layers; ++n) {
     const std::string prefix = fmt::format("layers.{}.", n);
     if (config.IsLightning(n)) {
-      const Lightning& m = layer(n).lightning;
-      tensors.emplace_back(prefix + "state", Copy(m.state, {H, D, D}));
-      tensors.emplace_back(prefix + "chunk_k", Copy(m.k, {H, D, kBlock}));
-      tensors.emplace_back(prefix + "chunk_v", Copy(m.v, {H, kBlock, D}));
+      entries.push_back({prefix + "state", DType::kF32, {H, D, D}});
+      entries.push_back({prefix + "chunk_k", DType::kF32, {H, D, kBlock}});
+      entries.push_back({prefix + "chunk_v", DType::kF32, {H, kBlock, D}});
     } else {
-      const auto& blocks = layer(n).blocks;
-      const int64_t count = static_cast<int64_t>(blocks.size()), size = K * D * kBlock;
-      Tensor k(DType::kF32, {count, K, D, kBlock}), v(DType::kF32, {count, K, kBlock, D});
-      for (int64_t b = 0; b < count; ++b) {
-        std::copy_n(blocks[static_cast<size_t>(b)]->k.data(), size, k.f32() + b * size);
-        std::copy_n(blocks[static_cast<size_t>(b)]->v.data(), size, v.f32() + b * size);
-      }
-      tensors.emplace_back(prefix + "k", k);
-      tensors.emplace_back(prefix + "v", v);
+      const int64_t count = static_cast<int64_t>(layer(n).blocks.size());
+      entries.push_back({prefix + "kv", DType::kU8, {count, layout_.block_bytes()}});
     }
   }
-  WriteSafetensors(path, tensors, {{"format", "fulgur sequence state"}});
+  SafetensorsWriter writer(
+      path, entries, {{"format", kFormatName}, {"kv_cache", KvFormatName(kv_format())}, {"kv_layout", kLayoutVersion}});
+  const int64_t counters[] = {length_, chunk_start_};
+  writer.Write(counters, sizeof counters);
+  for (const Layer& l : layers_) {
+    for (const std::vector<float>* values : {&l.lightning.state, &l.lightning.k, &l.lightning.v}) {
+      writer.Write(values->data(), values->size() * sizeof(float));
+    }
+    for (const auto& block : l.blocks) writer.Write(block.get(), static_cast<size_t>(layout_.block_bytes()));
+  }
+  writer.Commit();
 }
 
 SequenceState SequenceState::Load(const std::filesystem::path& path, const ModelConfig& config) {
-  const int64_t H = config.num_attention_heads, K = config.num_key_value_heads, D = config.head_dim;
-  const TensorMap tensors = ReadSafetensors(path);
+  const int64_t H = config.num_attention_heads, D = config.head_dim;
+  Metadata metadata;
+  const TensorMap tensors = ReadSafetensors(path, &metadata);
   const auto counters = tensors.find("counters");
-  if (counters == tensors.end() || counters->second.dtype() != DType::kI64 || counters->second.shape() != Shape{2}) {
-    throw Error("{}: no I64 tensor \"counters\" of shape [2]: not a sequence state", path.string());
+  if (metadata["format"] != kFormatName || counters == tensors.end() || counters->second.dtype() != DType::kI64 ||
+      counters->second.shape() != Shape{2}) {
+    throw Error(
+        "{}: not a sequence state: \"format\" in its metadata is \"{}\", and it must have an I64 tensor "
+        "\"counters\" of shape [2]",
+        path.string(), metadata["format"]);
   }
-  SequenceState state(config);
+  const std::optional<KvFormat> format = KvFormatFromName(metadata["kv_cache"]);
+  if (!format || metadata["kv_layout"] != kLayoutVersion) {
+    throw Error("{}: a KV cache \"{}\" in layout \"{}\"; expected f32, bf16, bf16-dot or int8 in layout {}",
+                path.string(), metadata["kv_cache"], metadata["kv_layout"], kLayoutVersion);
+  }
+  SequenceState state(config, *format);
   state.length_ = counters->second.values<int64_t>()[0];
   state.chunk_start_ = counters->second.values<int64_t>()[1];
   if (state.length_ < 0 || state.length_ > int64_t{1} << 40 || state.chunk_start_ < 0 ||
@@ -168,11 +178,11 @@ SequenceState SequenceState::Load(const std::filesystem::path& path, const Model
       state.length_ - state.chunk_start_ > kBlock) {
     throw Error("{}: counters [{}, {}] do not describe a sequence", path.string(), state.length_, state.chunk_start_);
   }
-  const int64_t count = (state.length_ + kBlock - 1) / kBlock, size = K * D * kBlock;
+  const int64_t count = (state.length_ + kBlock - 1) / kBlock, size = state.layout_.block_bytes();
   for (int64_t n = 0; n < config.num_hidden_layers; ++n) {
     const std::string prefix = fmt::format("layers.{}.", n);
     const auto read = [&](const char* name, const Shape& shape, std::vector<float>& into) {
-      const auto values = Saved(tensors, prefix + name, shape, path).values<float>();
+      const auto values = Saved(tensors, prefix + name, DType::kF32, shape, path).values<float>();
       into.assign(values.begin(), values.end());
     };
     Layer& l = state.layer(n);
@@ -181,12 +191,10 @@ SequenceState SequenceState::Load(const std::filesystem::path& path, const Model
       read("chunk_k", {H, D, kBlock}, l.lightning.k);
       read("chunk_v", {H, kBlock, D}, l.lightning.v);
     } else {
-      l.ReserveBlocks(config, state.length_);
-      const Tensor& k = Saved(tensors, prefix + "k", {count, K, D, kBlock}, path);
-      const Tensor& v = Saved(tensors, prefix + "v", {count, K, kBlock, D}, path);
+      const Tensor& kv = Saved(tensors, prefix + "kv", DType::kU8, {count, size}, path);
+      l.ReserveBlocks(*state.arena_, state.length_);
       for (int64_t b = 0; b < count; ++b) {
-        std::copy_n(k.f32() + b * size, size, l.blocks[static_cast<size_t>(b)]->k.data());
-        std::copy_n(v.f32() + b * size, size, l.blocks[static_cast<size_t>(b)]->v.data());
+        std::memcpy(l.blocks[static_cast<size_t>(b)].get(), kv.raw() + b * size, static_cast<size_t>(size));
       }
     }
   }

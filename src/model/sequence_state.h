@@ -2,12 +2,15 @@
 // rows of that chunk, per softmax layer the KV cache. The bits depend on the tokens alone, not on how they arrived.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <vector>
 
+#include "base/block_arena.h"
 #include "model/config.h"
+#include "ops/kv_cache.h"
 #include "tensor/tensor.h"
 
 namespace fulgur {
@@ -17,7 +20,9 @@ inline constexpr int64_t kBlock = 64;
 
 class SequenceState {
  public:
-  explicit SequenceState(const ModelConfig& config);
+  // `arena` holds the blocks of the KV cache, KvLayout(kv_format, ...).block_bytes() each; null: one of its own.
+  explicit SequenceState(const ModelConfig& config, KvFormat kv_format = KvFormat::kF32,
+                         std::shared_ptr<BlockArena> arena = nullptr);
   SequenceState(const SequenceState&) = default;  // a fork: full KV blocks are shared, the rest is copied
   SequenceState& operator=(const SequenceState&) = default;
   SequenceState(SequenceState&&) = default;
@@ -26,13 +31,16 @@ class SequenceState {
   int64_t length() const { return length_; }            // tokens so far
   int64_t chunk_start() const { return chunk_start_; }  // tokens that the lightning states have taken in
   size_t bytes() const;                                 // memory held, shared blocks counted in full
+  KvFormat kv_format() const { return layout_.format(); }
+  const KvLayout& kv_layout() const { return layout_; }
 
   // Back to `length` tokens. Free within the last chunk (length >= chunk_start()); models with lightning layers need a
   // snapshot to go further back, and get an Error. Models without lightning layers go back anywhere.
   bool CanTruncate(int64_t length) const;
   void Truncate(int64_t length);
 
-  // A safetensors file, equal bits after reading. Load throws Error if the file is of another model's shape.
+  // A safetensors file, written block by block; equal bits after reading, in the file's KV format. Load throws Error if
+  // the file is of another model's shape.
   void Save(const ModelConfig& config, const std::filesystem::path& path) const;
   static SequenceState Load(const std::filesystem::path& path, const ModelConfig& config);
 
@@ -42,15 +50,12 @@ class SequenceState {
     std::vector<float> k;      // [H, D, kBlock]: keys of the running chunk, transposed
     std::vector<float> v;      // [H, kBlock, D]
   };
-  struct KvBlock {
-    std::vector<float> k;  // [K, D, kBlock]: keys after rotary, transposed
-    std::vector<float> v;  // [K, kBlock, D]
-  };
   struct Layer {
-    Layer(const ModelConfig& config, int64_t n);                    // of layer n, empty
-    void ReserveBlocks(const ModelConfig& config, int64_t tokens);  // softmax layers: blocks for so many tokens
-    Lightning lightning;                                            // lightning layers
-    std::vector<std::shared_ptr<KvBlock>> blocks;                   // softmax layers
+    Layer(const ModelConfig& config, int64_t n, KvFormat kv_format = KvFormat::kF32);  // of layer n, empty
+    void ReserveBlocks(BlockArena& arena, int64_t tokens);  // softmax layers: blocks for so many tokens
+    Lightning lightning;                                    // lightning layers
+    std::vector<std::shared_ptr<std::byte>> blocks;         // softmax layers, as KvLayout has them
+    KvFormat kv_format;
   };
   Layer& layer(int64_t n) { return layers_[static_cast<size_t>(n)]; }
   const Layer& layer(int64_t n) const { return layers_[static_cast<size_t>(n)]; }
@@ -65,6 +70,8 @@ class SequenceState {
   int64_t length_ = 0;
   int64_t chunk_start_ = 0;
   bool has_lightning_ = false;
+  KvLayout layout_;
+  std::shared_ptr<BlockArena> arena_;  // shared with forks
   std::vector<Layer> layers_;
 };
 

@@ -2,13 +2,17 @@
 // produced.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
+#include "base/file.h"
 #include "base/rng.h"
 #include "base/test_folder.h"
 #include "model/checkpoint.h"
 #include "model/gradient.h"
+#include "model/memory_plan.h"
 #include "model/model.h"
 #include "ops/cross_entropy.h"
 
@@ -89,6 +93,57 @@ TEST_F(SequenceTest, CompanyInABatchChangesNothing) {
   }
 }
 
+// Whatever the format of the KV cache.
+TEST_F(SequenceTest, PiecesOfAPromptGiveTheSameBits) {
+  const std::vector<int32_t> tokens = RandomTokens(150, 30);
+  std::vector<std::vector<float>> of_format;
+  for (const KvFormat format : kAllKvFormats) {
+    model_.set_kv_format(format);
+    EXPECT_EQ(model_.NewState().kv_format(), format);
+    const std::vector<float> whole = Whole(tokens);
+    for (const size_t chunk : {1, 30, 64, 100}) {
+      SequenceState state = model_.NewState();
+      std::vector<float> pieces;
+      for (size_t at = 0; at < tokens.size(); at += chunk) {
+        const std::vector<float> part =
+            Append(state, std::span(tokens).subspan(at, std::min(chunk, tokens.size() - at)));
+        pieces.insert(pieces.end(), part.begin(), part.end());
+      }
+      EXPECT_EQ(pieces, whole) << KvFormatName(format) << " " << chunk;
+    }
+    of_format.push_back(whole);
+  }
+  // The formats do differ, a little: the median, because a router's choice between experts turns now and then.
+  for (size_t i = 1; i < of_format.size(); ++i) {
+    std::vector<double> difference;
+    for (size_t n = 0; n < of_format[0].size(); ++n) {
+      difference.push_back(std::abs(static_cast<double>(of_format[i][n]) - of_format[0][n]));
+    }
+    std::nth_element(difference.begin(), difference.begin() + static_cast<int64_t>(difference.size() / 2),
+                     difference.end());
+    const double median = difference[difference.size() / 2];
+    EXPECT_GT(median, 0);
+    EXPECT_LT(median, 0.1);
+  }
+}
+
+// A batch may hold sequences of several formats.
+TEST_F(SequenceTest, FormatsInOneBatch) {
+  const std::vector<int32_t> tokens = RandomTokens(100, 31);
+  std::vector<SequenceState> states;
+  std::vector<std::vector<float>> alone;
+  for (const KvFormat format : kAllKvFormats) {
+    model_.set_kv_format(format);
+    alone.push_back(Whole(tokens));
+    states.push_back(model_.NewState());
+  }
+  std::vector<Segment> segments;
+  for (SequenceState& state : states) segments.push_back({&state, tokens});
+  const std::span<const float> all = model_.Forward(segments, LogitRows::kAll);
+  const std::vector<float> batch(all.begin(), all.end());
+  for (size_t i = 0; i < alone.size(); ++i) EXPECT_EQ(Rows(batch, i * 100, (i + 1) * 100), alone[i]);
+}
+
 TEST_F(SequenceTest, ForksGoTheirOwnWays) {
   for (const int64_t length : {3, 64, 70, 128}) {
     const std::vector<int32_t> prompt = RandomTokens(length, 4), left = RandomTokens(70, 5),
@@ -138,16 +193,47 @@ TEST_F(SequenceTest, GoesBackWithinTheLastChunk) {
 }
 
 TEST_F(SequenceTest, SavedAndLoadedItIsTheSame) {
-  for (const int64_t length : {0, 1, 64, 65, 150}) {
-    const std::vector<int32_t> tokens = RandomTokens(length + 80, 9);
-    SequenceState state = model_.NewState();
-    Append(state, std::span(tokens).first(static_cast<size_t>(length)));
-    state.Save(model_.config(), folder_ / "state");
-    SequenceState loaded = SequenceState::Load(folder_ / "state", model_.config());
-    EXPECT_EQ(loaded.length(), length);
-    const std::span<const int32_t> rest = std::span(tokens).subspan(static_cast<size_t>(length));
-    EXPECT_EQ(Append(loaded, rest), Append(state, rest)) << length;
+  for (const KvFormat format : kAllKvFormats) {
+    model_.set_kv_format(format);
+    for (const int64_t length : {0, 1, 64, 65, 150}) {
+      const std::vector<int32_t> tokens = RandomTokens(length + 80, 9);
+      SequenceState state = model_.NewState();
+      Append(state, std::span(tokens).first(static_cast<size_t>(length)));
+      state.Save(model_.config(), folder_ / "state");
+      SequenceState loaded = SequenceState::Load(folder_ / "state", model_.config());
+      EXPECT_EQ(loaded.length(), length);
+      EXPECT_EQ(loaded.kv_format(), format);
+      EXPECT_EQ(loaded.bytes(), state.bytes());
+      loaded.Save(model_.config(), folder_ / "again");
+      EXPECT_EQ(ReadFile(folder_ / "again"), ReadFile(folder_ / "state"));
+      const std::span<const int32_t> rest = std::span(tokens).subspan(static_cast<size_t>(length));
+      EXPECT_EQ(Append(loaded, rest), Append(state, rest)) << KvFormatName(format) << " " << length;
+    }
   }
+}
+
+TEST_F(SequenceTest, FilesThatAreNoStatesAreRefused) {
+  SequenceState state = model_.NewState();
+  Append(state, RandomTokens(10, 10));
+  state.Save(model_.config(), folder_ / "state");
+  const std::string file = ReadFile(folder_ / "state");
+  const auto refused = [&](const std::string& from, const std::string& to) -> std::string {
+    std::string other = file;
+    const size_t at = other.find(from);
+    if (at == std::string::npos || from.size() != to.size()) return "the test is wrong";
+    WriteFileAtomic(folder_ / "other", other.replace(at, from.size(), to));
+    try {
+      SequenceState::Load(folder_ / "other", model_.config());
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(refused("fulgur sequence state", "fulgur sequence stats"), testing::HasSubstr("not a sequence state"));
+  EXPECT_THAT(refused("\"kv_cache\":\"f32\"", "\"kv_cache\":\"fp8\""), testing::HasSubstr("\"fp8\""));
+  EXPECT_THAT(refused("\"kv_layout\":\"1\"", "\"kv_layout\":\"9\""), testing::HasSubstr("\"9\""));
+  EXPECT_THAT(refused("layers.1.kv", "layers.9.kv"), testing::HasSubstr("layers.1.kv"));
+  EXPECT_THAT(refused("counters", "counterz"), testing::HasSubstr("counters"));
 }
 
 TEST_F(SequenceTest, StateOfAnotherModelIsRefused) {
@@ -178,6 +264,56 @@ TEST_F(SequenceTest, TokensOutsideTheVocabularyAreNamedAndChangeNothing) {
     }
   }
   EXPECT_EQ(state.length(), 4);
+}
+
+// Resident memory of this process, in bytes.
+int64_t ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  int64_t pages = 0, resident = 0;
+  statm >> pages >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+// 64K tokens, 64 splits of softmax attention: memory is what PlanMemory says and does not depend on the way there, the
+// state comes back from disk, and decoding with one thread and with two goes on with the same bits.
+TEST_F(SequenceTest, SlowLongContextTakesWhatIsPlanned) {
+  const int64_t length = 65536, chunk = 512;
+  model_.set_kv_format(KvFormat::kBf16);
+  const std::vector<int32_t> tokens = RandomTokens(length, 40);
+  SequenceState state = model_.NewState();
+  const auto append = [&](int64_t from, int64_t to) {
+    const Segment segment{&state, std::span(tokens).subspan(static_cast<size_t>(from), static_cast<size_t>(to - from))};
+    model_.Forward({&segment, 1}, LogitRows::kNone);
+  };
+  append(0, chunk);
+  const int64_t before = ResidentBytes();
+  const auto extra = [&](int64_t tokens_so_far) {  // beside the KV cache
+    const int64_t kv = PlanMemory(model_.config(), tokens_so_far, KvFormat::kBf16).kv_cache;
+    return ResidentBytes() - before - kv;
+  };
+  for (int64_t at = chunk; at < length; at += chunk) {
+    append(at, at + chunk);
+    // A few threads' scratch, and at most as much again as the cache in blocks that are not used yet.
+    if (at % 8192 == 0) {
+      EXPECT_LT(extra(at), (int64_t{24} << 20) + PlanMemory(model_.config(), at, KvFormat::kBf16).kv_cache) << at;
+    }
+  }
+  const MemoryPlan plan = PlanMemory(model_.config(), length, KvFormat::kBf16);
+  EXPECT_EQ(static_cast<int64_t>(state.bytes()), plan.lightning_state + plan.lightning_chunk + plan.kv_cache);
+
+  state.Save(model_.config(), folder_ / "state");
+  SequenceState loaded = SequenceState::Load(folder_ / "state", model_.config());
+  ThreadPool one(1);
+  Model alone(SmallConfig(), RandomParams(SmallConfig(), 7), one);
+  const std::vector<int32_t> next = RandomTokens(3, 41);
+  const Segment segment{&loaded, next};
+  const std::span<const float> logits = alone.Forward({&segment, 1}, LogitRows::kAll);
+  std::vector<float> steps;
+  for (const int32_t id : next) {
+    const std::vector<float> row = Append(state, {&id, 1});
+    steps.insert(steps.end(), row.begin(), row.end());
+  }
+  EXPECT_EQ(steps, std::vector<float>(logits.begin(), logits.end()));
 }
 
 // The probability a token was sampled with is the one the trainer computes: the ratio of the two is exactly 1.

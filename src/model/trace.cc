@@ -85,14 +85,11 @@ NamedTensors TraceForward(Model& model, const Tensor& input_ids, const TraceOpti
     Tensor k(DType::kF32, {B, S, K, D}), v(DType::kF32, {B, S, K, D});
     for (int64_t b = 0; b < B; ++b) {
       for (int64_t t = 0; t < S; ++t) {
-        const SequenceState::KvBlock& block =
-            *states[static_cast<size_t>(b)].layer(n).blocks[static_cast<size_t>(t / kBlock)];
+        const SequenceState& state = states[static_cast<size_t>(b)];
+        const std::byte* const block = state.layer(n).blocks[static_cast<size_t>(t / kBlock)].get();
         for (int64_t h = 0; h < K; ++h) {
-          for (int64_t x = 0; x < D; ++x) {
-            const int64_t to = ((b * S + t) * K + h) * D + x;
-            k.f32()[to] = block.k[static_cast<size_t>((h * D + x) * kBlock + t % kBlock)];
-            v.f32()[to] = block.v[static_cast<size_t>((h * kBlock + t % kBlock) * D + x)];
-          }
+          const int64_t to = ((b * S + t) * K + h) * D;
+          state.kv_layout().Read(block, h, t % kBlock, k.f32() + to, v.f32() + to);
         }
       }
     }

@@ -20,21 +20,6 @@ void Report(benchmark::State& state, int64_t m, int64_t n, int64_t k) {
       benchmark::Counter(2e-9 * static_cast<double>(m * n * k), benchmark::Counter::kIsIterationInvariantRate);
 }
 
-// What the arithmetic of a format is held against.
-double Peak(WeightFormat format, ThreadPool& pool) {
-  switch (format) {
-    case WeightFormat::kF32:
-    case WeightFormat::kBf16:
-      return MeasurePeakGflops(pool);
-    case WeightFormat::kBf16Dot:
-      return MeasurePeakBf16Gflops(pool);
-    case WeightFormat::kQ8:
-    case WeightFormat::kQ4:
-      return MeasurePeakInt8Gops(pool);
-  }
-  return 0;
-}
-
 // m rows by weights [n, k]: operations beside the peak, and weights read beside the bandwidth of memory (only with few
 // rows, and weights that no cache holds, is that the limit).
 void BM_MatMul(benchmark::State& state, WeightFormat format) {
@@ -43,7 +28,7 @@ void BM_MatMul(benchmark::State& state, WeightFormat format) {
   const Tensor x = Random({m, k});
   const PackedMatrix w(Random({n, k}), format, pool);
   Tensor y(DType::kF32, {m, n});
-  state.counters["peak"] = Peak(format, pool);
+  state.counters["peak"] = MeasurePeakOf(format, pool);
   state.counters["read_GB/s"] = MeasureReadBandwidth(pool);
   for (auto _ : state) MatMul(x.f32(), k, m, w, y.f32(), n, pool);
   Report(state, m, n, k);

@@ -132,6 +132,20 @@ double MeasurePeakBf16Gflops(ThreadPool& pool) { return DotRate(pool, ChosenDotK
 
 double MeasurePeakInt8Gops(ThreadPool& pool) { return DotRate(pool, ChosenDotKernels().int8_peak); }
 
+double MeasurePeakOf(WeightFormat format, ThreadPool& pool) {
+  switch (format) {
+    case WeightFormat::kF32:
+    case WeightFormat::kBf16:
+      return MeasurePeakGflops(pool);
+    case WeightFormat::kBf16Dot:
+      return MeasurePeakBf16Gflops(pool);
+    case WeightFormat::kQ8:
+    case WeightFormat::kQ4:
+      return MeasurePeakInt8Gops(pool);
+  }
+  return 0;
+}
+
 double MeasureReadBandwidth(ThreadPool& pool) {
   using Clock = std::chrono::steady_clock;
   constexpr int64_t kFloats = int64_t{1} << 28, kTask = int64_t{1} << 20;

@@ -1,21 +1,22 @@
-// Causal softmax attention with grouped keys and values, over a KV cache in blocks at absolute positions [64 n, 64 n +
-// 64). Query head i uses kv head i / (H / K). Scores q . k / sqrt(D); softmax in float32, online over blocks in order
-// (the rescaling of Milakov and Gimelshein, arXiv 1805.02867), so a row's bits depend on its keys alone.
+// Causal softmax attention with grouped keys and values, over a KV cache in blocks at absolute positions
+// (ops/kv_cache.h). Query head i uses kv head i / (H / K). Scores q . k / sqrt(D); softmax in float32.
+//
+// The keys are cut into splits at absolute positions [n kKvSplit, (n + 1) kKvSplit). Within a split the softmax is
+// online over blocks in order (the rescaling of Milakov and Gimelshein, arXiv 1805.02867); splits are computed on their
+// own and merged in order. So one row of a long sequence can be shared by many threads, and a row's bits depend on what
+// is stored of the keys and values it sees, and on nothing else.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
 #include "base/thread_pool.h"
+#include "ops/kv_cache.h"
 
 namespace fulgur {
 
-inline constexpr int64_t kKvBlock = 64;
-
-struct KvBlockView {
-  float* k;  // [K, D, 64]: keys after rotary, transposed
-  float* v;  // [K, 64, D]
-};
+inline constexpr int64_t kKvSplit = 1024;  // a merge for each costs a row about as much as one key in it
 
 // New rows of one sequence. Their keys and values are written into the blocks first.
 struct SoftmaxSegment {
@@ -25,8 +26,9 @@ struct SoftmaxSegment {
   float* out;      // [rows, H, D]
   float* lse;      // [rows, H]: log of the sum of exponentials, for backward; or nullptr
   int64_t rows;
-  int64_t position;                     // tokens before these rows
-  std::span<const KvBlockView> blocks;  // enough for position + rows tokens
+  int64_t position;                    // tokens before these rows
+  std::span<std::byte* const> blocks;  // KvLayout(format, K, D); enough for position + rows tokens
+  KvFormat format = KvFormat::kF32;
 };
 
 void SoftmaxAttention(std::span<const SoftmaxSegment> segments, int64_t heads, int64_t kv_heads, int64_t head_dim,

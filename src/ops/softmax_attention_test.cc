@@ -1,5 +1,6 @@
 #include "ops/softmax_attention.h"
 
+#include "base/aligned.h"
 #include "ops/complex_step.h"
 #include "ops/softmax_attention_ref.h"
 #include "ops/test_util.h"
@@ -19,15 +20,25 @@ struct Inputs {
   std::vector<float> q, k, v;
 };
 
+// A cache of n positions, every byte `fill`.
+struct Cache {
+  Cache(KvFormat format, int64_t n, int64_t kv_heads, int64_t d, unsigned char fill = 0) : layout(format, kv_heads, d) {
+    const int64_t blocks = (n + kKvBlock - 1) / kKvBlock;
+    memory.assign(static_cast<size_t>(blocks * layout.block_bytes()), static_cast<std::byte>(fill));
+    for (int64_t b = 0; b < blocks; ++b) views.push_back(memory.data() + b * layout.block_bytes());
+  }
+  KvLayout layout;
+  AlignedVector<std::byte> memory;
+  std::vector<std::byte*> views;
+};
+
+// Queries and weights rounded to bfloat16 or not.
+double Tolerance(KvFormat format) { return format == KvFormat::kBf16Dot ? 1e-2 : 1e-5; }
+
 // Output, then log-sum-exp, of n rows that arrive in pieces of `chunk`.
-std::vector<float> RunPieces(const Shape3& s, const Inputs& in, int64_t chunk, int threads) {
+std::vector<float> RunPieces(const Shape3& s, const Inputs& in, int64_t chunk, int threads, Cache& cache) {
   ThreadPool pool(threads);
-  const int64_t blocks = (s.n + kKvBlock - 1) / kKvBlock, size = s.kv_heads * s.d * kKvBlock;
-  std::vector<float> cache(static_cast<size_t>(2 * blocks * size)), out(in.q.size());
-  std::vector<float> lse(static_cast<size_t>(s.n * s.heads));
-  std::vector<KvBlockView> views;
-  for (int64_t b = 0; b < blocks; ++b)
-    views.push_back({cache.data() + 2 * b * size, cache.data() + (2 * b + 1) * size});
+  std::vector<float> out(in.q.size()), lse(static_cast<size_t>(s.n * s.heads));
   for (int64_t at = 0; at < s.n; at += chunk) {
     const int64_t rows = std::min(chunk, s.n - at);
     const SoftmaxSegment segment{in.q.data() + at * s.heads * s.d,
@@ -37,11 +48,28 @@ std::vector<float> RunPieces(const Shape3& s, const Inputs& in, int64_t chunk, i
                                  lse.data() + at * s.heads,
                                  rows,
                                  at,
-                                 views};
+                                 cache.views,
+                                 cache.layout.format()};
     SoftmaxAttention({&segment, 1}, s.heads, s.kv_heads, s.d, pool);
   }
   out.insert(out.end(), lse.begin(), lse.end());
   return out;
+}
+std::vector<float> RunPieces(const Shape3& s, const Inputs& in, int64_t chunk, int threads,
+                             KvFormat format = KvFormat::kF32) {
+  Cache cache(format, s.n, s.kv_heads, s.d);
+  return RunPieces(s, in, chunk, threads, cache);
+}
+
+// The keys and values that a cache holds.
+void ReadCache(const Shape3& s, const Cache& cache, Inputs& in) {
+  for (int64_t t = 0; t < s.n; ++t) {
+    for (int64_t h = 0; h < s.kv_heads; ++h) {
+      const int64_t at = (t * s.kv_heads + h) * s.d;
+      cache.layout.Read(cache.views[static_cast<size_t>(t / kKvBlock)], h, t % kKvBlock, in.k.data() + at,
+                        in.v.data() + at);
+    }
+  }
 }
 
 std::vector<double> Head(const std::vector<float>& x, int64_t first, int64_t n, int64_t heads, int64_t d, int64_t h) {
@@ -52,31 +80,141 @@ std::vector<double> Head(const std::vector<float>& x, int64_t first, int64_t n, 
   return part;
 }
 
-TEST(SoftmaxAttention, MatchesTheReference) {
-  for (const Shape3& s : {Shape3{1, 1, 1, 3}, {17, 6, 3, 16}, {64, 4, 1, 32}, {65, 2, 2, 33}, {200, 4, 2, 24}}) {
-    const Inputs in(s);
-    const std::vector<float> got = RunPieces(s, in, s.n, 2);
-    for (int64_t h = 0; h < s.heads; ++h) {
-      const int64_t kv = h / (s.heads / s.kv_heads);
-      const std::vector<double> want =
-          ref::SoftmaxAttention(Head(in.q, 0, s.n, s.heads, s.d, h), Head(in.k, 0, s.n, s.kv_heads, s.d, kv),
-                                Head(in.v, 0, s.n, s.kv_heads, s.d, kv), static_cast<size_t>(s.d));
-      const std::vector<double> head = Head(got, 0, s.n, s.heads, s.d, h);
-      SCOPED_TRACE(fmt::format("n {} head {}", s.n, h));
-      ExpectClose({head.begin(), head.end()}, want, 1e-5);
+// In double, on the keys and values as they were stored: those of the same pass and block too.
+TEST(SoftmaxAttention, MatchesTheReferenceOnWhatIsStored) {
+  for (const KvFormat format : kAllKvFormats) {
+    for (const Shape3& s : {Shape3{1, 1, 1, 3},
+                            {17, 6, 3, 16},
+                            {64, 4, 1, 32},
+                            {65, 2, 2, 33},
+                            {200, 16, 2, 24},
+                            {kKvSplit + 70, 2, 1, 8}}) {
+      Inputs in(s);
+      Cache cache(format, s.n, s.kv_heads, s.d);
+      const std::vector<float> got = RunPieces(s, in, s.n, 2, cache);
+      ReadCache(s, cache, in);
+      for (int64_t h = 0; h < s.heads; ++h) {
+        const int64_t kv = h / (s.heads / s.kv_heads);
+        const std::vector<double> want =
+            ref::SoftmaxAttention(Head(in.q, 0, s.n, s.heads, s.d, h), Head(in.k, 0, s.n, s.kv_heads, s.d, kv),
+                                  Head(in.v, 0, s.n, s.kv_heads, s.d, kv), static_cast<size_t>(s.d));
+        const std::vector<double> head = Head(got, 0, s.n, s.heads, s.d, h);
+        SCOPED_TRACE(fmt::format("{} n {} head {}", KvFormatName(format), s.n, h));
+        ExpectClose({head.begin(), head.end()}, want, Tolerance(format));
+      }
     }
   }
 }
 
-TEST(SoftmaxAttention, SameBitsHoweverRowsArrive) {
-  const Shape3 s{210, 6, 3, 20};
-  const Inputs in(s);
-  const std::vector<float> whole = RunPieces(s, in, s.n, 1);
-  for (const int64_t chunk : {1, 5, 16, 63, 64, 65, 130}) {
-    SCOPED_TRACE(chunk);
-    ExpectSameBits(RunPieces(s, in, chunk, 2), whole);
+// With every instruction set the same bits however the rows arrive; and all have the same, but for bf16 dot products,
+// which each has its own of.
+void ExpectInstructionSetsAgree(const Shape3& s, const Inputs& in, KvFormat format) {
+  if (format != KvFormat::kBf16Dot) {
+    ExpectSameOnAllInstructionSets([&] { return RunPieces(s, in, 700, 3, format); });
+    return;
   }
-  ExpectSameOnAllInstructionSets([&] { return RunPieces(s, in, 50, 2); });
+  const std::vector<float> expected = RunPieces(s, in, s.n, 1, format);
+  for (const std::string& name : SupportedInstructionSets()) {
+    SCOPED_TRACE(name);
+    UseInstructionSet(name);
+    const std::vector<float> got = RunPieces(s, in, 50, 2, format);
+    ExpectClose(got, As(expected), Tolerance(format));
+    ExpectSameBits(RunPieces(s, in, 700, 3, format), got);
+  }
+  UseInstructionSet("");
+}
+
+TEST(SoftmaxAttention, SameBitsHoweverRowsArrive) {
+  for (const KvFormat format : kAllKvFormats) {
+    SCOPED_TRACE(KvFormatName(format));
+    const Shape3 s{210, 6, 3, 20};
+    const Inputs in(s);
+    const std::vector<float> whole = RunPieces(s, in, s.n, 1, format);
+    for (const int64_t chunk : {1, 5, 16, 63, 64, 65, 130}) {
+      SCOPED_TRACE(chunk);
+      ExpectSameBits(RunPieces(s, in, chunk, 2, format), whole);
+    }
+    ExpectInstructionSetsAgree(s, in, format);
+  }
+}
+
+TEST(SoftmaxAttention, SameBitsOverSplitsHoweverRowsArrive) {
+  for (const KvFormat format : kAllKvFormats) {
+    SCOPED_TRACE(KvFormatName(format));
+    const Shape3 s{2 * kKvSplit + 40, 3, 1, 7};
+    const Inputs in(s);
+    const std::vector<float> whole = RunPieces(s, in, s.n, 1, format);
+    for (const int64_t chunk : {int64_t{1}, kKvSplit - 1, kKvSplit, int64_t{1500}}) {
+      SCOPED_TRACE(chunk);
+      ExpectSameBits(RunPieces(s, in, chunk, 2, format), whole);
+    }
+    ExpectInstructionSetsAgree(s, in, format);
+  }
+}
+
+// What a cache holds beyond the sequence (another one, or tokens that were taken back) is not read, whatever it is.
+TEST(SoftmaxAttention, BytesPastTheEndDoNotCount) {
+  for (const KvFormat format : kAllKvFormats) {
+    const Shape3 s{75, 4, 2, 20};
+    const Inputs in(s);
+    Cache nan(format, s.n, s.kv_heads, s.d, 0xff);
+    for (const int64_t chunk : {int64_t{1}, int64_t{10}, s.n}) {
+      ExpectSameBits(RunPieces(s, in, chunk, 2, nan), RunPieces(s, in, s.n, 1, format));
+    }
+  }
+}
+
+// One row each of sequences of very different lengths, one of so many splits that their results do not fit a window.
+TEST(SoftmaxAttention, LongSequencesSharedByThreads) {
+  const int64_t heads = 128, d = 120;
+  for (const KvFormat format : {KvFormat::kInt8, KvFormat::kBf16, KvFormat::kBf16Dot}) {
+    std::vector<int64_t> positions = {61 * kKvSplit + 5, 100, 5 * kKvSplit - 1, 5 * kKvSplit};
+    std::vector<Cache> caches;
+    const Shape3 s{1, heads, 1, d};
+    const Inputs in(s, 3);
+    for (const int64_t position : positions) {
+      Cache& cache = caches.emplace_back(format, position + 1, 1, d);
+      const std::vector<float> row = RandomVector(2 * d * kKvBlock, static_cast<uint64_t>(position));
+      for (size_t b = 0; b < cache.views.size(); ++b) {  // every block a little different
+        std::vector<float> rows = row;
+        for (float& x : rows) x *= 0.5f + 0.01f * static_cast<float>(b % 97);
+        cache.layout.Write(cache.views[b], 0, 0, kKvBlock, rows.data(), rows.data() + d * kKvBlock, d);
+      }
+    }
+    const auto run = [&](int threads, const std::vector<size_t>& which) {
+      ThreadPool pool(threads);
+      std::vector<float> out(which.size() * static_cast<size_t>(heads * d));
+      std::vector<SoftmaxSegment> segments;
+      for (size_t i = 0; i < which.size(); ++i) {
+        segments.push_back({in.q.data(), in.k.data(), in.v.data(), out.data() + static_cast<int64_t>(i) * heads * d,
+                            nullptr, 1, positions[which[i]], caches[which[i]].views, format});
+      }
+      SoftmaxAttention(segments, heads, 1, d, pool);
+      return out;
+    };
+    const std::vector<float> one = run(1, {0, 1, 2, 3});
+    ExpectSameBits(run(2, {0, 1, 2, 3}), one);
+    ExpectSameBits(run(3, {0, 1, 2, 3}), one);
+    for (size_t i = 0; i < positions.size(); ++i) {
+      ExpectSameBits(run(2, {i}), Slice(one, static_cast<int64_t>(i) * heads * d, heads * d));
+    }
+    // Head 7 of the longest, in double.
+    const int64_t n = positions[0] + 1;
+    std::vector<double> score(static_cast<size_t>(n)), want(static_cast<size_t>(d));
+    std::vector<float> k(static_cast<size_t>(d)), v(k);
+    double sum = 0;
+    for (int64_t t = 0; t < n; ++t) {
+      caches[0].layout.Read(caches[0].views[static_cast<size_t>(t / kKvBlock)], 0, t % kKvBlock, k.data(), v.data());
+      double dot = 0;
+      for (int64_t x = 0; x < d; ++x)
+        dot += static_cast<double>(in.q[static_cast<size_t>(7 * d + x)]) * k[static_cast<size_t>(x)];
+      const double weight = std::exp(dot / std::sqrt(static_cast<double>(d)));
+      sum += weight;
+      for (int64_t x = 0; x < d; ++x) want[static_cast<size_t>(x)] += weight * v[static_cast<size_t>(x)];
+    }
+    for (double& x : want) x /= sum;
+    ExpectClose(Slice(one, 7 * d, d), want, Tolerance(format));
+  }
 }
 
 TEST(SoftmaxAttention, LargeScoresDoNotOverflow) {
