@@ -24,6 +24,7 @@
 #include "engine/text_match.h"
 #include "engine/thinking.h"
 #include "model/model.h"
+#include "text/token_constraint.h"
 #include "text/tokenizer.h"
 
 namespace fulgur {
@@ -62,6 +63,11 @@ struct GenerationRequest {
   // the given state's length, at most the prompt's. The state may be copied, nothing else.
   std::vector<int64_t> checkpoints;
   std::function<void(const SequenceState&)> on_checkpoint;
+  // What the output has to be, from the byte after </think> on, or from the beginning if it has no thinking. Stop
+  // tokens may then come only where it is complete; without any, the output ends where nothing can follow. Tokens are
+  // chosen among those that fit, their log-probabilities are those of the unmodified distribution as ever.
+  std::shared_ptr<const TokenConstraint> constraint;
+  bool may_think = true;  // with a constraint: whether the output may begin with <think>, if the prompt did not
 };
 
 enum class FinishReason { kStop, kStopString, kLength, kEarlyTruncation, kCancelled, kDeadline, kError };
