@@ -12,6 +12,7 @@ void AddCommands(CLI::App& app) {
   AddInspect(app);
   AddNewModel(app);
   AddQuantize(app);
+  AddServe(app);
   AddTrain(app);
   AddTrainTokenizer(app);
 

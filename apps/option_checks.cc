@@ -52,4 +52,13 @@ CLI::Validator Seed() { return WholeNumber(0, std::numeric_limits<uint64_t>::max
 
 CLI::Validator Threads() { return WholeNumber(0, 1024); }
 
+CLI::Validator ThinkingPresets() {
+  const auto replace = [](std::string& text) -> std::string {
+    if (text == "40k" || text == "40K") text = "40960";
+    if (text == "80k" || text == "80K") text = "81920";
+    return {};
+  };
+  return {replace, /*validator_desc=*/""};
+}
+
 }  // namespace fulgur

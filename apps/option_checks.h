@@ -19,4 +19,7 @@ CLI::Validator Utf8Text();
 CLI::Validator Seed();
 CLI::Validator Threads();
 
+// "40k" and "80k", the thinking budgets of the two published M1 models, to numbers.
+CLI::Validator ThinkingPresets();
+
 }  // namespace fulgur

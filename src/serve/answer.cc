@@ -49,7 +49,7 @@ AnswerPiece AnswerReader::Push(std::string_view text) {
   return piece;
 }
 
-AnswerPiece AnswerReader::Finish() { return raw_ ? AnswerPiece{.output = output_} : Take(parser_.Finish()); }
+AnswerPiece AnswerReader::Finish() { return Take(raw_ ? StreamingOutputParser::Delta{} : parser_.Finish()); }
 
 void Append(const AnswerPiece& piece, Answer* answer) {
   answer->reasoning += piece.reasoning;
