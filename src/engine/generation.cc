@@ -194,8 +194,16 @@ void Engine::EndThinking(int64_t request) {
   for (auto& o : running_) o->request->end_thinking |= o->request->number == request;
 }
 
+void Engine::Abandon() {
+  waiting_.clear();
+  running_.clear();
+}
+
 int64_t Engine::running() const { return static_cast<int64_t>(running_.size()); }
 int64_t Engine::waiting() const { return static_cast<int64_t>(waiting_.size()); }
+int64_t Engine::waiting(int priority) const {
+  return std::count_if(waiting_.begin(), waiting_.end(), [&](const auto& r) { return r->given.priority >= priority; });
+}
 
 std::vector<RequestProgress> Engine::Progress() const {
   std::map<int64_t, RequestProgress> progress;
@@ -223,16 +231,17 @@ std::vector<RequestProgress> Engine::Progress() const {
 
 // Who gets how much of a step's prefill_chunk.
 std::vector<Engine::Part> Engine::SharePrefill() {
-  int64_t may_start = options_.max_batch - running();  // more sequences that may hold a state
-  for (const auto& request : waiting_) may_start -= request->started;
+  int64_t may_start = options_.max_batch - running();  // less what holds a state: of this priority or a higher one
   std::vector<Part> parts;
   int64_t room = options_.prefill_chunk;
   for (auto it = waiting_.begin(); it != waiting_.end() && room > 0;) {
     // Prompts of one priority, in order of arrival.
+    const int priority = (*it)->given.priority;
+    const auto end = std::find_if(it, waiting_.end(), [&](const auto& r) { return r->given.priority != priority; });
+    for (auto r = it; r != end; ++r) may_start -= (*r)->started;
     std::vector<Request*> prompts;
-    for (const int priority = (*it)->given.priority; it != waiting_.end() && (*it)->given.priority == priority; ++it) {
-      if ((*it)->prefilled || (!(*it)->started && may_start-- <= 0)) continue;
-      prompts.push_back(it->get());
+    for (; it != end; ++it) {
+      if (!(*it)->prefilled && ((*it)->started || may_start-- > 0)) prompts.push_back(it->get());
     }
     if (prompts.empty()) continue;
     Request* first = prompts.front();
@@ -382,11 +391,20 @@ bool Engine::DropCancelled() {
   return any;
 }
 
-// Begins outputs of processed prompts while there is room in the batch.
+// Begins outputs of processed prompts while there is room in the batch, in the order of `waiting_`.
 bool Engine::StartOutputs() {
   bool any = false;
-  for (auto it = waiting_.begin(); it != waiting_.end() && running() < options_.max_batch;) {
+  int64_t ahead = 0;  // unprocessed prompts of higher priorities: room is left for them
+  int64_t unprocessed = 0;
+  int priority = 0;
+  for (auto it = waiting_.begin(); it != waiting_.end();) {
     const std::shared_ptr<Request> request = *it;
+    if (it == waiting_.begin() || request->given.priority != priority) {
+      ahead = unprocessed;
+      priority = request->given.priority;
+    }
+    if (running() + ahead >= options_.max_batch) break;
+    unprocessed += !request->prefilled;
     if (!request->prefilled || request->ending) {
       ++it;
       continue;

@@ -61,12 +61,12 @@ struct GenerationRequest {
   int priority = 0;                // prompts of higher ones are processed first
   // Called with the prompt's state when it has taken in so many tokens, for each of these positions: increasing, after
   // the given state's length, at most the prompt's. The state may be copied, nothing else.
-  std::vector<int64_t> checkpoints;
-  std::function<void(const SequenceState&)> on_checkpoint;
+  std::vector<int64_t> checkpoints{};
+  std::function<void(const SequenceState&)> on_checkpoint{};
   // What the output has to be, from the byte after </think> on, or from the beginning if it has no thinking. Stop
   // tokens may then come only where it is complete; without any, the output ends where nothing can follow. Tokens are
   // chosen among those that fit, their log-probabilities are those of the unmodified distribution as ever.
-  std::shared_ptr<const TokenConstraint> constraint;
+  std::shared_ptr<const TokenConstraint> constraint{};
   bool may_think = true;  // with a constraint: whether the output may begin with <think>, if the prompt did not
 };
 
@@ -110,7 +110,7 @@ struct EngineOptions {
   int64_t prefill_chunk = 512;  // tokens of prompts a step
   int64_t max_context = 0;      // prompt and output of one sequence; 0: the model's max_position_embeddings
   // For tests: called before each forward pass; what it throws counts as thrown by the pass.
-  std::function<void()> before_forward;
+  std::function<void()> before_forward{};
 };
 
 // Where a request stands.
@@ -152,13 +152,16 @@ class Engine {
     }
   }
 
-  int64_t running() const;  // sequences in the batch
-  int64_t waiting() const;  // requests with outputs that have not begun
+  int64_t running() const;              // sequences in the batch
+  int64_t waiting() const;              // requests with outputs that have not begun
+  int64_t waiting(int priority) const;  // those of this priority or a higher one
   const TokenMask& sampleable() const { return sampleable_; }
   int64_t max_context() const { return max_context_; }
   int64_t max_batch() const { return options_.max_batch; }
   const StepStats& last_step() const { return last_step_; }
   std::vector<RequestProgress> Progress() const;  // of requests that are not finished
+  // Forgets all requests, without events.
+  void Abandon();
   // Between steps: goes on with another model of the same dimensions, or with weights that have been changed in place.
   void UseModel(Model& model);
 

@@ -79,15 +79,19 @@ class PrefixCache {
   bool Prepare(std::span<const int32_t> prompt);
   // The state of the longest beginning of the prompt that is at hand, shorter than the prompt by at least one token.
   std::optional<SequenceState> Lookup(std::span<const int32_t> prompt);
-  // Tokens that Lookup would find in memory.
+  // The same, without counting as a use.
+  std::optional<SequenceState> Peek(std::span<const int32_t> prompt) const;
+  // Tokens that Lookup would find.
   int64_t Match(std::span<const int32_t> prompt) const;
 
-  // Positions of a prompt, in increasing order, at which Insert is worth while: of `hints` and of every `interval`
-  // tokens those after `begun` that are not too close to each other, and the prompt's end.
-  std::vector<int64_t> Checkpoints(int64_t prompt_tokens, int64_t begun, std::span<const int64_t> hints) const;
+  // Positions of a prompt, in increasing order, at which Insert is worth while, those after `begun`: the hints, where
+  // the prompt leaves what the cache knows (others are likely to leave it there too), every `interval` tokens, and the
+  // prompt's end; without those that are closer than min_tokens to the one before.
+  std::vector<int64_t> Checkpoints(std::span<const int32_t> prompt, int64_t begun,
+                                   std::span<const int64_t> hints) const;
 
-  // Keeps the state; tokens: at least the state->length() that it has taken in.
-  void Insert(std::span<const int32_t> tokens, const SequenceState& state);
+  // Keeps the state; tokens: at least the state.length() that it has taken in.
+  void Insert(std::span<const int32_t> tokens, SequenceState state);
 
   void Clear(std::string model_key);  // other weights: nothing that is here or on disk counts any more
   void SpillAll();                    // writes all that memory holds and waits for it

@@ -25,7 +25,8 @@ struct SamplingParams {
   double repetition_penalty = 1;  // logits of tokens seen in prompt or output: divided by it if > 0, else multiplied
   double presence_penalty = 0;    // subtracted from the logit of every token in the output
   double frequency_penalty = 0;   // subtracted from a token's logit as often as the output has it
-  std::vector<std::pair<int32_t, float>> logit_bias;  // added to a token's logit, before all else; -inf: never that one
+  std::vector<std::pair<int32_t, float>>
+      logit_bias{};  // added to a token's logit, before all else; -inf: never that one
   uint64_t seed = 0;
   int64_t top_logprobs = 0;  // how many of the most likely tokens to report beside the sampled one
 
