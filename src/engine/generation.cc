@@ -91,6 +91,18 @@ struct Engine::Output {
     end.prompt_tokens = request->prompt_tokens();
     end.reused_tokens = request->reused;
     end.prompt_state = request->prompt_state;
+    if (request->given.constraint) {
+      cursor = request->given.constraint->Begin(rules().starts_in_thinking ? Grammar::Start::kThinking
+                                                : request->given.may_think ? Grammar::Start::kMayThink
+                                                                           : Grammar::Start::kAnswer);
+    }
+  }
+
+  // What may be sampled next, for Sampler::Sample.
+  std::span<const uint64_t> Fitting() {
+    if (!cursor) return {};
+    request->given.constraint->Allowed(*cursor, rules().stop_tokens, &fitting);
+    return fitting;
   }
 
   const StoppingRules& rules() const { return request->given.stopping; }
@@ -102,6 +114,8 @@ struct Engine::Output {
   StreamDecoder decoder;
   StopStrings stop_strings;
   ThinkingTracker thinking;
+  std::optional<TokenConstraint::Cursor> cursor;  // with a constraint
+  TokenBits fitting;
   std::vector<int32_t> pending;    // tokens that the model has not seen yet
   std::vector<OutputToken> fresh;  // tokens and text of the next event
   std::string fresh_text;
@@ -161,6 +175,9 @@ void Engine::Validate(const GenerationRequest& request) const {
                   position, reused, prompt_tokens);
     }
     last = position;
+  }
+  if (request.constraint && &request.constraint->vocabulary().tokenizer() != &tokenizer_) {
+    throw Error("the constraint was made for another tokenizer than the engine's");
   }
 }
 
@@ -303,7 +320,7 @@ bool Engine::Step() {
     const size_t n = static_cast<size_t>(i);
     try {
       sampled[n] = outputs[n]->sampler.Sample(logits.subspan(n * v, v), sampleable_, outputs[n]->state.length(),
-                                              scratch_[static_cast<size_t>(worker)]);
+                                              scratch_[static_cast<size_t>(worker)], outputs[n]->Fitting());
     } catch (const Error& e) {
       errors[n] = e.what();
     }
@@ -417,7 +434,8 @@ bool Engine::StartOutputs() {
       AppendText(*output, ThinkingTracker::NoThinking(output->rules().starts_in_thinking));
     } else {
       try {
-        Take(*output, output->sampler.Sample(request->logits, sampleable_, request->prompt_tokens(), scratch_[0]));
+        Take(*output, output->sampler.Sample(request->logits, sampleable_, request->prompt_tokens(), scratch_[0],
+                                             output->Fitting()));
       } catch (const Error& e) {
         Finish(*output, FinishReason::kError, e.what());
       }
@@ -436,9 +454,15 @@ bool Engine::StartOutputs() {
 void Engine::Append(Output& output, OutputToken token) {
   const bool stop_token =
       token.sampled && std::count(output.rules().stop_tokens.begin(), output.rules().stop_tokens.end(), token.id) > 0;
+  bool complete = false, misfit = false;  // of a constraint
   if (token.id < tokenizer_.vocab_size() && !stop_token) {
-    output.thinking.Push(tokenizer_.IsSpecial(token.id) ? std::string_view() : tokenizer_.Bytes(token.id),
-                         token.sampled);
+    const std::string_view bytes = tokenizer_.IsSpecial(token.id) ? std::string_view() : tokenizer_.Bytes(token.id);
+    if (output.cursor) {
+      misfit = !output.cursor->Push(bytes);
+      complete = output.cursor->must_end();
+      if (!output.cursor->in_thinking()) output.thinking.RuleOut();
+    }
+    output.thinking.Push(bytes, token.sampled);
     output.fresh_text += output.stop_strings.Push(output.decoder.Push(token.id));
   }
   output.sampler.AddOutput(token.id);
@@ -452,11 +476,24 @@ void Engine::Append(Output& output, OutputToken token) {
     Finish(output, FinishReason::kStop);
   } else if (output.stop_strings.stopped()) {
     Finish(output, FinishReason::kStopString, output.stop_strings.stop_string());
+  } else if (misfit) {
+    Finish(output, FinishReason::kError, "a text was appended to the output that does not fit its constraint");
+  } else if (complete && (!CanStop(output) || output.end.output_tokens >= output.request->max_output)) {
+    Finish(output, FinishReason::kStop);
   } else if (early.tokens > 0 && output.confident >= early.tokens) {
     Finish(output, FinishReason::kEarlyTruncation);
   } else if (output.end.output_tokens >= output.request->max_output) {
     Finish(output, FinishReason::kLength);
   }
+}
+
+// There is a stop token to sample.
+bool Engine::CanStop(const Output& output) const {
+  const std::vector<int32_t>& stop = output.rules().stop_tokens;
+  return std::any_of(stop.begin(), stop.end(), [this](int32_t id) {
+    return id >= 0 && id < tokenizer_.vocab_size() && static_cast<size_t>(id) < sampleable_.size() &&
+           sampleable_[static_cast<size_t>(id)] != 0;
+  });
 }
 
 void Engine::AppendText(Output& output, std::string_view text) {

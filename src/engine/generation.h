@@ -181,6 +181,7 @@ class Engine {
   void FailStep(std::span<const Part> parts, const std::string& message);
   bool StartOutputs();
   void Append(Output& output, OutputToken token);
+  bool CanStop(const Output& output) const;
   void AppendText(Output& output, std::string_view text);
   void Take(Output& output, SampledToken token);
   void Finish(Output& output, FinishReason reason, std::string message = {});

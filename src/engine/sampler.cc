@@ -87,7 +87,7 @@ void Sampler::AddOutput(int32_t id) {
 }
 
 SampledToken Sampler::Sample(std::span<const float> logits, const TokenMask& allowed, int64_t position,
-                             SamplerScratch& scratch) const {
+                             SamplerScratch& scratch, std::span<const uint64_t> constraint) const {
   FULGUR_CHECK(logits.size() == allowed.size(), "{} logits, {} mask entries", logits.size(), allowed.size());
   const int64_t v = static_cast<int64_t>(logits.size());
 
@@ -99,6 +99,12 @@ SampledToken Sampler::Sample(std::span<const float> logits, const TokenMask& all
   }
   for (const auto& [id, bias] : params_.logit_bias) {
     if (id >= 0 && id < v) work[static_cast<size_t>(id)] += bias;
+  }
+  if (!constraint.empty()) {
+    for (size_t i = 0; i < work.size(); ++i) {
+      const bool fits = i / 64 < constraint.size() && ((constraint[i / 64] >> (i % 64)) & 1) != 0;
+      work[i] = fits ? work[i] : kNegativeInfinity;
+    }
   }
   for (const auto& [id, count] : counts_) {
     if (id < 0 || id >= v) continue;

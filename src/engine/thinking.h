@@ -33,6 +33,11 @@ class ThinkingTracker {
   // The next token's bytes. sampled: false for tokens that the engine appended.
   void Push(std::string_view bytes, bool sampled);
 
+  // The output is known to have no thinking: a <think> that comes later is part of it.
+  void RuleOut() {
+    if (phase_ == Phase::kBefore) phase_ = Phase::kAfter;
+  }
+
   bool open() const { return phase_ == Phase::kOpen; }
   bool closed() const { return phase_ == Phase::kAfter; }
   int64_t tokens() const { return tokens_; }          // thinking tokens; while open: as if </think> never came

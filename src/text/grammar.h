@@ -106,8 +106,9 @@ class Grammar {
   bool InThinking(const GrammarState& state) const;
   bool Matches(std::string_view text) const;  // from kAnswer
 
-  // Nodes at which text may be anything: any number of characters other than control characters and '"', '\\', '<'
-  // leads back to the node (kFreeText), or as many as the repetition on top of the stack has left (kCountedText).
+  // Nodes at which text may be anything: any number of characters from U+0020 on, other than '"', '\\' and '<', leads
+  // back to the node (kFreeText), or one and as many more as the repetition on top of the stack has left (kCountedText;
+  // what follows those begins with none of these characters).
   enum class Text : uint8_t { kOther, kFreeText, kCountedText };
   Text text(uint32_t node) const { return static_cast<Text>(nodes_[node].text); }
   // Of a frame: how many more rounds its repetition must and may have, after the one that is being read. 0 and 0 for a
@@ -135,8 +136,7 @@ class Grammar {
   static constexpr uint16_t kImpossible = UINT16_MAX;
 
   Grammar() = default;
-  void ComputeHeights();
-  void CheckLeftRecursion() const;
+  void Analyse(uint32_t answer);
   void Close(uint32_t node, GrammarStack stack, GrammarState* state, GrammarTrace* trace,
              std::vector<GrammarPosition>* seen) const;
   void Enter(uint32_t repeat, uint32_t count, const GrammarStack& stack, GrammarState* state, GrammarTrace* trace,
@@ -170,9 +170,11 @@ class GrammarBuilder {
   GrammarPiece Repeat(GrammarPiece piece, uint32_t min, uint32_t max = kUnbounded);
   // Text whose characters the automaton reads, as the inside of a JSON string (those that must be are escaped).
   GrammarPiece JsonText(std::shared_ptr<const CharAutomaton> automaton);
-  // One character of any JSON string, in any spelling: itself, \n, \u0041, a pair of \u for a character beyond U+FFFF.
-  GrammarPiece JsonCharacter();
+  // A JSON string of min to max characters, quotation marks included. A character may be spelled in any way: itself,
+  // \n, \u0041, a pair of \u for one beyond U+FFFF; half of such a pair never stands alone.
+  GrammarPiece JsonString(uint32_t min, uint32_t max = kUnbounded);
   // UTF-8 text in which `tag` does not occur; with then_tag it ends with the tag's first occurrence.
+  // The tag is ASCII.
   GrammarPiece TextWithout(std::string_view tag, bool then_tag);
 
   // A rule can be used before it is defined, and in its own definition.

@@ -22,7 +22,9 @@ GrammarPiece AnyJsonObject(GrammarBuilder& builder, JsonLayout layout);
 // The values that a schema allows, each property at most once and in the schema's order. `where` names the schema in
 // an Error, which is thrown, with the keyword and its JSON pointer, for what is not supported, what is malformed, a
 // schema that allows nothing, and one that needs more than the limits of text/grammar.h.
-GrammarPiece JsonOfSchema(GrammarBuilder& builder, const Json& schema, JsonLayout layout, const std::string& where);
+// object_only: of those values only the objects.
+GrammarPiece JsonOfSchema(GrammarBuilder& builder, const Json& schema, JsonLayout layout, const std::string& where,
+                          bool object_only = false);
 
 // The whole output.
 std::shared_ptr<const Grammar> JsonObjectGrammar();

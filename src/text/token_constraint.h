@@ -84,6 +84,7 @@ class TokenConstraint {
  private:
   struct Mask;
   struct Cache;
+  uint64_t Key(const GrammarFrame* frame) const;
   std::shared_ptr<const Mask> MaskOf(const GrammarPosition& position) const;
   std::shared_ptr<const Mask> Compute(const GrammarPosition& position, GrammarTrace* trace) const;
 
