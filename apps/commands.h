@@ -8,6 +8,7 @@ namespace fulgur {
 
 // One line a subcommand, defined in apps/<name>.cc.
 void AddBench(CLI::App& app);
+void AddBenchServe(CLI::App& bench);
 void AddChat(CLI::App& app);
 void AddDebugAdamW(CLI::App& debug);
 void AddDebugModel(CLI::App& debug);

@@ -27,7 +27,7 @@ struct ServeOptions {
   bool drop_thinking = false;
   std::optional<int64_t> thinking_cap;
   int64_t max_batch = 256, body_mb = 32;
-  double ping_seconds = 5, drain_seconds = 30;
+  double ping_seconds = 5, drain_seconds = 30, head_seconds = 15, body_seconds = 120, idle_seconds = 60, write_seconds = 30;
 };
 
 // SIGTERM and SIGINT, taken by a thread of their own: the first drains the server, the second ends the process.
@@ -88,8 +88,15 @@ void RunServe(ServeOptions& o) {
   }
   server.version = FULGUR_VERSION;
   server.http.limits.body = static_cast<size_t>(o.body_mb) << 20;
-  server.ping_interval = std::chrono::milliseconds(static_cast<int64_t>(1000 * o.ping_seconds));
-  server.drain_timeout = std::chrono::milliseconds(static_cast<int64_t>(1000 * o.drain_seconds));
+  const auto milliseconds = [](double seconds) {
+    return std::chrono::milliseconds(static_cast<int64_t>(1000 * seconds));
+  };
+  server.http.head_timeout = milliseconds(o.head_seconds);
+  server.http.body_timeout = milliseconds(o.body_seconds);
+  server.http.idle_timeout = milliseconds(o.idle_seconds);
+  server.http.write_timeout = milliseconds(o.write_seconds);
+  server.ping_interval = milliseconds(o.ping_seconds);
+  server.drain_timeout = milliseconds(o.drain_seconds);
 
   SignalWatch signals;
   ThreadPool pool(o.sampling.threads);
@@ -103,7 +110,6 @@ void RunServe(ServeOptions& o) {
   server.early_truncation = stopping.early_truncation;
   server.thinking_budget = stopping.thinking_budget;
   server.max_tokens = stopping.max_tokens;
-  server.scheduler.cache.model_key = std::filesystem::weakly_canonical(o.model).string();
 
   Server running(loaded, server);
   Print(fmt::format("fulgur: {} at {} (Ctrl-C ends)\n", server.model_names.front(), running.url()));
@@ -133,6 +139,19 @@ void AddServe(CLI::App& parent) {
       ->capture_default_str();
   add(group, "--max-body-mb", o.body_mb, "Longest request, in MiB")
       ->check(WholeNumber(1, 65536))
+      ->capture_default_str();
+
+  add(group, "--head-seconds", o.head_seconds, "The head of a request has to come within")
+      ->check(Number(0.01, 3600))
+      ->capture_default_str();
+  add(group, "--body-seconds", o.body_seconds, "Its body has to come within")
+      ->check(Number(0.01, 86400))
+      ->capture_default_str();
+  add(group, "--idle-seconds", o.idle_seconds, "Connections without a request are closed after")
+      ->check(Number(0.01, 86400))
+      ->capture_default_str();
+  add(group, "--write-seconds", o.write_seconds, "Clients that take nothing for so long are given up")
+      ->check(Number(0.01, 86400))
       ->capture_default_str();
 
   group = "Access";

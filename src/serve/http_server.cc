@@ -6,9 +6,11 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
@@ -165,6 +167,12 @@ void HttpServer::Impl::Listen() {
     throw Error("TLS takes both a certificate and a key");
   }
   if (!options.tls_certificate.empty()) tls = std::make_unique<TlsContext>(options.tls_certificate, options.tls_key);
+  rlimit descriptors{};  // one a connection, and some for files
+  const rlim_t wanted = static_cast<rlim_t>(options.max_connections) + 256;
+  if (::getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur < wanted) {
+    descriptors.rlim_cur = std::min(wanted, descriptors.rlim_max);
+    ::setrlimit(RLIMIT_NOFILE, &descriptors);
+  }
   std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to sockets that may be closed
 
   addrinfo hints{};

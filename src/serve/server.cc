@@ -207,6 +207,9 @@ std::optional<ApiError> Server::Impl::Check(const HttpRequest& request) const {
     }
   }
   if (route == nullptr || route->open) return std::nullopt;
+  if (route->admin && options.keys.empty() && !http.loopback()) {
+    return ApiError(403, "", "this takes a key that was given with --admin-key");
+  }
   const std::string_view key = KeyOf(request);
   if (!options.keys.empty()) {
     if (key.empty()) {
@@ -277,7 +280,8 @@ void Server::Impl::Reply(Call& call, HttpReply reply) {
 void Server::Impl::ReplyError(Call& call, const ApiError& error, HttpHeaders headers) {
   HttpReply reply = ErrorReply(call.request.path, error, call.id);
   reply.headers.insert(reply.headers.end(), headers.begin(), headers.end());
-  call.note = error.what();
+  // What is wrong with a value may quote it, and the log has no text of prompts.
+  call.note = options.log_text || error.status() >= 500 ? error.what() : error.field();
   Reply(call, std::move(reply));
 }
 
@@ -479,8 +483,15 @@ void Server::Impl::Answer(Call& call, const ApiRequest& request) {
         for (AnswerCall& more : rest.calls) piece.calls.push_back(std::move(more));
       }
       for (const OutputToken& token : event.tokens) piece.tokens.push_back(token_of(token));
-      const bool failed = event.end && event.end->reason == FinishReason::kError;
-      if (failed) throw Error("{}", event.end->message);
+      if (event.end && event.end->reason == FinishReason::kError) {
+        const ApiError error(500, "", event.end->message);
+        if (!begun) throw error;
+        call.status = 500;
+        call.note = error.what();
+        call.exchange.Write(out + format->Failure(error));
+        call.exchange.End();
+        return;
+      }
       if (request.stream) {
         begin();
         if (!piece.empty()) out += format->Piece(piece);
@@ -616,10 +627,8 @@ Json Server::Impl::ModelJson(const std::string& name) const {
 
 void Server::Impl::Models(Call& call) {
   if (!call.suffix.empty()) {
-    const std::string name = call.suffix.substr(1);
-    const auto& names = options.model_names;
-    if (std::find(names.begin(), names.end(), name) == names.end()) CheckModel(name.empty() ? " " : name);
-    return Reply(call, JsonReply(ModelJson(name)));
+    CheckModel(call.suffix);
+    return Reply(call, JsonReply(ModelJson(call.suffix)));
   }
   Json list = {{"object", "list"}, {"data", Json::array()}, {"has_more", false}};
   for (const std::string& name : options.model_names) list["data"].push_back(ModelJson(name));
@@ -797,12 +806,12 @@ void Server::Impl::Sessions(Call& call) {
   const auto json = [](const SessionInfo& session) {
     return Json{{"name", session.name}, {"tokens", session.tokens}, {"bytes", session.bytes}};
   };
-  if (call.suffix.empty()) {
+  if (call.request.method == "GET") {
     Json list = Json::array();
     for (const SessionInfo& session : scheduler.Sessions()) list.push_back(json(session));
     return Reply(call, JsonReply({{"object", "list"}, {"data", std::move(list)}}));
   }
-  std::string name = call.suffix.substr(1);
+  std::string name = call.suffix;
   if (call.request.method == "DELETE") {
     scheduler.DeleteSession(name);
     return Reply(call, JsonReply({{"name", name}, {"deleted", true}}));
@@ -838,10 +847,7 @@ void Server::Impl::AddRoutes() {
   });
   add("POST", "/v1/messages/count_tokens", [this](Call& call) { CountTokens(call); });
   add("GET", "/v1/models", [this](Call& call) { Models(call); });
-  add("GET", "/v1/models/*", [this](Call& call) {
-    call.suffix.insert(0, 1, '/');
-    Models(call);
-  });
+  add("GET", "/v1/models/*", [this](Call& call) { Models(call); });
   add("POST", "/v1/requests/*", [this](Call& call) {
     constexpr std::string_view kEnd = "/end_thinking", kCancel = "/cancel";
     if (call.suffix.ends_with(kEnd)) return EndThinking(call, call.suffix.substr(0, call.suffix.size() - kEnd.size()));
@@ -852,10 +858,7 @@ void Server::Impl::AddRoutes() {
   });
   add("GET", "/v1/sessions", [this](Call& call) { Sessions(call); });
   for (const char* method : {"POST", "DELETE"}) {
-    add(method, "/v1/sessions/*", [this](Call& call) {
-      call.suffix.insert(0, 1, '/');
-      Sessions(call);
-    });
+    add(method, "/v1/sessions/*", [this](Call& call) { Sessions(call); });
   }
   add("POST", "/tokenize", [this](Call& call) { Tokenize(call); });
   add("POST", "/detokenize", [this](Call& call) { Detokenize(call); });
