@@ -366,6 +366,7 @@ bool HttpServer::Impl::ServeRequest(Peer& peer, Connection& connection, const st
   const Clock::time_point head_deadline = Clock::now() + options.head_timeout;
 
   HttpRequest request;
+  request.peer = address;
   size_t held = 0;
   struct Release {
     std::atomic<size_t>& memory;

@@ -293,7 +293,12 @@ bool StreamingOutputParser::Step(bool final, Delta* delta) {
       const bool is_close = close < newline;
       if (end == std::string::npos) {
         if (!final || Pending().empty()) {
-          if (options_.call_parts && !final) PartOfLine(Pending(), delta);
+          if (options_.call_parts && !final) {  // without what may be the closing tag's beginning
+            std::string_view line = Pending();
+            size_t tag = std::min(line.size(), kEndCalls.size() - 1);
+            while (line.substr(line.size() - tag) != kEndCalls.substr(0, tag)) --tag;
+            PartOfLine(line.substr(0, line.size() - tag), delta);
+          }
           return false;
         }
         end = Pending().size();
