@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "apps/commands.h"
+#include "apps/constraint_options.h"
 #include "apps/interrupt.h"
 #include "apps/line_reader.h"
 #include "apps/option_checks.h"
@@ -35,6 +36,7 @@ struct ChatOptions {
   bool keep_thinking = false;
   bool json = false;
   int64_t logprobs = -1;
+  ConstraintOptions constraint;
   SamplingOptions sampling;
 };
 
@@ -180,6 +182,7 @@ class Chat {
         conversation_(loaded_.tokenizer, loaded_.chat_template(), options.keep_thinking),
         sampling_(options.sampling.Sampling(loaded_.defaults, RandomSeed())),
         stopping_(options.sampling.Stopping(loaded_.defaults)),
+        constraint_(options.constraint.For(loaded_.tokenizer)),
         system_(options.system) {
     sampling_.top_logprobs = std::max<int64_t>(options.logprobs, 0);
     conversation_.Reset(system_);
@@ -190,6 +193,7 @@ class Chat {
     GenerationRequest request = conversation_.Ask(question);
     request.sampling = sampling_;
     request.stopping = stopping_;
+    request.constraint = constraint_;
     std::vector<OutputToken> tokens;
     std::string text;
     ThinkingTracker tracker(false);
@@ -363,6 +367,7 @@ class Chat {
   Conversation conversation_;
   SamplingParams sampling_;
   StoppingRules stopping_;
+  std::shared_ptr<const TokenConstraint> constraint_;
   std::string system_;
 };
 
@@ -398,6 +403,7 @@ void AddChat(CLI::App& parent) {
                   "With --json: each token's log-probability and the N most likely tokens beside it")
       ->check(WholeNumber(0, 1000))
       ->needs(json);
+  options->constraint.AddTo(*app);
   options->sampling.AddTo(*app);
   app->callback([options] { RunChat(*options); });
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "apps/commands.h"
+#include "apps/constraint_options.h"
 #include "apps/interrupt.h"
 #include "apps/option_checks.h"
 #include "apps/sampling_options.h"
@@ -21,6 +22,7 @@ struct GenerateOptions {
   int64_t outputs = 1;
   int64_t logprobs = -1;
   bool json = false;
+  ConstraintOptions constraint;
   SamplingOptions sampling;
 };
 
@@ -53,6 +55,8 @@ void RunGenerate(const GenerateOptions& options) {
   request.sampling.top_logprobs = std::max<int64_t>(options.logprobs, 0);
   request.stopping = options.sampling.Stopping(loaded.defaults);
   request.outputs = options.outputs;
+  request.constraint = options.constraint.For(loaded.tokenizer);
+  request.may_think = false;
   const uint64_t seed = request.sampling.seed;
 
   // One output is printed as it comes, several when they are complete, in order.
@@ -104,6 +108,7 @@ void AddGenerate(CLI::App& parent) {
                   "Print each token's log-probability and the N most likely tokens beside it")
       ->check(WholeNumber(0, 1000));
   app->add_flag("--json", options->json, "Print one JSON object an output");
+  options->constraint.AddTo(*app);
   options->sampling.AddTo(*app);
   app->callback([options] { RunGenerate(*options); });
 }

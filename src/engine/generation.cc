@@ -92,8 +92,10 @@ struct Engine::Output {
     end.reused_tokens = request->reused;
     end.prompt_state = request->prompt_state;
     if (request->given.constraint) {
+      // With a budget of 0 the engine itself writes the (empty) thinking.
+      const bool may_think = request->given.may_think || rules().thinking_budget == 0;
       cursor = request->given.constraint->Begin(rules().starts_in_thinking ? Grammar::Start::kThinking
-                                                : request->given.may_think ? Grammar::Start::kMayThink
+                                                : may_think                ? Grammar::Start::kMayThink
                                                                            : Grammar::Start::kAnswer);
     }
   }

@@ -247,7 +247,7 @@ class PatternParser {
             while (!Done() && Peek() != '>') ++at_;
             ++at_;
           } else if (!Take(':')) {
-            Fail("look-around and options, \"(?\" other than \"(?:\" and a name, are not supported");
+            Fail("\"(?\" is only supported as \"(?:\", with a name, and as look-ahead after a ^ at the beginning");
           }
         }
         const Part part = Alternatives(depth + 1);
@@ -459,6 +459,37 @@ std::vector<CharAutomaton::Edge> Merge(const std::map<uint32_t, CodePointSet>& b
   return edges;
 }
 
+// Calls f(index, depth of groups) for the characters of a pattern that are neither escaped nor in [ ], until it is
+// true.
+template <typename F>
+size_t FindSyntax(std::string_view pattern, const F& f) {
+  int depth = 0;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] == '\\') {
+      ++i;
+      continue;
+    }
+    if (pattern[i] == '[') {
+      for (++i; i < pattern.size() && pattern[i] != ']'; ++i) i += pattern[i] == '\\';
+      continue;
+    }
+    if (pattern[i] == '(') ++depth;
+    if (pattern[i] == ')') --depth;
+    if (f(i, depth)) return i;
+  }
+  return std::string_view::npos;
+}
+
+// The ')' of the group that the pattern begins with.
+size_t GroupEnd(std::string_view pattern) {
+  return FindSyntax(pattern, [](size_t, int depth) { return depth == 0; });
+}
+
+bool HasAlternatives(std::string_view pattern) {
+  return FindSyntax(pattern, [&](size_t i, int depth) { return depth == 0 && pattern[i] == '|'; }) !=
+         std::string_view::npos;
+}
+
 [[noreturn]] void TooManyStates(const std::string& where) {
   throw Error("{}: too complex, it would need more than {} states", where, kMaxAutomatonStates);
 }
@@ -466,6 +497,44 @@ std::vector<CharAutomaton::Edge> Merge(const std::map<uint32_t, CodePointSet>& b
 }  // namespace
 
 CharAutomaton CharAutomaton::FromPattern(std::string_view pattern, const std::string& where) {
+  // Conditions about the whole text are automata of their own, and what has to hold together is an intersection.
+  std::string_view rest = pattern;
+  std::vector<std::pair<std::string_view, bool>> conditions;
+  if (rest.substr(0, 1) == "^") {
+    rest.remove_prefix(1);
+    while (rest.substr(0, 3) == "(?=" || rest.substr(0, 3) == "(?!") {
+      const size_t end = GroupEnd(rest);
+      if (end == std::string_view::npos) break;
+      conditions.emplace_back(rest.substr(3, end - 3), rest[2] == '=');
+      rest.remove_prefix(end + 1);
+    }
+  }
+  if (conditions.empty() || HasAlternatives(rest)) return OfPlainPattern(pattern, where);
+  CharAutomaton all = OfPlainPattern("^" + std::string(rest), where);
+  for (const auto& [condition, holds] : conditions) {
+    const CharAutomaton ahead = OfPlainPattern("^(?:" + std::string(condition) + ")", where);
+    all = Intersection(all, holds ? ahead : ahead.Complement(), where);
+  }
+  return all;
+}
+
+// All other texts.
+CharAutomaton CharAutomaton::Complement() const {
+  CharAutomaton others;
+  const auto outside = static_cast<uint32_t>(states_.size());
+  for (const State& state : states_) {
+    CodePointSet inside;
+    for (const Edge& edge : state.edges) inside.Add(edge.set);
+    const CodePointSet missing = Without(inside);
+    others.states_.push_back({!state.accepts, state.edges});
+    if (!missing.empty()) others.states_.back().edges.push_back({missing, outside});
+  }
+  others.states_.push_back({true, {{Without({}), outside}}});
+  others.Trim();
+  return others;
+}
+
+CharAutomaton CharAutomaton::OfPlainPattern(std::string_view pattern, const std::string& where) {
   uint32_t start, accept;
   const Nfa nfa = PatternParser(pattern, where).Parse(&start, &accept);
   const Alphabet alphabet = MakeAlphabet(nfa.sets, where);

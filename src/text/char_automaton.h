@@ -27,10 +27,10 @@ class CharAutomaton {
   };
 
   // The texts in which `pattern` matches somewhere, as JSON schema's "pattern" has it (ECMA-262): literals, ., [..],
-  // \d \w \s \D \W \S, \p{..} of general categories, escapes, groups (with or without a name), |, * + ? {n} {n,} {n,m},
-  // lazy forms (same texts), ^ and $ at the ends of alternatives. Throws Error naming `where` and the construct for
-  // anything else (look-around, back references, \b), and if the automaton would have more than kMaxAutomatonStates
-  // states.
+  // \d \w \s \D \W \S, \p{..} of general categories, escapes, groups (with or without a name), |, * + ? {n} {n,}
+  // {n,m}, lazy forms (same texts), ^ and $, look-ahead right after a ^ at the beginning. Throws Error naming `where`
+  // and the construct for anything else (other look-around, back references, \b), and if the automaton would have more
+  // than kMaxAutomatonStates states.
   static CharAutomaton FromPattern(std::string_view pattern, const std::string& where);
   // The texts of both. Throws Error naming `where` as above.
   static CharAutomaton Intersection(const CharAutomaton& a, const CharAutomaton& b, const std::string& where);
@@ -45,6 +45,8 @@ class CharAutomaton {
   std::optional<uint32_t> LongestText() const;  // in characters; nullopt: there is no longest
 
  private:
+  static CharAutomaton OfPlainPattern(std::string_view pattern, const std::string& where);
+  CharAutomaton Complement() const;
   void Trim();
   std::vector<State> states_;
 };

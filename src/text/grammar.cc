@@ -678,9 +678,9 @@ std::shared_ptr<const Grammar> GrammarBuilder::Build(GrammarPiece piece) {
   for (const char c : std::string_view(" \t\r\n")) space.Add(static_cast<char32_t>(c), static_cast<char32_t>(c) + 1);
   space.Normalize();
   const GrammarPiece spaces = Repeat(Characters(space), 0, Grammar::kMaxLeadingSpace);
-  const uint32_t answer = b.Emit(Sequence({spaces, piece}), Impl::kReturnNode);
+  const uint32_t answer = b.Emit(piece, Impl::kReturnNode), after_thinking = b.Emit(spaces, answer);
   b.thinking = true;
-  const uint32_t thinking = b.TextWithout("</think>", /*utf8=*/false, /*then_tag=*/true, answer);
+  const uint32_t thinking = b.TextWithout("</think>", /*utf8=*/false, /*then_tag=*/true, after_thinking);
   const uint32_t opening =
       b.Emit(Sequence({Repeat(Characters(space), 0, Grammar::kMaxLeadingSpace), Literal("<think>")}), thinking);
   const uint32_t may_think = b.Split({opening, answer});

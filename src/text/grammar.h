@@ -90,7 +90,7 @@ class Grammar {
   // to </think>, that tag, and up to kMaxLeadingSpace white space characters. The byte after the tag is the first that
   // the grammar decides, so a token that ends the tag and carries on is judged by what follows the tag.
   enum class Start : uint8_t {
-    kAnswer,    // nothing: the grammar's text at once, after white space
+    kAnswer,    // nothing: the grammar's text at once
     kMayThink,  // <think> and thinking, or nothing
     kThinking,  // the prompt has opened the thinking
   };

@@ -1,0 +1,602 @@
+#include "text/json_schema.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <regex>
+
+#include "base/error.h"
+#include "base/rng.h"
+
+namespace fulgur {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::shared_ptr<const Grammar> Of(const std::string& schema) {
+  return JsonSchemaGrammar(ParseJson(schema, "test"), "the schema");
+}
+
+std::string ErrorOf(const std::string& schema) {
+  try {
+    Of(schema);
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+
+struct Case {
+  std::string schema;
+  std::vector<std::string> fit, misfit;
+};
+
+TEST(JsonSchemaTest, Keywords) {
+  const std::vector<Case> cases = {
+      {R"({"type": "null"})", {"null"}, {"0", "\"null\"", "nul"}},
+      {R"({"type": "boolean"})", {"true", "false"}, {"null", "True"}},
+      {R"({"type": "string"})", {R"("")", R"("a\"\\\u00e9")"}, {"1", "\"", "'a'"}},
+      {R"({"type": "integer"})",
+       {"0", "-1", "123456789012345678"},
+       {"01", "-0", "1.0", "1e3", "+1", "1234567890123456789"}},
+      {R"({"type": "number"})", {"0", "-0.5", "1e10", "1.5E-07", "-0"}, {"01", ".5", "1.", "1e", "1e400", "NaN"}},
+      {R"({"type": ["integer", "null"]})", {"1", "null"}, {"1.5", "\"\""}},
+      {R"({"type": "integer", "nullable": true})", {"1", "null"}, {"1.5"}},
+      {R"({})", {"1", "[{}, []]", R"({"a": [1, "b", null]})"}, {"", "x"}},
+      {"true", {"1", "{}"}, {""}},
+      // Objects.
+      {R"({"type": "object"})", {"{}", R"({"a":1,"b":{"c":[]}})", R"({ "a": 1 })"}, {"[]", R"({"a"})", R"({a:1})"}},
+      {R"({"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "string"}}})",
+       {"{}", R"({"a":1})", R"({"b":""})", R"({"a":1,"b":""})"},
+       {R"({"b":"","a":1})", R"({"a":1,"a":1})", R"({"c":1})", R"({"a":"x"})", R"({"a":1,})"}},
+      {R"({"type": "object", "properties": {"a": {}, "b": {}, "c": {}}, "required": ["b"]})",
+       {R"({"b":1})", R"({"a":1,"b":1})", R"({"b":1,"c":1})", R"({"a":1,"b":1,"c":1})"},
+       {"{}", R"({"a":1})", R"({"a":1,"c":1})"}},
+      {R"({"properties": {"a": {}}, "required": ["z", "a"]})",
+       {R"({"a":1,"z":2})"},
+       {R"({"z":2,"a":1})", R"({"a":1})"}},
+      {R"({"type": "object", "properties": {}})", {"{}"}, {R"({"a":1})"}},
+      {R"({"type": "object", "properties": {"a": {"type": "null"}}, "additionalProperties": false})",
+       {"{}"},
+       {R"({"b":1})"}},
+      {R"({"type": "object", "properties": {"ab": {"type": "null"}, "\"": {"type": "null"}}, "additionalProperties": {"type": "integer"}})",
+       {"{}", R"({"ab":null,"abc":1,"a":2,"b":3})", R"({"":1})", R"({"b":1})", R"({"\"":null})", R"({"\u0001\n\\":1})"},
+       {R"({"ab":1})", R"({"c":1,"ab":1})", R"({"a":""})", R"({"\u0061b":1})", R"({"\"":1})"}},
+      {R"({"type": "object", "additionalProperties": {"type": "integer"}})",
+       {"{}", R"({"a":1,"b":2})"},
+       {R"({"a":""})"}},
+      {R"({"type": "object", "additionalProperties": {"type": "integer"}, "minProperties": 1, "maxProperties": 2})",
+       {R"({"a":1})", R"({"a":1,"b":2})"},
+       {"{}", R"({"a":1,"b":2,"c":3})"}},
+      {R"({"type": "object", "additionalProperties": false})", {"{}"}, {R"({"a":1})"}},
+      {R"({"type": "object", "properties": {"a": false, "b": true}})", {R"({"b":1})", "{}"}, {R"({"a":1})"}},
+      // Arrays.
+      {R"({"type": "array", "items": {"type": "integer"}})",
+       {"[]", "[1]", "[1, 2,3]", "[ 1 ]"},
+       {"[\"a\"]", "[1,]", "[,1]", "[1 2]"}},
+      {R"({"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 3})",
+       {"[1,2]", "[1,2,3]"},
+       {"[1]", "[1,2,3,4]", "[]"}},
+      {R"({"type": "array", "maxItems": 0})", {"[]"}, {"[1]"}},
+      {R"({"type": "array", "minItems": 1})", {"[null]"}, {"[]"}},
+      {R"({"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}]})",
+       {"[]", "[1]", R"([1,"a"])"},
+       {R"([1,"a",2])", R"(["a"])"}},
+      {R"({"type": "array", "prefixItems": [{"type": "integer"}], "items": {"type": "null"}, "minItems": 2, "maxItems": 3})",
+       {"[1,null]", "[1,null,null]"},
+       {"[1]", "[1,1]", "[1,null,null,null]"}},
+      {R"({"type": "array", "items": [{"type": "integer"}], "additionalItems": false, "minItems": 1})",
+       {"[1]"},
+       {"[]", "[1,1]"}},
+      {R"({"type": "array", "items": false})", {"[]"}, {"[1]"}},
+      {R"({"type": "array", "prefixItems": [{}, {}], "maxItems": 1})", {"[]", "[1]"}, {"[1,1]"}},
+      // Strings.
+      {R"({"type": "string", "minLength": 2, "maxLength": 3})",
+       {R"("ab")", R"("\u00e9中")", R"("\n\ud83d\ude00a")"},
+       {R"("a")", R"("abcd")"}},
+      {R"({"type": "string", "minLength": 3})", {R"("abc")", R"("abcdefgh")"}, {R"("ab")"}},
+      {R"({"type": "string", "pattern": "^[a-z]+-\\d{2}$"})",
+       {R"("ab-12")"},
+       {R"("ab-1")", R"("AB-12")", R"("xab-123")"}},
+      {R"({"type": "string", "pattern": "b"})", {R"("abc")", R"("b")"}, {R"("ac")", R"("")"}},
+      {R"({"type": "string", "pattern": "^a*$", "minLength": 2, "maxLength": 3})",
+       {R"("aa")", R"("aaa")"},
+       {R"("a")", R"("aaaa")"}},
+      {R"({"pattern": "^\\d$"})", {R"("1")"}, {"1"}},
+      {R"({"type": "string", "format": "date"})",
+       {R"("2024-02-29")", R"("1999-12-31")", R"("2000-02-29")"},
+       {R"("2023-02-29")", R"("1900-02-29")", R"("2024-13-01")", R"("2024-04-31")", R"("24-01-01")"}},
+      {R"({"type": "string", "format": "time"})",
+       {R"("23:59:59Z")", R"("00:00:00.5+01:00")"},
+       {R"("24:00:00Z")", R"("1:00:00Z")", R"("10:00:00")"}},
+      {R"({"type": "string", "format": "date-time"})",
+       {R"("2024-01-31T00:00:00Z")"},
+       {R"("2024-01-31")", R"("2024-01-32T00:00:00Z")"}},
+      {R"({"type": "string", "format": "duration"})",
+       {R"("P1Y2M3DT4H5M6S")", R"("PT1M")", R"("P2W")"},
+       {R"("P")", R"("PT")", R"("1Y")"}},
+      {R"({"type": "string", "format": "uuid"})", {R"("123e4567-e89b-12d3-a456-426614174000")"}, {R"("123e4567")"}},
+      {R"({"type": "string", "format": "email"})", {R"("a.b+c@example.org")"}, {R"("a@")", R"("@b")", R"("a b@c.d")"}},
+      {R"({"type": "string", "format": "hostname"})", {R"("a-b.example")"}, {R"("-a")", R"("a..b")"}},
+      {R"({"type": "string", "format": "ipv4"})",
+       {R"("192.168.0.1")", R"("255.255.255.255")"},
+       {R"("256.0.0.1")", R"("1.2.3")", R"("01.2.3.4")"}},
+      {R"({"type": "string", "format": "ipv6"})",
+       {R"("::")", R"("::1")", R"("fe80::1:2")", R"("1:2:3:4:5:6:7:8")", R"("1::")", R"("1:2:3:4:5:6:7::")"},
+       {R"("1:2:3:4:5:6:7")", R"(":::")", R"("1::2::3")", R"("1:2:3:4:5:6:7:8:9")", R"("12345::")"}},
+      {R"({"type": "string", "format": "uri"})",
+       {R"("https://a.b/c?d=%20#e")", R"("mailto:a@b")"},
+       {R"("//a.b")", R"("http:")", R"("a b:c")"}},
+      // Numbers.
+      {R"({"type": "integer", "minimum": -5, "maximum": 120})",
+       {"-5", "0", "7", "99", "100", "120"},
+       {"-6", "121", "200", "-0", "-10", "1000"}},
+      {R"({"type": "integer", "exclusiveMinimum": 9, "exclusiveMaximum": 100})", {"10", "99"}, {"9", "100"}},
+      {R"({"type": "integer", "minimum": 9, "exclusiveMinimum": true})", {"10", "123456789012345678"}, {"9", "-10"}},
+      {R"({"type": "integer", "minimum": 0.5, "maximum": 2.5})", {"1", "2"}, {"0", "3"}},
+      {R"({"type": "integer", "format": "int32"})", {"2147483647", "-2147483648"}, {"2147483648", "-2147483649"}},
+      {R"({"type": "number", "minimum": 0.25, "maximum": 10})",
+       {"0.25", "0.250", "0.3", "1", "9.99", "10", "10.0"},
+       {"0.2", "0.24999", "10.01", "11", "-1", "1e1", "0.", "00.3"}},
+      {R"({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1})",
+       {"0.1", "0.99999", "0.00001"},
+       {"0", "1", "0.0", "1.0", "-0.5"}},
+      {R"({"type": "number", "minimum": -1.5, "maximum": -0.5})",
+       {"-0.5", "-1", "-1.5", "-1.49"},
+       {"-0.4", "-1.51", "0", "-2", "1"}},
+      {R"({"type": "number", "minimum": -1, "maximum": 1})", {"-1", "0", "1", "-0.5", "0.5"}, {"-1.1", "1.1", "-0"}},
+      {R"({"type": "number", "multipleOf": 0.01})", {"1.25", "3", "-0.5"}, {"1.255", "1e2"}},
+      {R"({"type": "number", "multipleOf": 1})", {"3"}, {"3.5", "3.0"}},
+      {R"({"minimum": 1e-300, "maximum": 1e300, "type": "number"})", {"0.00001", "123456789012345678"}, {"0", "-1"}},
+      // enum, const.
+      {R"({"enum": ["a", 1, null, true, [1, {"b": 2}], 2.5, 3.0]})",
+       {"\"a\"", "1", "null", "true", "[1,{\"b\":2}]", "[ 1, {\n \"b\": 2}]", "2.5", "3"},
+       {"\"b\"", "2", "false", "[1]"}},
+      {R"({"type": "string", "enum": ["a", 1]})", {"\"a\""}, {"1"}},
+      {R"({"enum": [1, 5, 10], "minimum": 3, "type": "integer"})", {"5", "10"}, {"1"}},
+      {R"({"enum": ["a", "bb", "cc"], "pattern": "^b|c", "maxLength": 2})", {"\"bb\"", "\"cc\""}, {"\"a\""}},
+      {R"({"const": {"a": []}})", {"{\"a\":[]}"}, {"{}"}},
+      {R"({"const": "\u00e9\"\n"})", {R"("é\"\n")"}, {R"("e")"}},
+      // Combinations.
+      {R"({"anyOf": [{"type": "integer"}, {"type": "string", "maxLength": 1}]})", {"1", "\"a\""}, {"\"ab\"", "null"}},
+      {R"({"oneOf": [{"const": 1}, {"const": 2}], "description": "x"})", {"1", "2"}, {"3"}},
+      {R"({"allOf": [{"properties": {"a": {"type": "integer"}}, "required": ["a"]}, {"properties": {"b": {"type": "null"}, "a": {"minimum": 3}}}]})",
+       {R"({"a":3})", R"({"a":4,"b":null})"},
+       {R"({"a":2})", R"({"b":null})"}},
+      {R"({"type": "object", "properties": {"k": {"type": "string"}}, "anyOf": [{"properties": {"k": {"const": "x"}, "n": {"type": "integer"}}, "required": ["n"]}, {"properties": {"k": {"const": "y"}}}]})",
+       {R"({"k":"x","n":1})", R"({"k":"y"})"},
+       {R"({"k":"x"})", R"({"k":"z"})"}},
+      {R"({"type": "integer", "anyOf": [{"minimum": 5}, {"maximum": -5}]})", {"5", "-5"}, {"0"}},
+      {R"({"allOf": [{"enum": [1, 2, 3]}, {"enum": [2, 3, 4]}], "maximum": 2})", {"2"}, {"1", "3", "4"}},
+      // References.
+      {R"({"$defs": {"n": {"type": "object", "properties": {"v": {"type": "integer"}, "next": {"$ref": "#/$defs/n"}}, "required": ["v"]}}, "$ref": "#/$defs/n"})",
+       {R"({"v":1})", R"({"v":1,"next":{"v":2,"next":{"v":3}}})"},
+       {R"({"next":{"v":1}})", R"({"v":1,"next":{}})"}},
+      {R"({"definitions": {"a/b~c d": {"type": "null"}}, "properties": {"x": {"$ref": "#/definitions/a~1b~0c%20d"}}})",
+       {R"({"x":null})"},
+       {R"({"x":1})"}},
+      {R"({"type": "array", "items": {"$ref": "#"}})", {"[]", "[[],[[]]]"}, {"[1]"}},
+      {R"({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"$ref": "#"}}, {"$ref": "#"}]})",
+       {"1", "[1,[2]]"},
+       {"null"}},
+      {R"({"$ref": "#/$defs/s", "minLength": 2, "$defs": {"s": {"type": "string"}}})", {"\"ab\""}, {"\"a\""}},
+      {R"({"properties": {"t": {"$ref": "#/properties/u"}, "u": {"type": "integer"}}, "x-order": 1, "title": "t", "default": {}})",
+       {R"({"t":1,"u":2})"},
+       {R"({"t":""})"}},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.schema);
+    std::shared_ptr<const Grammar> grammar;
+    ASSERT_NO_THROW(grammar = Of(c.schema));
+    for (const std::string& text : c.fit) {
+      EXPECT_TRUE(grammar->Matches(text)) << text;
+      EXPECT_TRUE(Json::accept(text)) << text;
+    }
+    for (const std::string& text : c.misfit) EXPECT_FALSE(grammar->Matches(text)) << text;
+  }
+}
+
+TEST(JsonSchemaTest, ErrorsNameTheKeywordAndItsPlace) {
+  const std::pair<std::string, std::string> cases[] = {
+      {R"({"properties": {"a/b": {"not": {}}}})",
+       "the schema: #/properties/a~1b/not: the keyword not is not supported"},
+      {R"({"items": {"contains": {}}})", "#/items/contains: the keyword contains is not supported"},
+      {R"({"anyOf": [{}, {"if": {}}]})", "#/anyOf/1/if"},
+      {R"({"patternProperties": {}})", "#/patternProperties"},
+      {R"({"$defs": {"a": {"dependentRequired": {}}}, "$ref": "#/$defs/a"})", "#/$defs/a/dependentRequired"},
+      {R"({"uniqueItems": true})", "#/uniqueItems"},
+      {R"({"type": "text"})", "#/type: \"text\" is no type; there are null, boolean"},
+      {R"({"type": []})", "#/type"},
+      {R"({"format": "phone"})", "#/format: the format phone is not supported; there are date, time"},
+      {R"x({"pattern": "(?=a)"})x", "#/pattern: the pattern"},
+      {R"({"multipleOf": 3})", "#/multipleOf: only 1, 0.1"},
+      {R"({"minLength": -1})", "#/minLength: a whole number"},
+      {R"({"maxItems": 1.5})", "#/maxItems"},
+      {R"({"maxLength": 100000000})", "#/maxLength: 100000000 is more than"},
+      {R"({"minimum": "1"})", "#/minimum: a number"},
+      {R"({"enum": []})", "#/enum: a list of at least one"},
+      {R"({"properties": {"a": 1}})", "#/properties/a: a schema is an object, true or false"},
+      {R"({"required": "a"})", "#/required"},
+      {R"({"$ref": "other.json"})", "#/$ref: \"other.json\" cannot be followed"},
+      {R"({"$ref": "#/$defs/x"})", "leads nowhere: there is no \"$defs\""},
+      {R"({"$ref": "#"})", "refers to itself"},
+      {R"({"allOf": [{"$ref": "#"}]})", "refers to itself"},
+      {R"({"enum": [[1]], "items": {"type": "string"}})", "together with other keywords"},
+      {R"({"properties": {"a": {}}, "minProperties": 1})", "minProperties"},
+      {"false", "the schema: nothing is allowed"},
+      {R"({"type": "integer", "minimum": 2, "maximum": 1})", "nothing is allowed"},
+      {R"({"type": "string", "minLength": 2, "maxLength": 1})", "nothing is allowed"},
+      {R"({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]})", "nothing is allowed"},
+      {R"({"required": ["a"], "additionalProperties": false})", "nothing is allowed"},
+      {"[]", "a schema is an object"},
+      {"\"x\"", "a schema is an object"},
+  };
+  for (const auto& [schema, message] : cases) EXPECT_THAT(ErrorOf(schema), HasSubstr(message)) << schema;
+}
+
+TEST(JsonSchemaTest, IsBoundedAgainstHostileSchemas) {
+  // Alternatives that multiply.
+  std::string all = R"({"allOf": [)";
+  for (int i = 0; i < 20; ++i)
+    all += std::string(i > 0 ? "," : "") + R"({"anyOf": [{"minimum": )" + std::to_string(i) + R"(}, {"maximum": 9}]})";
+  EXPECT_THAT(ErrorOf(all + "]}"), HasSubstr("alternatives"));
+  // References that double at every step.
+  Json doubling = {{"$ref", "#/$defs/d0"}};
+  for (int i = 0; i < 40; ++i) {
+    const std::string next = "#/$defs/d" + std::to_string(i + 1);
+    doubling["$defs"]["d" + std::to_string(i)] = {{"anyOf", {{{"$ref", next}}, {{"$ref", next}, {"title", "x"}}}}};
+  }
+  doubling["$defs"]["d40"] = {{"type", "null"}};
+  EXPECT_THAT(ErrorOf(doubling.dump()), HasSubstr("alternatives"));
+  // Depth.
+  std::string deep = "{}";
+  for (int i = 0; i < 200; ++i) deep = R"({"items":)" + deep + "}";
+  EXPECT_EQ(ErrorOf(deep), "");
+  // Many properties, long names, large enumerations, large literals.
+  Json wide = {{"type", "object"}};
+  for (int i = 0; i < 513; ++i) wide["properties"]["p" + std::to_string(i)] = true;
+  EXPECT_THAT(ErrorOf(wide.dump()), HasSubstr("more than 512 properties"));
+  wide["properties"].erase("p0");
+  const auto grammar = JsonSchemaGrammar(wide, "wide");
+  EXPECT_TRUE(grammar->Matches(R"({"p1":1,"p400":2,"p512":3})"));
+  EXPECT_THAT(ErrorOf(Json({{"const", std::string(300'000, 'x')}}).dump()), HasSubstr("too large"));
+  Json values = {{"enum", Json::array()}};
+  for (int i = 0; i < 5000; ++i) values["enum"].push_back("value " + std::to_string(i));
+  EXPECT_TRUE(JsonSchemaGrammar(values, "values")->Matches("\"value 4999\""));
+  Json patterns = {{"anyOf", Json::array()}};
+  for (int i = 0; i < 65; ++i) patterns["anyOf"].push_back({{"pattern", "a{" + std::to_string(i) + "}"}});
+  EXPECT_THAT(ErrorOf(patterns.dump()), HasSubstr("more than 64 different patterns"));
+  EXPECT_THAT(ErrorOf(R"({"pattern": "^a", "maxLength": 100000})"),
+              HasSubstr("pattern and minLength or maxLength together"));
+}
+
+// A schema that can hold large counts without large grammars.
+TEST(JsonSchemaTest, CountsAreCounters) {
+  const auto grammar = Of(
+      R"({"type": "array", "items": {"type": "string", "maxLength": 100000}, "minItems": 1000, "maxItems": 1000000})");
+  EXPECT_LT(grammar->nodes(), 1000u);
+  std::string text = "[\"" + std::string(100000, 'x') + "\"";
+  for (int i = 1; i < 1000; ++i) text += ",\"\"";
+  EXPECT_TRUE(grammar->Matches(text + "]"));
+  EXPECT_FALSE(grammar->Matches("[\"x" + text.substr(2) + "]"));
+  EXPECT_FALSE(grammar->Matches(text.substr(0, text.size() - 3) + "]"));
+}
+
+TEST(JsonSchemaTest, WhiteSpaceIsBounded) {
+  const auto grammar =
+      Of(R"({"type": "object", "properties": {"a": {"type": "array", "items": {"type": "null"}}}, "required": ["a"]})");
+  EXPECT_TRUE(grammar->Matches("{\n  \"a\": [\n    null,\n    null\n  ]\n}"));
+  EXPECT_TRUE(grammar->Matches("{\n\t\"a\": [\n\t\tnull\n\t]\n}"));
+  EXPECT_FALSE(grammar->Matches("\n{\"a\":[]}"));
+  EXPECT_FALSE(grammar->Matches("{  \"a\":[]}"));
+  EXPECT_FALSE(grammar->Matches("{\n\n\"a\":[]}"));
+  EXPECT_FALSE(grammar->Matches("{\"a\" :[]}"));
+  EXPECT_FALSE(grammar->Matches("{\"a\":  []}"));
+  EXPECT_FALSE(grammar->Matches("{\"a\":[]} "));
+  EXPECT_FALSE(grammar->Matches("{\n" + std::string(33, ' ') + "\"a\":[]}"));
+  GrammarBuilder b;
+  const auto line = b.Build(AnyJsonValue(b, JsonLayout::kOneLine));
+  EXPECT_TRUE(line->Matches("{\"a\": [1, {}]}"));
+  EXPECT_FALSE(line->Matches("{\n\"a\":1}"));
+}
+
+TEST(JsonSchemaTest, DeepNestingStopsBeforeTheLimitAndCloses) {
+  const auto grammar = JsonObjectGrammar();
+  GrammarState state = grammar->Begin(Grammar::Start::kAnswer);
+  ASSERT_TRUE(grammar->Advance(&state, "{\"a\":"));
+  GrammarState next;
+  int depth = 0;
+  while (grammar->Advance(state, '[', &next)) {
+    std::swap(state, next);
+    ASSERT_LT(++depth, 500);
+  }
+  EXPECT_GT(depth, 100);
+  EXPECT_TRUE(grammar->Advance(&state, std::string(static_cast<size_t>(depth), ']') + "}"));
+  EXPECT_TRUE(state.must_end());
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Random schemas, with a validator that reads the same keywords in the plainest way.
+
+std::wstring Wide(std::string_view utf8) {
+  std::wstring text;
+  while (!utf8.empty()) {
+    const Utf8Step step = DecodeUtf8(utf8);
+    text += static_cast<wchar_t>(step.code_point);
+    utf8.remove_prefix(step.length);
+  }
+  return text;
+}
+
+bool Valid(const Json& schema, const Json& value, const Json& root) {
+  if (schema.is_boolean()) return schema.get<bool>();
+  if (schema.contains("$ref")) return Valid(root["$defs"][schema["$ref"].get<std::string>().substr(8)], value, root);
+  if (schema.contains("anyOf")) {
+    bool any = false;
+    for (const Json& s : schema["anyOf"]) any |= Valid(s, value, root);
+    return any;
+  }
+  if (schema.contains("enum")) {
+    bool any = false;
+    for (const Json& v : schema["enum"]) any |= v == value;
+    return any;
+  }
+  const std::string type = schema["type"];
+  if (type == "null") return value.is_null();
+  if (type == "boolean") return value.is_boolean();
+  if (type == "integer") {
+    if (!value.is_number_integer()) return false;
+    const int64_t v = value.get<int64_t>();
+    return v >= schema.value("minimum", INT64_MIN) && v <= schema.value("maximum", INT64_MAX);
+  }
+  if (type == "number") {
+    if (!value.is_number()) return false;
+    const double v = value.get<double>();
+    return v >= schema.value("minimum", -1e300) && v < schema.value("exclusiveMaximum", 1e300);
+  }
+  if (type == "string") {
+    if (!value.is_string()) return false;
+    const std::string text = value.get<std::string>();
+    int64_t length = 0;
+    for (const char c : text) length += (c & 0xc0) != 0x80;
+    if (length < schema.value("minLength", 0) || length > schema.value("maxLength", 1'000'000)) return false;
+    if (!schema.contains("pattern")) return true;
+    return std::regex_search(Wide(text), std::wregex(Wide(schema["pattern"].get<std::string>())));
+  }
+  if (type == "array") {
+    const auto size = static_cast<int64_t>(value.size());
+    if (!value.is_array() || size < schema.value("minItems", 0) || size > schema.value("maxItems", 1'000'000))
+      return false;
+    for (const Json& v : value) {
+      if (!Valid(schema["items"], v, root)) return false;
+    }
+    return true;
+  }
+  if (!value.is_object()) return false;
+  for (const auto& [name, v] : value.items()) {
+    if (schema["properties"].contains(name)) {
+      if (!Valid(schema["properties"][name], v, root)) return false;
+    } else if (!schema.contains("additionalProperties") || !Valid(schema["additionalProperties"], v, root)) {
+      return false;
+    }
+  }
+  for (const Json& name : schema["required"]) {
+    if (!value.contains(name.get<std::string>())) return false;
+  }
+  return true;
+}
+
+class RandomSchemas {
+ public:
+  explicit RandomSchemas(uint64_t seed) : rng(seed) {}
+
+  Json Root() {
+    Json schema = Schema(3);
+    if (!schema.contains("$ref")) {
+      schema["$defs"] = {{"t", Object(1)}};
+      return schema;
+    }
+    return {{"$defs", {{"t", Object(1)}}}, {"anyOf", {schema}}};
+  }
+
+  Json Object(int depth) {
+    Json s = {{"type", "object"}, {"properties", Json::object()}, {"required", Json::array()}};
+    for (uint64_t n = rng.Below(5); n > 0; --n) {
+      const std::string name = rng.Pick(std::vector<std::string>{"a", "ab", "b", "\"q", "\u00e9", "c d", "abc"});
+      if (s["properties"].contains(name)) continue;
+      s["properties"][name] = Schema(depth - 1);
+      if (rng.Chance(0.5) && !s["properties"][name].contains("$ref")) s["required"].push_back(name);
+    }
+    if (rng.Chance(0.3)) s["additionalProperties"] = Schema(0);
+    return s;
+  }
+
+  Json Schema(int depth) {
+    switch (rng.Below(depth > 0 ? 11 : 8)) {
+      case 0:
+        return {{"type", "null"}};
+      case 1:
+        return {{"type", "boolean"}};
+      case 2: {
+        Json s = {{"type", "integer"}};
+        const int64_t low = rng.Int(-1200, 1200);
+        if (rng.Chance(0.7)) s["minimum"] = low;
+        if (rng.Chance(0.7)) s["maximum"] = low + rng.Int(0, rng.Chance(0.5) ? 20 : 3000);
+        return s;
+      }
+      case 3: {
+        Json s = {{"type", "number"}};
+        const double low = static_cast<double>(rng.Int(-5000, 5000)) / 64;
+        if (rng.Chance(0.6)) s["minimum"] = low;
+        if (rng.Chance(0.6)) s["exclusiveMaximum"] = low + static_cast<double>(rng.Int(1, 500)) / 128;
+        return s;
+      }
+      case 4: {
+        Json s = {{"type", "string"}};
+        const int64_t low = rng.Int(0, 4);
+        if (rng.Chance(0.5)) s["minLength"] = low;
+        if (rng.Chance(0.5)) s["maxLength"] = low + rng.Int(0, 4);
+        return s;
+      }
+      case 5:
+        return {
+            {"type", "string"},
+            {"pattern", rng.Pick(std::vector<std::string>{"^[a-c]*$", "b", "^a.c$", "^(ab|c){2,3}$", "^\\d+[.]\\d$"})}};
+      case 6:
+        return {{"enum", {"a", "ab", 1, -7, nullptr, {{"a", {1, 2}}}, "\"\\\u00e9"}}};
+      case 7:
+        return {{"$ref", "#/$defs/t"}};
+      case 8: {
+        Json s = {{"type", "array"}, {"items", Schema(depth - 1)}};
+        const int64_t low = rng.Int(0, 2);
+        if (rng.Chance(0.5) && !s["items"].contains("$ref")) s["minItems"] = low;
+        if (rng.Chance(0.5)) s["maxItems"] = low + rng.Int(0, 3);
+        return s;
+      }
+      case 9: {
+        Json s = {{"anyOf", Json::array()}};
+        for (uint64_t n = 1 + rng.Below(3); n > 0; --n) s["anyOf"].push_back(Schema(depth - 1));
+        if (s["anyOf"].size() == 1) s["anyOf"].push_back({{"type", "null"}});
+        return s;
+      }
+      default:
+        return Object(depth);
+    }
+  }
+
+  std::string Text() {
+    std::string text;
+    for (uint64_t n = rng.Below(7); n > 0; --n) {
+      text += rng.Pick(std::vector<std::string>{"a", "b", "c", "ab", "1", ".", "\"", "\\", "\n", "\x01", "\u00e9",
+                                                "\u4e2d", "\U0001F600"});
+    }
+    return text;
+  }
+
+  // A value that often fits.
+  Json Value(const Json& schema, const Json& root, int depth) {
+    if (schema.is_boolean() || rng.Chance(0.03))
+      return rng.Pick(std::vector<Json>{nullptr, true, 1, "a", Json::array(), Json::object(), 0.5});
+    if (schema.contains("$ref")) return Value(root["$defs"]["t"], root, depth - 1);
+    if (schema.contains("anyOf")) return Value(schema["anyOf"][rng.Below(schema["anyOf"].size())], root, depth);
+    if (schema.contains("enum")) return schema["enum"][rng.Below(schema["enum"].size())];
+    const std::string type = schema["type"];
+    if (type == "null") return nullptr;
+    if (type == "boolean") return rng.Chance(0.5);
+    if (type == "integer") {
+      const int64_t at = schema.value(rng.Chance(0.5) ? "minimum" : "maximum", int64_t{0});
+      return at + rng.Int(-1, 1) * (rng.Chance(0.7) ? rng.Int(0, 2) : rng.Int(0, 100000));
+    }
+    if (type == "number") {
+      const double at = schema.value(rng.Chance(0.5) ? "minimum" : "exclusiveMaximum", 0.0);
+      return at + static_cast<double>(rng.Int(-2, 2)) / 256 +
+             (rng.Chance(0.3) ? static_cast<double>(rng.Int(-3, 3)) : 0);
+    }
+    if (type == "string") {
+      if (schema.contains("pattern") && rng.Chance(0.7)) {
+        return rng.Pick(
+            std::vector<std::string>{"abcab", "abc", "b", "acb", "a\u00e9c", "ababc", "12.5", "cc", "", "abab"});
+      }
+      return Text();
+    }
+    if (type == "array") {
+      Json value = Json::array();
+      for (int64_t n = depth > 0 ? rng.Int(0, 4) : 0; n > 0; --n)
+        value.push_back(Value(schema["items"], root, depth - 1));
+      return value;
+    }
+    Json value = Json::object();
+    for (const auto& [name, s] : schema["properties"].items()) {
+      const bool required = std::count(schema["required"].begin(), schema["required"].end(), name) > 0;
+      if (rng.Chance(required ? 0.97 : depth > 0 ? 0.5 : 0.05)) value[name] = Value(s, root, depth - 1);
+    }
+    if (rng.Chance(schema.contains("additionalProperties") ? 0.5 : 0.03)) {
+      const std::string name = "a" + Text();
+      if (!schema["properties"].contains(name))
+        value[name] = Value(schema.value("additionalProperties", Json(true)), root, 0);
+    }
+    return value;
+  }
+
+  Rng rng;
+};
+
+TEST(JsonSchemaTest, AcceptsWhatIsValidAndNothingElse) {
+  int fits = 0, misfits = 0;
+  for (uint64_t seed = 0; seed < 150; ++seed) {
+    RandomSchemas random(seed);
+    const Json schema = random.Root();
+    SCOPED_TRACE(schema.dump());
+    const auto grammar = JsonSchemaGrammar(schema, "random");
+    for (int i = 0; i < 40; ++i) {
+      const Json value = random.Value(schema, schema, 4);
+      const std::string text = value.dump(random.rng.Chance(0.5) ? -1 : 2);
+      const bool valid = Valid(schema, value, schema);
+      ++(valid ? fits : misfits);
+      EXPECT_EQ(grammar->Matches(text), valid) << text;
+    }
+  }
+  EXPECT_GT(fits, 1500);
+  EXPECT_GT(misfits, 500);
+}
+
+// A text of random bytes that the grammar allows. Empty if it became too long.
+std::string RandomWalk(const Grammar& grammar, Rng& rng) {
+  GrammarState state = grammar.Begin(Grammar::Start::kAnswer), next;
+  std::string text;
+  while (!state.must_end() && !(state.can_end && rng.Chance(0.3))) {
+    std::vector<uint8_t> bytes, closing;
+    for (int byte = 0; byte < 256; ++byte) {
+      if (!grammar.Advance(state, static_cast<uint8_t>(byte), &next)) continue;
+      bytes.push_back(static_cast<uint8_t>(byte));
+      if (byte == '"' || byte == ']' || byte == '}') closing.push_back(static_cast<uint8_t>(byte));
+    }
+    EXPECT_FALSE(bytes.empty()) << text;
+    if (bytes.empty() || text.size() > 3000) return "";
+    const bool close = !closing.empty() && rng.Chance(text.size() < 200 ? 0.3 : 0.9);
+    const uint8_t byte = rng.Pick(close ? closing : bytes);
+    grammar.Advance(state, byte, &next);
+    std::swap(state, next);
+    text += static_cast<char>(byte);
+  }
+  return text;
+}
+
+TEST(JsonSchemaTest, WhatItProducesIsValid) {
+  int complete = 0, total = 0;
+  for (uint64_t seed = 0; seed < 60; ++seed) {
+    RandomSchemas random(1000 + seed);
+    const Json schema = random.Root();
+    SCOPED_TRACE(schema.dump());
+    const auto grammar = JsonSchemaGrammar(schema, "random");
+    for (int i = 0; i < 5; ++i) {
+      const std::string text = RandomWalk(*grammar, random.rng);
+      ++total;
+      if (text.empty()) continue;
+      ++complete;
+      Json value;
+      ASSERT_NO_THROW(value = Json::parse(text)) << text;
+      EXPECT_TRUE(Valid(schema, value, schema)) << text;
+    }
+  }
+  EXPECT_GT(complete, total * 9 / 10);
+}
+
+TEST(JsonSchemaTest, AnyObjectProducesObjects) {
+  const auto grammar = JsonObjectGrammar();
+  Rng rng(5);
+  int complete = 0;
+  for (int i = 0; i < 60; ++i) {
+    const std::string text = RandomWalk(*grammar, rng);
+    if (text.empty()) continue;
+    ++complete;
+    Json value;
+    ASSERT_NO_THROW(value = Json::parse(text)) << text;
+    EXPECT_TRUE(value.is_object());
+  }
+  EXPECT_GT(complete, 30);
+}
+
+}  // namespace
+}  // namespace fulgur
