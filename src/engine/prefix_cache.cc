@@ -15,6 +15,8 @@ namespace {
 
 using Ids = std::span<const int32_t>;
 
+constexpr int64_t kKeepLookups = 16;  // look-ups for which a state that was read for a prompt waits for it
+
 struct InOrder {
   using is_transparent = void;
   bool operator()(Ids a, Ids b) const { return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end()); }
@@ -52,6 +54,7 @@ struct PrefixCache::Impl {
     size_t state_bytes = 0, kv_bytes = 0;
     double score = 0;  // at scored_at
     int64_t scored_at = 0;
+    int64_t kept_until = 0;                     // look-ups: read from disk for a prompt that has not come yet
     std::list<Checkpoint*>::iterator position;  // in `all`
   };
   struct Node {
@@ -182,6 +185,7 @@ struct PrefixCache::Impl {
   void Use(Checkpoint& c) {
     c.score = Score(c) + 1;
     c.scored_at = clock;
+    c.kept_until = 0;
   }
 
   // Tokens that would have to be processed again without it.
@@ -299,6 +303,7 @@ struct PrefixCache::Impl {
       Checkpoint* worst = nullptr;
       double lowest = std::numeric_limits<double>::infinity();
       for (Checkpoint* c : all) {
+        if (c->kept_until > clock) continue;
         double bytes = static_cast<double>(c->state_bytes);
         if (kv) {
           if (!c->node->children.empty()) continue;
@@ -308,7 +313,10 @@ struct PrefixCache::Impl {
         const double value = static_cast<double>(Saves(*c)) * Score(*c) / std::max(bytes, 1.0);
         if (value < lowest) lowest = value, worst = c;
       }
-      FULGUR_CHECK(worst != nullptr);
+      if (worst == nullptr) {  // all that could go is kept for someone
+        for (Checkpoint* c : all) c->kept_until = 0;
+        continue;
+      }
       if (spill) Spill(*worst, std::move(worst->state), /*even_if_full=*/false);
       const std::vector<int32_t> tail = Tail(*worst);
       Remove(worst, tail);
@@ -316,7 +324,7 @@ struct PrefixCache::Impl {
     }
   }
 
-  void Insert(Ids tokens, SequenceState state) {
+  void Insert(Ids tokens, SequenceState state, bool keep = false) {
     FULGUR_CHECK(Size(tokens) >= state.length(), "{} tokens for a state of {}", tokens.size(), state.length());
     if (!enabled() || state.length() == 0) return;
     const int64_t depth = state.chunk_start();
@@ -352,6 +360,7 @@ struct PrefixCache::Impl {
     checkpoint->kv_bytes = bytes - lightning;
     checkpoint->score = score + 1;
     checkpoint->scored_at = clock;
+    if (keep) checkpoint->kept_until = clock + kKeepLookups;
     checkpoint->position = all.insert(all.end(), checkpoint.get());
     state_bytes += checkpoint->state_bytes;
     kv_bytes += checkpoint->kv_bytes;
@@ -362,7 +371,7 @@ struct PrefixCache::Impl {
 
   void Collect() {
     if (!spill) return;
-    for (SpillStore::Restored& r : spill->Collect()) Insert(r.tokens, std::move(r.state));
+    for (SpillStore::Restored& r : spill->Collect()) Insert(r.tokens, std::move(r.state), /*keep=*/true);
   }
 
   const ModelConfig config;
@@ -377,6 +386,19 @@ struct PrefixCache::Impl {
   int64_t hits = 0, lookup_tokens = 0, hit_tokens = 0, inserted = 0, evicted = 0;
   std::unique_ptr<SpillStore> spill;
 };
+
+PrefixCacheOptions SplitCacheMemory(const ModelConfig& config, size_t bytes, PrefixCacheOptions options) {
+  // What a state of one whole block holds, by kind.
+  SequenceState state(config);
+  const double lightning = static_cast<double>(state.bytes());
+  state.Reserve(config, kBlock);
+  const double blocks = static_cast<double>(options.interval > 0 ? options.interval : 4096) / kBlock;
+  const double kv = (static_cast<double>(state.bytes()) - lightning) * blocks;
+  options.state_bytes = static_cast<size_t>(static_cast<double>(bytes) * lightning / (lightning + kv));
+  if (bytes > 0) options.state_bytes = std::max<size_t>(options.state_bytes, 1);  // 0 would turn the cache off
+  options.kv_bytes = bytes - options.state_bytes;
+  return options;
+}
 
 PrefixCache::PrefixCache(const ModelConfig& config, PrefixCacheOptions options, std::function<void()> wake)
     : impl_(std::make_unique<Impl>(config, std::move(options), std::move(wake))) {}

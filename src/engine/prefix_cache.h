@@ -47,13 +47,17 @@ struct PrefixCacheOptions {
   // On the way through a prompt a checkpoint is made every so many tokens; 0: only where the request says.
   int64_t interval = 4096;
   // A checkpoint that saves fewer tokens than this over the one before it is not made.
-  int64_t min_tokens = 64;
+  int64_t min_tokens = 32;
 
-  std::filesystem::path spill_folder;            // empty: nothing is written to disk
+  std::filesystem::path spill_folder{};          // empty: nothing is written to disk
   size_t spill_bytes = size_t{4} << 30;          // most bytes of files; the least recently used go first
   size_t spill_queue_bytes = size_t{256} << 20;  // most memory that waits to be written; what is beyond is dropped
-  std::string model_key;                         // names the weights; files of another key are not used
+  std::string model_key{};                       // names the weights; files of another key are not used
 };
+
+// `bytes` of memory split between the two kinds as a conversation of `interval` (or 4096) tokens with one checkpoint
+// would.
+PrefixCacheOptions SplitCacheMemory(const ModelConfig& config, size_t bytes, PrefixCacheOptions options = {});
 
 struct PrefixCacheStats {
   int64_t lookups = 0, hits = 0;                       // hits: that found at least one token

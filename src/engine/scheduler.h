@@ -58,12 +58,12 @@ class Draining : public Error {
 };
 
 struct SchedulerOptions {
-  EngineOptions engine;
-  PrefixCacheOptions cache;
-  int64_t max_queued = 1024;             // requests that wait to begin; 0: no limit
-  int64_t max_queued_tokens = 0;         // of their prompts together; 0: no limit
-  std::filesystem::path session_folder;  // of SaveSession; empty: sessions cannot be saved
-  bool spill_at_exit = true;             // with a spill folder: write what the cache holds when the scheduler ends
+  EngineOptions engine{};
+  PrefixCacheOptions cache{};
+  int64_t max_queued = 1024;               // requests that wait to begin; 0: no limit
+  int64_t max_queued_tokens = 0;           // of their prompts together; 0: no limit
+  std::filesystem::path session_folder{};  // of SaveSession; empty: sessions cannot be saved
+  bool spill_at_exit = true;               // with a spill folder: write what the cache holds when the scheduler ends
 };
 
 struct RequestStats {

@@ -1,7 +1,7 @@
 #include "engine/state_file.h"
 
 #include <charconv>
-#include <cstring>
+#include <limits>
 
 #include "base/crc32c.h"
 #include "base/error.h"
@@ -76,7 +76,10 @@ StateEntry ReadStateEntry(const std::filesystem::path& base) {
     throw Error("{}: no I64 tensor \"tokens\": not the entry of a state", where);
   }
   StateEntry entry;
-  for (const int64_t id : tokens->second.values<int64_t>()) entry.tokens.push_back(static_cast<int32_t>(id));
+  for (const int64_t id : tokens->second.values<int64_t>()) {
+    if (id < 0 || id > std::numeric_limits<int32_t>::max()) throw Error("{}: {} is not a token", where, id);
+    entry.tokens.push_back(static_cast<int32_t>(id));
+  }
   if (metadata["crc32c"] != fmt::format("{:08x}", EntryCrc(metadata, entry.tokens))) {
     throw Error("{}: the contents do not match their checksum", where);
   }
