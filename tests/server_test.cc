@@ -376,6 +376,21 @@ TEST(Server, ToolCalls) {
   }
 }
 
+TEST(Server, ToolsAndAFormat) {
+  const ServerProcess server;
+  Client client(server);
+  const Json tools = J(R"([{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}])");
+  const Json format = J(R"({"type": "json_schema", "json_schema": {"schema": {"type": "object",
+      "properties": {"a": {"type": "boolean"}}, "required": ["a"], "additionalProperties": false}}})");
+  const Json message =
+      client.Ask(kChat, ChatBody({{"tools", tools}, {"response_format", format}}))["choices"][0]["message"];
+  if (message.contains("tool_calls")) {
+    EXPECT_EQ(message["tool_calls"][0]["function"]["name"], "add");
+  } else {
+    EXPECT_TRUE(J(message["content"].get<std::string>())["a"].is_boolean());
+  }
+}
+
 TEST(Server, KeysAreNeeded) {
   const TestFolder folder;
   std::ofstream(folder / "keys") << "from-file\n";

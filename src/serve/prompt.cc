@@ -36,6 +36,7 @@ std::string ConstraintKind(const ApiRequest& request) {
       const bool strict = std::any_of(request.tools.begin(), request.tools.end(), IsStrict);
       return strict || !request.tool_choice.parallel ? "auto" : "none";
     }
+    return "auto or json";
   }
   switch (request.format.kind) {
     case OutputFormat::Kind::kText:
@@ -64,8 +65,13 @@ std::shared_ptr<const TokenConstraint> Constraints::Make(const ApiRequest& reque
     const std::string& name = function["name"].get_ref<const std::string&>();
     if (kind == "named" && name != request.tool_choice.name) continue;
     // Where the client insists on a call, it is to be one that it can run.
-    const bool exact = kind != "auto" || IsStrict(tool);
+    const bool exact = kind == "required" || kind == "named" || IsStrict(tool);
     tools.push_back({name, exact ? function.value("parameters", Json()) : Json()});
+  }
+  if (kind == "auto or json") {
+    return std::make_shared<TokenConstraint>(ToolCallsOrJsonGrammar(tools, request.format.schema, request.format.field,
+                                                                    request.tool_choice.parallel ? kUnbounded : 1),
+                                             vocabulary_);
   }
   const ToolUse use = kind == "auto" ? ToolUse::kAuto : ToolUse::kRequired;
   const uint32_t most = request.tool_choice.parallel && kind != "named" ? kUnbounded : 1;
@@ -75,11 +81,11 @@ std::shared_ptr<const TokenConstraint> Constraints::Make(const ApiRequest& reque
 std::shared_ptr<const TokenConstraint> Constraints::For(const ApiRequest& request) {
   const std::string kind = ConstraintKind(request);
   if (kind == "none") return nullptr;
-  const bool of_tools = kind == "required" || kind == "named" || kind == "auto";
+  const bool of_tools = kind != "json_object" && kind != "json_schema";
   std::string key = kind;
   if (of_tools)
     key += fmt::format(" {} {} {}", request.tool_choice.parallel, request.tool_choice.name, request.tools.dump());
-  if (kind == "json_schema") key += " " + request.format.schema.dump();
+  if (!request.format.schema.is_null()) key += " " + request.format.schema.dump();
   constexpr size_t kMost = 64;
   {
     const std::lock_guard lock(mutex_);
