@@ -266,6 +266,7 @@ TEST(MessagesFormat, StreamAndWholeAgree) {
         if (blocks.back()["type"] == "tool_use") blocks.back()["input"] = ParseJson(partial, "input");
       } else if (type == "message_delta") {
         for (const auto& [key, value] : event["delta"].items()) message[key] = value;
+        message.erase("usage");  // and at the end, where the whole message has it
         message["usage"] = event["usage"];
       } else if (type == "message_stop") {
         stopped = true;

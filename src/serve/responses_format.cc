@@ -23,8 +23,8 @@ class Responses final : public AnswerFormat {
   }
 
   std::string Begin() override {
-    return Event("response.created", {{"response", Response("in_progress")}}) +
-           Event("response.in_progress", {{"response", Response("in_progress")}});
+    std::string text = Event("response.created", {{"response", Response("in_progress")}});
+    return text += Event("response.in_progress", {{"response", Response("in_progress")}});
   }
 
   std::string Piece(const AnswerPiece& piece) override {
