@@ -451,7 +451,9 @@ TEST(Server, WebPagesOfOthersAreKeptOut) {
   };
   EXPECT_EQ(by_host("localhost"), "200");
   EXPECT_EQ(by_host("box.example:80"), "200");
+  EXPECT_EQ(by_host("127.0.0.1"), "200");
   EXPECT_EQ(by_host("rebound.example"), "403");
+  EXPECT_EQ(by_host("127.0.0.1.rebound.example"), "403");
   RawConnection preflight(server.port());
   preflight.Send(
       "OPTIONS /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nOrigin: https://friend.example\r\n"

@@ -162,7 +162,9 @@ std::string_view KeyOf(const HttpRequest& request) {
 }
 
 bool IsLocalName(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.") || host.ends_with(".localhost");
+  // An address, not a name that begins like one.
+  const bool ipv4 = host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string::npos;
+  return ipv4 || host == "localhost" || host == "::1" || host.ends_with(".localhost");
 }
 
 }  // namespace
