@@ -27,7 +27,8 @@ struct ServeOptions {
   bool drop_thinking = false;
   std::optional<int64_t> thinking_cap;
   int64_t max_batch = 256, body_mb = 32;
-  double ping_seconds = 5, drain_seconds = 30, head_seconds = 15, body_seconds = 120, idle_seconds = 60, write_seconds = 30;
+  double ping_seconds = 5, drain_seconds = 30, head_seconds = 15, body_seconds = 120, idle_seconds = 60,
+         write_seconds = 30;
 };
 
 // SIGTERM and SIGINT, taken by a thread of their own: the first drains the server, the second ends the process.
