@@ -201,6 +201,13 @@ TEST(Server, ErrorsInTheShapeOfTheApi) {
   EXPECT_THAT(server.Log(), AllOf(HasSubstr("frobnicate"), Not(HasSubstr("4821"))));  // no text of prompts
 }
 
+TEST(Server, TextIsLoggedOnlyIfAskedFor) {
+  const ServerProcess server({"--log-text"});
+  Client client(server);
+  client.Post(kChat, ChatBody({{"stream", true}}));
+  EXPECT_THAT(server.Log(), AllOf(HasSubstr("4821"), HasSubstr("5198")));
+}
+
 TEST(Server, SmallEndpoints) {
   const ServerProcess server;
   Client client(server);

@@ -360,7 +360,7 @@ void Server::Impl::Answer(Call& call, const ApiRequest& request) {
     return ids;
   }();
   if (options.log_text) {
-    for (const auto& ids : echo) log->info("{} prompt: {}", call.id, Shown(loaded.tokenizer.Decode(ids, false)));
+    for (const auto& ids : echo) log->info("{} prompt: {}", call.id, JsonText(loaded.tokenizer.Decode(ids, false)));
   }
 
   // Unknown fields: to the client in a header, to the log once.
@@ -497,11 +497,10 @@ void Server::Impl::Answer(Call& call, const ApiRequest& request) {
       if (request.stream) {
         begin();
         if (!piece.empty()) out += format->Piece(piece);
-      } else {
-        Append(piece, &state.answer);
       }
-      if (options.log_text && !request.stream && event.end) {
-        log->info("{} answer: {}", call.id, Shown(state.answer.reasoning + "\n---\n" + state.answer.content));
+      if (!request.stream || options.log_text) Append(piece, &state.answer);
+      if (options.log_text && event.end) {
+        log->info("{} answer: {} {}", call.id, JsonText(state.answer.reasoning), JsonText(state.answer.content));
       }
       if (!event.end || state.ended) continue;
       state.ended = true;
