@@ -80,7 +80,9 @@ std::vector<Json> Events(const std::string& stream) {
     }
     EXPECT_TRUE(event.starts_with("data: ")) << event;
     events.push_back(ParseJson(event.substr(6), "event"));
-    if (!name.empty()) EXPECT_EQ(events.back()["type"], name);
+    if (!name.empty()) {
+      EXPECT_EQ(events.back()["type"], name);
+    }
   }
   return events;
 }
