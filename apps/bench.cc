@@ -36,7 +36,8 @@ void AddBench(CLI::App& app) {
   const auto o = std::make_shared<Options>();
   BenchmarkOptions& b = o->benchmark;
   CLI::App* command = app.add_subcommand("bench", "Speed of prefill and decoding, beside the machine's own limits");
-  command->add_option("model", o->model, "Folder of a model")->required();
+  command->add_option("model", o->model, "Folder of a model");
+  AddBenchServe(*command);
   command->add_option("--depth", b.depths, "Tokens before the measured ones, separated by commas")
       ->check(WholeNumber(0, uint64_t{1} << 32))
       ->delimiter(',')
@@ -60,7 +61,9 @@ void AddBench(CLI::App& app) {
   AddKvCacheOption(*command, o->kv_cache, kUsualKvCache);
   command->add_option("--threads", o->threads, "0: one per processor")->check(Threads());
   command->add_flag("--json", o->json, "Print one JSON object");
-  command->callback([o] {
+  command->callback([o, command] {
+    if (!command->get_subcommands().empty()) return;
+    if (o->model.empty()) throw CLI::RequiredError("model");
     ThreadPool pool(o->threads);
     const std::unique_ptr<Model> model = Model::Load(o->model, pool);
     model->set_kv_format(o->kv_cache.value_or(model->usual_kv_format()));

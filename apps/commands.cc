@@ -13,6 +13,7 @@ void AddCommands(CLI::App& app) {
   AddNewModel(app);
   AddPerplexity(app);
   AddQuantize(app);
+  AddServe(app);
   AddTrain(app);
   AddTrainTokenizer(app);
 

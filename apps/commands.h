@@ -8,6 +8,7 @@ namespace fulgur {
 
 // One line a subcommand, defined in apps/<name>.cc.
 void AddBench(CLI::App& app);
+void AddBenchServe(CLI::App& bench);
 void AddChat(CLI::App& app);
 void AddDebugAdamW(CLI::App& debug);
 void AddDebugMath(CLI::App& debug);
@@ -22,6 +23,7 @@ void AddInspect(CLI::App& app);
 void AddNewModel(CLI::App& app);
 void AddPerplexity(CLI::App& app);
 void AddQuantize(CLI::App& app);
+void AddServe(CLI::App& app);
 void AddTrain(CLI::App& app);
 void AddTrainTokenizer(CLI::App& app);
 

@@ -64,4 +64,13 @@ CLI::Option* AddKvCacheOption(CLI::App& app, std::optional<KvFormat>& format, co
       ->check(CLI::Validator(check, ""));
 }
 
+CLI::Validator ThinkingPresets() {
+  const auto replace = [](std::string& text) -> std::string {
+    if (text == "40k" || text == "40K") text = "40960";
+    if (text == "80k" || text == "80K") text = "81920";
+    return {};
+  };
+  return {replace, /*validator_desc=*/""};
+}
+
 }  // namespace fulgur

@@ -26,4 +26,7 @@ CLI::Validator Threads();
 CLI::Option* AddKvCacheOption(CLI::App& app, std::optional<KvFormat>& format, const char* default_text);
 inline constexpr const char* kUsualKvCache = "as precise as the weights";
 
+// "40k" and "80k", the thinking budgets of the two published M1 models, to numbers.
+CLI::Validator ThinkingPresets();
+
 }  // namespace fulgur

@@ -35,7 +35,9 @@ void SamplingOptions::AddTo(CLI::App& app) {
       ->allow_extra_args(false)
       ->check([](const std::string& text) { return text.empty() ? "must have at least one character" : ""; })
       ->check(Utf8Text());
-  add(group, "--thinking-budget", thinking_budget, "Most tokens of thinking; 0: none")->check(WholeNumber(0));
+  add(group, "--thinking-budget", thinking_budget, "Most tokens of thinking; 0: none; 40k and 80k as in M1")
+      ->transform(ThinkingPresets())
+      ->check(WholeNumber(0));
   add(group, "--early-truncation", early_truncation.tokens,
       "Stop after so many tokens in a row that were all but certain; 0: never")
       ->check(WholeNumber(0))

@@ -1,8 +1,10 @@
 #include "engine/generation.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <utility>
 
 #include "base/error.h"
@@ -35,6 +37,8 @@ const char* FinishReasonName(FinishReason reason) {
       return "early_truncation";
     case FinishReason::kCancelled:
       return "cancelled";
+    case FinishReason::kDeadline:
+      return "deadline";
     case FinishReason::kError:
       return "error";
   }
@@ -46,7 +50,13 @@ struct Engine::Request {
       : number(number), given(std::move(request)), callback(std::move(callback)) {}
 
   int64_t prompt_tokens() const { return static_cast<int64_t>(given.prompt.size()); }
-  int64_t prompt_left() const { return prompt_tokens() - given.state->length(); }
+  int64_t prompt_done() const { return given.state ? given.state->length() : 0; }
+  int64_t prompt_left() const { return prompt_tokens() - prompt_done(); }
+  // Tokens up to where the next pass has to stop.
+  int64_t next_stop() const {
+    const bool more = next_checkpoint < given.checkpoints.size();
+    return (more ? given.checkpoints[next_checkpoint] : prompt_tokens()) - prompt_done();
+  }
 
   int64_t number;
   GenerationRequest given;  // `state` is the prompt's from when it is started
@@ -57,8 +67,11 @@ struct Engine::Request {
   bool prefilled = false;     // its prompt has been processed: `logits` is there
   std::vector<float> logits;  // [V] after the prompt
   std::shared_ptr<const SequenceState> prompt_state;
-  int64_t begun = 0;  // outputs that have begun
-  bool cancelled = false;
+  int64_t begun = 0;                   // outputs that have begun
+  size_t next_checkpoint = 0;          // of given.checkpoints
+  std::optional<FinishReason> ending;  // Cancel has been called
+  std::string ending_message;
+  bool end_thinking = false;
 };
 
 struct Engine::Output {
@@ -114,20 +127,26 @@ struct Engine::Output {
 };
 
 Engine::Engine(Model& model, const Tokenizer& tokenizer, EngineOptions options)
-    : model_(model), tokenizer_(tokenizer), options_(options) {
-  if (options.max_batch < 1) throw Error("a batch of {} sequences; it must be at least 1", options.max_batch);
-  if (options.prefill_chunk < 1)
-    throw Error("prompts in chunks of {} tokens; it must be at least 1", options.prefill_chunk);
-  if (options.max_context < 0) throw Error("a context of {} tokens; it must be at least 0", options.max_context);
-  max_context_ = options.max_context > 0 ? options.max_context : model.config().max_position_embeddings;
+    : model_(&model), tokenizer_(tokenizer), options_(std::move(options)), vocab_size_(model.config().vocab_size) {
+  if (options_.max_batch < 1) throw Error("a batch of {} sequences; it must be at least 1", options_.max_batch);
+  if (options_.prefill_chunk < 1)
+    throw Error("prompts in chunks of {} tokens; it must be at least 1", options_.prefill_chunk);
+  if (options_.max_context < 0) throw Error("a context of {} tokens; it must be at least 0", options_.max_context);
+  max_context_ = options_.max_context > 0 ? options_.max_context : model.config().max_position_embeddings;
   if (max_context_ <= 0) max_context_ = std::numeric_limits<int64_t>::max();
-  sampleable_ = SampleableTokens(model.params().embedding, tokenizer.vocab_size());
-  scratch_.resize(static_cast<size_t>(model.pool().threads()));
+  UseModel(model);
 }
 
 Engine::~Engine() = default;
 
-int64_t Engine::Submit(GenerationRequest request, OutputCallback callback) {
+void Engine::UseModel(Model& model) {
+  FULGUR_CHECK(model.config().vocab_size == vocab_size_);
+  model_ = &model;
+  sampleable_ = SampleableTokens(model.params().embedding, tokenizer_.vocab_size());
+  scratch_.resize(static_cast<size_t>(model.pool().threads()));
+}
+
+void Engine::Validate(const GenerationRequest& request) const {
   request.sampling.Validate();
   request.stopping.Validate();
   const int64_t prompt_tokens = static_cast<int64_t>(request.prompt.size());
@@ -137,8 +156,13 @@ int64_t Engine::Submit(GenerationRequest request, OutputCallback callback) {
                 max_context_);
   }
   for (int32_t id : request.prompt) {
-    if (id < 0 || id >= model_.config().vocab_size) {
-      throw Error("the prompt has token {}; the model's tokens are 0 to {}", id, model_.config().vocab_size - 1);
+    if (id < 0 || id >= vocab_size_) {
+      throw Error("the prompt has token {}; the model's tokens are 0 to {}", id, vocab_size_ - 1);
+    }
+  }
+  for (const auto& [id, bias] : request.sampling.logit_bias) {
+    if (id < 0 || id >= vocab_size_) {
+      throw Error("logit_bias has token {}; the model's tokens are 0 to {}", id, vocab_size_ - 1);
     }
   }
   if (request.outputs < 1) throw Error("{} outputs asked for; it must be at least 1", request.outputs);
@@ -146,70 +170,155 @@ int64_t Engine::Submit(GenerationRequest request, OutputCallback callback) {
   if (reused >= prompt_tokens) {
     throw Error("a state of {} tokens was given for a prompt of {}; it must be shorter", reused, prompt_tokens);
   }
+  int64_t last = reused;
+  for (const int64_t position : request.checkpoints) {
+    if (position <= last || position > prompt_tokens) {
+      throw Error("checkpoint at {}; they must increase, between {} tokens that were given and the prompt's {}",
+                  position, reused, prompt_tokens);
+    }
+    last = position;
+  }
   if (request.constraint && &request.constraint->vocabulary().tokenizer() != &tokenizer_) {
     throw Error("the constraint was made for another tokenizer than the engine's");
   }
+}
+
+int64_t Engine::Submit(GenerationRequest request, OutputCallback callback) {
+  Validate(request);
+  const int64_t prompt_tokens = static_cast<int64_t>(request.prompt.size());
+  const int64_t reused = request.state ? request.state->length() : 0;
   auto entry = std::make_shared<Request>(next_request_++, std::move(request), std::move(callback));
   entry->reused = reused;
   entry->max_output = max_context_ - prompt_tokens;
   const int64_t max_tokens = entry->given.stopping.max_tokens;
   if (max_tokens > 0) entry->max_output = std::min(entry->max_output, max_tokens);
-  waiting_.push_back(entry);
+  const auto before = std::find_if(waiting_.begin(), waiting_.end(),
+                                   [&](const auto& r) { return r->given.priority < entry->given.priority; });
+  waiting_.insert(before, entry);
   return entry->number;
 }
 
-void Engine::Cancel(int64_t request) {
-  for (auto& r : waiting_) {
-    if (r->number == request) r->cancelled = true;
-  }
-  for (auto& o : running_) {
-    if (o->request->number == request) o->request->cancelled = true;
-  }
+void Engine::Cancel(int64_t request, FinishReason reason, std::string message) {
+  const auto mark = [&](Request& r) {
+    if (r.number != request || r.ending) return;
+    r.ending = reason;
+    r.ending_message = message;
+  };
+  for (auto& r : waiting_) mark(*r);
+  for (auto& o : running_) mark(*o->request);
+}
+
+void Engine::EndThinking(int64_t request) {
+  for (auto& r : waiting_) r->end_thinking |= r->number == request;
+  for (auto& o : running_) o->request->end_thinking |= o->request->number == request;
+}
+
+void Engine::Abandon() {
+  waiting_.clear();
+  running_.clear();
 }
 
 int64_t Engine::running() const { return static_cast<int64_t>(running_.size()); }
 int64_t Engine::waiting() const { return static_cast<int64_t>(waiting_.size()); }
+int64_t Engine::waiting(int priority) const {
+  return std::count_if(waiting_.begin(), waiting_.end(), [&](const auto& r) { return r->given.priority >= priority; });
+}
+
+std::vector<RequestProgress> Engine::Progress() const {
+  std::map<int64_t, RequestProgress> progress;
+  const auto of = [&](const Request& r) -> RequestProgress& {
+    RequestProgress& p = progress[r.number];
+    p.request = r.number;
+    p.prompt_tokens = r.prompt_tokens();
+    p.prefilled = r.prefilled;
+    p.prefilled_tokens = r.prefilled ? r.prompt_tokens() : r.prompt_done();
+    return p;
+  };
+  for (const auto& r : waiting_) {
+    RequestProgress& p = of(*r);
+    if (r->given.state) p.bytes += r->given.state->bytes();
+  }
+  for (const auto& o : running_) {
+    RequestProgress& p = of(*o->request);
+    p.bytes += o->state.bytes();
+    p.in_thinking |= o->thinking.open();
+  }
+  std::vector<RequestProgress> all;
+  for (auto& [number, p] : progress) all.push_back(p);
+  return all;
+}
+
+// Who gets how much of a step's prefill_chunk.
+std::vector<Engine::Part> Engine::SharePrefill() {
+  int64_t may_start = options_.max_batch - running();  // less what holds a state: of this priority or a higher one
+  std::vector<Part> parts;
+  int64_t room = options_.prefill_chunk;
+  for (auto it = waiting_.begin(); it != waiting_.end() && room > 0;) {
+    // Prompts of one priority, in order of arrival.
+    const int priority = (*it)->given.priority;
+    const auto end = std::find_if(it, waiting_.end(), [&](const auto& r) { return r->given.priority != priority; });
+    for (auto r = it; r != end; ++r) may_start -= (*r)->started;
+    std::vector<Request*> prompts;
+    for (; it != end; ++it) {
+      if (!(*it)->prefilled && ((*it)->started || may_start-- > 0)) prompts.push_back(it->get());
+    }
+    if (prompts.empty()) continue;
+    Request* first = prompts.front();
+    const int64_t half = std::min(first->next_stop(), (room + 1) / 2);
+    room -= half;
+    std::stable_sort(prompts.begin(), prompts.end(),
+                     [](const Request* a, const Request* b) { return a->prompt_left() < b->prompt_left(); });
+    for (Request* request : prompts) {
+      const int64_t given = request == first ? half : 0;
+      const int64_t more = std::min(room, request->next_stop() - given);
+      room -= more;
+      if (given + more > 0) parts.push_back({request, given + more});
+    }
+  }
+  return parts;
+}
 
 bool Engine::Step() {
+  last_step_ = {};
   bool worked = DropCancelled();
   worked |= StartOutputs();
 
   std::vector<Segment> segments;
-  for (auto& output : running_) segments.push_back({&output->state, output->pending});
+  for (auto& output : running_) {
+    segments.push_back({&output->state, output->pending});
+    last_step_.decode_tokens += static_cast<int64_t>(output->pending.size());
+  }
   const size_t decoding = segments.size();
-  std::vector<Request*> prompts;
-  int64_t room = options_.prefill_chunk;
-  int64_t held = running();  // sequences that hold a state
-  for (auto& request : waiting_) {
-    if (request->started) ++held;
-  }
-  for (auto& request : waiting_) {
-    if (room == 0) break;
-    if (request->prefilled) continue;
-    if (!request->started) {
-      if (held >= options_.max_batch) break;
-      request->started = true;
-      if (!request->given.state) request->given.state = model_.NewState();
-      ++held;
+  std::vector<Part> prompts = SharePrefill();
+  std::span<const float> logits;
+  const auto begin = std::chrono::steady_clock::now();
+  try {
+    for (const Part& part : prompts) {
+      Request& request = *part.request;
+      request.started = true;
+      if (!request.given.state) request.given.state = model_->NewState();
+      segments.push_back({&*request.given.state,
+                          std::span<const int32_t>(request.given.prompt)
+                              .subspan(static_cast<size_t>(request.prompt_done()), static_cast<size_t>(part.tokens))});
+      last_step_.prefill_tokens += part.tokens;
     }
-    const int64_t n = std::min(room, request->prompt_left());
-    room -= n;
-    segments.push_back({&*request->given.state,
-                        std::span<const int32_t>(request->given.prompt)
-                            .subspan(static_cast<size_t>(request->given.state->length()), static_cast<size_t>(n))});
-    prompts.push_back(request.get());
+    if (segments.empty()) return worked;
+    if (options_.before_forward) options_.before_forward();
+    logits = model_->Forward(segments, LogitRows::kLast);
+  } catch (const std::exception& e) {
+    last_step_.failed = true;
+    FailStep(prompts, fmt::format("the forward pass failed: {}", e.what()));
+    return true;
   }
-  if (segments.empty()) return worked;
-
-  const std::span<const float> logits = model_.Forward(segments, LogitRows::kLast);
-  const size_t v = static_cast<size_t>(model_.config().vocab_size);
+  last_step_.forward_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const size_t v = static_cast<size_t>(vocab_size_);
   FULGUR_CHECK(logits.size() == segments.size() * v);
 
   std::vector<Output*> outputs;
   for (auto& output : running_) outputs.push_back(output.get());
   std::vector<SampledToken> sampled(decoding);
   std::vector<std::string> errors(decoding);
-  model_.pool().ParallelFor(static_cast<int64_t>(decoding), [&](int64_t i, int worker) {
+  model_->pool().ParallelFor(static_cast<int64_t>(decoding), [&](int64_t i, int worker) {
     const size_t n = static_cast<size_t>(i);
     try {
       sampled[n] = outputs[n]->sampler.Sample(logits.subspan(n * v, v), sampleable_, outputs[n]->state.length(),
@@ -219,7 +328,11 @@ bool Engine::Step() {
     }
   });
   for (size_t i = 0; i < prompts.size(); ++i) {
-    Request& request = *prompts[i];
+    Request& request = *prompts[i].request;
+    if (request.next_checkpoint < request.given.checkpoints.size() && request.next_stop() == 0) {
+      ++request.next_checkpoint;
+      if (request.given.on_checkpoint) request.given.on_checkpoint(*request.given.state);
+    }
     if (request.prompt_left() > 0) continue;
     const std::span<const float> row = logits.subspan((decoding + i) * v, v);
     request.logits.assign(row.begin(), row.end());
@@ -240,40 +353,78 @@ bool Engine::Step() {
   return true;
 }
 
+// The sequences of a pass that failed are in an unknown state.
+void Engine::FailStep(std::span<const Part> parts, const std::string& message) {
+  for (auto& output : running_) {
+    Finish(*output, FinishReason::kError, message);
+    output->end.state = nullptr;
+  }
+  for (auto& output : running_) Emit(*output);
+  running_.remove_if([](const std::unique_ptr<Output>& o) { return o->finished; });
+  for (const Part& part : parts) {
+    const auto it =
+        std::find_if(waiting_.begin(), waiting_.end(), [&](const auto& r) { return r.get() == part.request; });
+    const std::shared_ptr<Request> request = *it;
+    waiting_.erase(it);
+    request->given.state.reset();
+    EndUnbegun(*request, FinishReason::kError, message);
+  }
+}
+
+// Ends the request's outputs that have not begun.
+void Engine::EndUnbegun(Request& request, FinishReason reason, const std::string& message) {
+  for (; request.begun < request.given.outputs; ++request.begun) {
+    OutputEnd end;
+    end.reason = reason;
+    end.message = message;
+    end.prompt_tokens = request.prompt_tokens();
+    end.reused_tokens = request.reused;
+    end.prompt_state = request.prompt_state;
+    std::optional<SequenceState> state = request.given.state;
+    if (state && state->length() > 0) end.state = &*state;
+    if (request.callback) request.callback({request.number, request.begun, {}, {}, &end});
+  }
+}
+
 // Ends what Cancel has marked.
 bool Engine::DropCancelled() {
   bool any = false;
   for (auto& output : running_) {
-    if (!output->request->cancelled) continue;
+    const Request& request = *output->request;
+    if (!request.ending) continue;
     any = true;
-    Finish(*output, FinishReason::kCancelled);
+    Finish(*output, *request.ending, request.ending_message);
     Emit(*output);
   }
   running_.remove_if([](const std::unique_ptr<Output>& o) { return o->finished; });
   for (auto it = waiting_.begin(); it != waiting_.end();) {
     const std::shared_ptr<Request> request = *it;
-    if (!request->cancelled) {
+    if (!request->ending) {
       ++it;
       continue;
     }
     any = true;
-    for (; request->begun < request->given.outputs; ++request->begun) {
-      Output output(request, request->begun, request->given.state ? *request->given.state : model_.NewState(),
-                    tokenizer_);
-      Finish(output, FinishReason::kCancelled);
-      Emit(output);
-    }
+    EndUnbegun(*request, *request->ending, request->ending_message);
     it = waiting_.erase(it);
   }
   return any;
 }
 
-// Begins outputs of processed prompts while there is room in the batch.
+// Begins outputs of processed prompts while there is room in the batch, in the order of `waiting_`.
 bool Engine::StartOutputs() {
   bool any = false;
-  for (auto it = waiting_.begin(); it != waiting_.end() && running() < options_.max_batch;) {
+  int64_t ahead = 0;  // unprocessed prompts of higher priorities: room is left for them
+  int64_t unprocessed = 0;
+  int priority = 0;
+  for (auto it = waiting_.begin(); it != waiting_.end();) {
     const std::shared_ptr<Request> request = *it;
-    if (!request->prefilled || request->cancelled) {
+    if (it == waiting_.begin() || request->given.priority != priority) {
+      ahead = unprocessed;
+      priority = request->given.priority;
+    }
+    if (running() + ahead >= options_.max_batch) break;
+    unprocessed += !request->prefilled;
+    if (!request->prefilled || request->ending) {
       ++it;
       continue;
     }
@@ -357,7 +508,8 @@ void Engine::AppendText(Output& output, std::string_view text) {
 void Engine::Take(Output& output, SampledToken token) {
   Append(output, {.id = token.id, .sampled = true, .logprob = token.logprob, .top = std::move(token.top)});
   const std::optional<int64_t> budget = output.rules().thinking_budget;
-  if (!output.finished && budget && output.thinking.open() && output.thinking.after_open() >= *budget) {
+  const bool used_up = (budget && output.thinking.after_open() >= *budget) || output.request->end_thinking;
+  if (!output.finished && output.thinking.open() && used_up) {
     output.end.thinking_cut = true;
     AppendText(output, output.thinking.Closing(output.rules().closing_sentence));
   }

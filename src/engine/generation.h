@@ -4,6 +4,10 @@
 // sequence its next token and up to prefill_chunk tokens of waiting prompts through one forward pass. A row of that
 // pass depends on its own sequence alone (model/model.h) and a draw on (seed, position) alone (engine/sampler.h), so a
 // request's tokens, log-probabilities and text are the same whatever else is running.
+//
+// The prompts that are being processed share a step's prefill_chunk: those of the highest priority first; among equals
+// one half goes to the one that came first and the other half to the one with the least left, and what they do not need
+// to the next. So a short prompt does not wait for a long one, and a long one goes on while short ones keep coming.
 #pragma once
 
 #include <cstdint>
@@ -54,15 +58,21 @@ struct GenerationRequest {
   // A state that has already taken in the first state->length() tokens of the prompt; fewer than all of them.
   std::optional<SequenceState> state;
   bool keep_prompt_state = false;  // hand out the state after the prompt (OutputEnd::prompt_state)
+  int priority = 0;                // prompts of higher ones are processed first
+  // Called with the prompt's state when it has taken in so many tokens, for each of these positions: increasing, after
+  // the given state's length, at most the prompt's. The state may be copied, nothing else.
+  std::vector<int64_t> checkpoints{};
+  std::function<void(const SequenceState&)> on_checkpoint{};
   // What the output has to be, from the byte after </think> on, or from the beginning if it has no thinking. Stop
   // tokens may then come only where it is complete; without any, the output ends where nothing can follow. Tokens are
   // chosen among those that fit, their log-probabilities are those of the unmodified distribution as ever.
-  std::shared_ptr<const TokenConstraint> constraint;
+  std::shared_ptr<const TokenConstraint> constraint{};
   bool may_think = true;  // with a constraint: whether the output may begin with <think>, if the prompt did not
 };
 
-enum class FinishReason { kStop, kStopString, kLength, kEarlyTruncation, kCancelled, kError };
-// "stop", "stop_string", "length", "early_truncation", "cancelled", "error"
+enum class FinishReason { kStop, kStopString, kLength, kEarlyTruncation, kCancelled, kDeadline, kError };
+inline constexpr size_t kFinishReasons = 7;
+// "stop", "stop_string", "length", "early_truncation", "cancelled", "deadline", "error"
 const char* FinishReasonName(FinishReason reason);
 
 struct OutputToken {
@@ -77,7 +87,8 @@ struct OutputEnd {
   FinishReason reason = FinishReason::kStop;
   std::string message;  // kError: what happened; kStopString: which one
   int64_t prompt_tokens = 0, reused_tokens = 0, output_tokens = 0, thinking_tokens = 0;
-  bool thinking_cut = false;  // the budget closed the thinking
+  bool thinking_cut = false;    // the budget, or EndThinking, closed the thinking
+  int64_t weights_version = 1;  // that the last token came from (engine/scheduler.h)
   // The sequence so far: the prompt and the output without its last sampled token (and whatever was not yet processed).
   // May be moved from. Null if nothing was processed.
   SequenceState* state = nullptr;
@@ -91,13 +102,30 @@ struct OutputEvent {
   std::string_view text;                // new, complete characters, certain not to belong to a stop string
   OutputEnd* end = nullptr;             // set in an output's last event
 };
-// May call Submit and Cancel, not Step.
+// May call Submit, Cancel and EndThinking, not Step.
 using OutputCallback = std::function<void(const OutputEvent&)>;
 
 struct EngineOptions {
   int64_t max_batch = 64;       // sequences that run at a time
   int64_t prefill_chunk = 512;  // tokens of prompts a step
   int64_t max_context = 0;      // prompt and output of one sequence; 0: the model's max_position_embeddings
+  // For tests: called before each forward pass; what it throws counts as thrown by the pass.
+  std::function<void()> before_forward{};
+};
+
+// Where a request stands.
+struct RequestProgress {
+  int64_t request = 0;
+  int64_t prompt_tokens = 0, prefilled_tokens = 0;  // the latter with those of the given state
+  bool prefilled = false;
+  bool in_thinking = false;  // a running output is in its thinking
+  size_t bytes = 0;          // memory of its sequences, shared KV blocks counted for each
+};
+
+struct StepStats {
+  int64_t decode_tokens = 0, prefill_tokens = 0;
+  double forward_seconds = 0;
+  bool failed = false;
 };
 
 class Engine {
@@ -106,28 +134,51 @@ class Engine {
   Engine(Model& model, const Tokenizer& tokenizer, EngineOptions options = {});
   ~Engine();
 
-  // Returns the request's number. Throws Error if the request cannot be served (empty or too long prompt, token ids the
-  // model does not have, parameters out of range).
+  // Throws Error if the request cannot be served (empty or too long prompt, token ids the model does not have,
+  // parameters out of range). May be called from any thread.
+  void Validate(const GenerationRequest& request) const;
+  // Returns the request's number. Throws what Validate does.
   int64_t Submit(GenerationRequest request, OutputCallback callback);
-  // Ends the outputs that are not finished yet with kCancelled, in the next step.
-  void Cancel(int64_t request);
-  // One forward pass and its callbacks; false if there was nothing to do.
+  // Ends the outputs that are not finished yet with kCancelled (or another reason, and a message), in the next step.
+  void Cancel(int64_t request, FinishReason reason = FinishReason::kCancelled, std::string message = {});
+  // Closes the thinking of the request's outputs as if the budget were used up: after the next token of those that are
+  // in their thinking, as soon as it begins in the others.
+  void EndThinking(int64_t request);
+  // One forward pass and its callbacks; false if there was nothing to do. If the pass fails, the requests that took
+  // part in it end with kError.
   bool Step();
   void Run() {
     while (Step()) {
     }
   }
 
-  int64_t running() const;  // sequences in the batch
-  int64_t waiting() const;  // requests with outputs that have not begun
+  int64_t running() const;              // sequences in the batch
+  int64_t waiting() const;              // requests with outputs that have not begun
+  int64_t waiting(int priority) const;  // those of this priority or a higher one
   const TokenMask& sampleable() const { return sampleable_; }
   int64_t max_context() const { return max_context_; }
+  int64_t max_batch() const { return options_.max_batch; }
+  const StepStats& last_step() const { return last_step_; }
+  std::vector<RequestProgress> Progress() const;  // of requests that are not finished
+  // Forgets all requests, without events.
+  void Abandon();
+  // Between steps: goes on with another model of the same dimensions, or with weights that have been changed in place.
+  void UseModel(Model& model);
 
  private:
   struct Request;
   struct Output;
 
+  // A piece of a prompt, in the next step.
+  struct Part {
+    Request* request;
+    int64_t tokens;
+  };
+
   bool DropCancelled();
+  void EndUnbegun(Request& request, FinishReason reason, const std::string& message);
+  std::vector<Part> SharePrefill();
+  void FailStep(std::span<const Part> parts, const std::string& message);
   bool StartOutputs();
   void Append(Output& output, OutputToken token);
   bool CanStop(const Output& output) const;
@@ -136,15 +187,16 @@ class Engine {
   void Finish(Output& output, FinishReason reason, std::string message = {});
   void Emit(Output& output);
 
-  Model& model_;
+  Model* model_;
   const Tokenizer& tokenizer_;
   EngineOptions options_;
-  int64_t max_context_;
+  int64_t max_context_, vocab_size_;
   TokenMask sampleable_;
   std::vector<SamplerScratch> scratch_;          // one a worker
-  std::list<std::shared_ptr<Request>> waiting_;  // outputs left to begin, in order of arrival
+  std::list<std::shared_ptr<Request>> waiting_;  // outputs left to begin; by priority, then in order of arrival
   std::list<std::unique_ptr<Output>> running_;
   int64_t next_request_ = 1;
+  StepStats last_step_;
 };
 
 // One output, collected.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "base/error.h"
@@ -380,6 +381,65 @@ TEST_F(EngineTest, AModelWithoutSampleableTokensIsAnError) {
   Model broken(SmallConfig(), std::move(params), pool());
   Engine engine(broken, tokenizer());
   EXPECT_THROW(Generate(engine, Request(18, 5, 5)), Error);
+}
+
+TEST_F(EngineTest, ALongPromptNeitherBlocksShortOnesNorStarves) {
+  Engine engine(model(), tokenizer(), {.max_batch = 8, .prefill_chunk = 32});
+  int step = 0;
+  std::map<int, int> first;  // name -> step of its first token
+  const auto submit = [&](int name, int64_t prompt, int priority = 0) {
+    GenerationRequest r = Request(static_cast<uint64_t>(name), prompt, 1);
+    r.priority = priority;
+    engine.Submit(r, [&, name](const OutputEvent&) { first.emplace(name, step); });
+  };
+  const auto run = [&](int steps) {
+    for (int i = 0; i < steps; ++i) ++step, engine.Step();
+  };
+  submit(1, 640);
+  run(2);
+  submit(2, 16);  // fits into half a step
+  run(1);
+  EXPECT_EQ(first[2], 3);
+  for (int name = 10; name < 28; ++name) {  // one a step
+    submit(name, 16);
+    run(1);
+    EXPECT_EQ(first[name], step);
+  }
+  EXPECT_EQ(first.count(1), 0u);
+  // 64 tokens alone, then 16 in each of 19 steps: 272 are left.
+  run(17);
+  EXPECT_EQ(first[1], 2 + 1 + 18 + 9);
+  // A higher priority takes all it can use.
+  submit(3, 64);
+  submit(4, 64, 1);
+  run(2);
+  EXPECT_EQ(first.count(3), 0u);
+  EXPECT_EQ(first[4], step);
+  run(2);
+  EXPECT_EQ(first[3], step);
+}
+
+TEST_F(EngineTest, CheckpointsAreTheStatesOfThePromptsBeginnings) {
+  GenerationRequest request = Request(1, 200, 5);
+  const Generation alone = Alone(request);
+  request.checkpoints = {1, 64, 65, 150, 200};
+  std::vector<SequenceState> states;
+  request.on_checkpoint = [&](const SequenceState& state) { states.push_back(state); };
+  Engine engine(model(), tokenizer(), {.prefill_chunk = 50});
+  ExpectSame(Generate(engine, request)[0], alone);
+  ASSERT_EQ(states.size(), 5u);
+  for (size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(states[i].length(), request.checkpoints[i]);
+    if (states[i].length() == 200) continue;
+    GenerationRequest resumed = Request(1, 200, 5);
+    resumed.state = states[i];
+    Engine other(model(), tokenizer());
+    ExpectSame(Generate(other, resumed)[0], alone);
+  }
+  for (const std::vector<int64_t>& wrong : std::vector<std::vector<int64_t>>{{0}, {201}, {5, 5}, {6, 5}}) {
+    request.checkpoints = wrong;
+    EXPECT_THROW(engine.Validate(request), Error);
+  }
 }
 
 }  // namespace

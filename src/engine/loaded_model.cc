@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
+#include "base/rng.h"
 
 namespace fulgur {
 
@@ -81,9 +83,29 @@ LoadedModel LoadedModel::Load(const std::filesystem::path& dir, ThreadPool& pool
   }
   const ModelConfig config = ModelConfig::FromFile(dir / "config.json");
   GenerationDefaults defaults = GenerationDefaults::FromFolder(dir, config, tokenizer);
+  std::string key = WeightsKey(dir);  // before loading: weights that are replaced meanwhile then have another one
   std::unique_ptr<Model> model = Model::Load(dir, pool);
   model->set_kv_format(kv_format.value_or(model->usual_kv_format()));
-  return {std::move(model), std::move(tokenizer), std::move(chat), std::move(defaults)};
+  key += fmt::format("-{}", KvFormatName(model->kv_format()));
+  return {std::move(model), std::move(tokenizer), std::move(chat), std::move(defaults), dir, std::move(key)};
+}
+
+std::string WeightsKey(const std::filesystem::path& dir) {
+  const std::string config = ReadFile(dir / "config.json");
+  std::vector<std::string> files;
+  for (const auto& file : std::filesystem::directory_iterator(dir)) {
+    if (file.path().extension() != ".safetensors") continue;
+    files.push_back(fmt::format("{} {} {}", file.path().filename().string(), file.file_size(),
+                                file.last_write_time().time_since_epoch().count()));
+  }
+  std::sort(files.begin(), files.end());
+  uint64_t key = 0;
+  const auto add = [&](const std::string& text) {
+    for (const char c : text) key = Mix(key, static_cast<unsigned char>(c));
+  };
+  add(config);
+  for (const std::string& file : files) add("\n" + file);
+  return fmt::format("{:016x}", key);
 }
 
 const ChatTemplate& LoadedModel::chat_template() const {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "engine/sampler.h"
@@ -27,11 +28,17 @@ struct GenerationDefaults {
                                        const Tokenizer& tokenizer);
 };
 
+// Names the weights of a folder, for what is kept on disk and valid for them only: configuration, and name, size and
+// time of every safetensors file. Copied weights have another key.
+std::string WeightsKey(const std::filesystem::path& dir);
+
 struct LoadedModel {
   std::unique_ptr<Model> model;
   Tokenizer tokenizer;
   std::optional<ChatTemplate> chat;  // if the folder has one
   GenerationDefaults defaults;
+  std::filesystem::path folder;
+  std::string weights_key;  // WeightsKey(folder) when it was loaded, "-", name of the KV format (states depend on it)
 
   // Throws Error naming what is missing or wrong. kv_format: of the KV cache; none: the model's usual one.
   static LoadedModel Load(const std::filesystem::path& dir, ThreadPool& pool,

@@ -60,6 +60,11 @@ void SamplingParams::Validate() const {
   CheckRange("repetition_penalty", repetition_penalty, 0.01, 100);
   CheckRange("presence_penalty", presence_penalty, -100, 100);
   CheckRange("frequency_penalty", frequency_penalty, -100, 100);
+  for (const auto& [id, bias] : logit_bias) {
+    if (std::isnan(bias) || bias == std::numeric_limits<float>::infinity()) {
+      throw Error("logit_bias of token {} is {}; it must be a number, or -inf", id, bias);
+    }
+  }
   CheckRange("top_logprobs", static_cast<double>(top_logprobs), 0, 1000);
 }
 
@@ -91,6 +96,9 @@ SampledToken Sampler::Sample(std::span<const float> logits, const TokenMask& all
   work.resize(logits.size());
   for (size_t i = 0; i < logits.size(); ++i) {
     work[i] = allowed[i] && !std::isnan(logits[i]) ? logits[i] : kNegativeInfinity;
+  }
+  for (const auto& [id, bias] : params_.logit_bias) {
+    if (id >= 0 && id < v) work[static_cast<size_t>(id)] += bias;
   }
   if (!constraint.empty()) {
     for (size_t i = 0; i < work.size(); ++i) {

@@ -1,15 +1,16 @@
 // From a row of logits to a token.
 //
-// Order of application: penalties on the logits, then temperature, then top-k, top-p and min-p on the distribution that
-// the temperature gives, then one draw. A draw depends on (seed, position) and on the row alone, so a request's tokens
-// are the same whatever else runs beside it. Log-probabilities that are reported belong to the unmodified distribution,
-// the softmax of the raw logits: they are what a trainer computes for the same token.
+// Order of application: bias and penalties on the logits, then temperature, then top-k, top-p and min-p on the
+// distribution that the temperature gives, then one draw. A draw depends on (seed, position) and on the row alone, so a
+// request's tokens are the same whatever else runs beside it. Log-probabilities that are reported belong to the
+// unmodified distribution, the softmax of the raw logits: they are what a trainer computes for the same token.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "model/params.h"
@@ -24,6 +25,8 @@ struct SamplingParams {
   double repetition_penalty = 1;  // logits of tokens seen in prompt or output: divided by it if > 0, else multiplied
   double presence_penalty = 0;    // subtracted from the logit of every token in the output
   double frequency_penalty = 0;   // subtracted from a token's logit as often as the output has it
+  std::vector<std::pair<int32_t, float>>
+      logit_bias{};  // added to a token's logit, before all else; -inf: never that one
   uint64_t seed = 0;
   int64_t top_logprobs = 0;  // how many of the most likely tokens to report beside the sampled one
 

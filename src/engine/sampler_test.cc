@@ -65,6 +65,23 @@ TEST(Sampler, GreedyTakesTheLowestOfTheMostLikely) {
   EXPECT_EQ(Sample({.temperature = 0}, {-1, -5, -kInfinity}, 0, All(3)).id, 0);
 }
 
+TEST(Sampler, BiasIsAddedBeforeAllElse) {
+  const std::vector<float> logits = {1, 3, -2, 2.5f};
+  EXPECT_EQ(Sample({.temperature = 0, .logit_bias = {{2, 5.5f}}}, logits, 0, All(4)).id, 2);
+  EXPECT_EQ(Sample({.temperature = 0, .logit_bias = {{2, 4.5f}}}, logits, 0, All(4)).id, 1);
+  EXPECT_EQ(Sample({.temperature = 0, .logit_bias = {{1, -kInfinity}}}, logits, 0, All(4)).id, 3);
+  EXPECT_EQ(Sample({.temperature = 0, .logit_bias = {{1, 9.0f}}}, logits, 0, {1, 0, 1, 1}).id, 3);  // masked
+  // Reported log-probabilities are those of the raw logits.
+  EXPECT_EQ(Sample({.temperature = 0, .logit_bias = {{2, 5.5f}}}, logits, 0, All(4)).logprob,
+            LogProb(logits.data(), 4, 2));
+  std::vector<float> biased = logits;
+  biased[0] += 2;
+  const SamplingParams params{.logit_bias = {{0, 2.0f}}, .seed = 3};
+  ExpectFrequencies(Frequencies(params, logits, 20000, All(4)), Softmax(biased, 1, {0, 1, 2, 3}), 20000);
+  EXPECT_THROW(Sampler(SamplingParams{.logit_bias = {{0, kNaN}}}), Error);
+  EXPECT_THROW(Sampler(SamplingParams{.logit_bias = {{0, kInfinity}}}), Error);
+}
+
 TEST(Sampler, DrawsFromTheSoftmaxAtTheTemperature) {
   constexpr int kDraws = 100000;
   for (double temperature : {0.5, 1.0, 2.0}) {

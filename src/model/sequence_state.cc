@@ -57,10 +57,17 @@ void SequenceState::Truncate(int64_t length) {
         length_, length, chunk_start_);
   }
   length_ = length;
+  if (chunk_start_ > length) chunk_start_ = std::max<int64_t>(length - 1, 0) / kBlock * kBlock;
   const size_t blocks = static_cast<size_t>((length + kBlock - 1) / kBlock);
   for (Layer& l : layers_) {
     if (l.blocks.size() > blocks) l.blocks.resize(blocks);
   }
+}
+
+void SequenceState::OwnBlock(Layer& l, size_t block) {
+  std::shared_ptr<std::byte> copy = arena_->Allocate();
+  std::memcpy(copy.get(), l.blocks[block].get(), static_cast<size_t>(layout_.block_bytes()));
+  l.blocks[block] = std::move(copy);
 }
 
 void SequenceState::Reserve(const ModelConfig& config, int64_t count) {
@@ -70,11 +77,7 @@ void SequenceState::Reserve(const ModelConfig& config, int64_t count) {
     Layer& l = layer(n);
     // The block that will be written to may be shared with a fork.
     const size_t own = static_cast<size_t>(length_ / kBlock);
-    if (own < l.blocks.size() && l.blocks[own].use_count() > 1) {
-      std::shared_ptr<std::byte> copy = arena_->Allocate();
-      std::memcpy(copy.get(), l.blocks[own].get(), static_cast<size_t>(layout_.block_bytes()));
-      l.blocks[own] = std::move(copy);
-    }
+    if (own < l.blocks.size() && l.blocks[own].use_count() > 1) OwnBlock(l, own);
     l.ReserveBlocks(*arena_, length_ + count);
   }
 }
@@ -83,6 +86,47 @@ void SequenceState::Advance(int64_t count) {
   if (count == 0) return;
   length_ += count;
   chunk_start_ = std::max(chunk_start_, (length_ - 1) / kBlock * kBlock);
+}
+
+SequenceState::Blocks SequenceState::TakeFullBlocks() {
+  Blocks taken;
+  const size_t full = static_cast<size_t>(chunk_start_ / kBlock);
+  for (size_t b = 0; b < full; ++b) {
+    for (Layer& l : layers_) {
+      if (!l.blocks.empty()) taken.push_back(std::move(l.blocks[b]));
+    }
+  }
+  for (Layer& l : layers_) {
+    if (!l.blocks.empty()) l.blocks.erase(l.blocks.begin(), l.blocks.begin() + static_cast<std::ptrdiff_t>(full));
+  }
+  return taken;
+}
+
+void SequenceState::PutFullBlocks(const Blocks& blocks) {
+  const size_t full = static_cast<size_t>(chunk_start_ / kBlock);
+  if (full == 0) return;
+  const size_t layers = blocks.size() / full;  // that have KV blocks
+  FULGUR_CHECK(blocks.size() == layers * full, "{} blocks for {} positions", blocks.size(), full);
+  size_t index = 0;
+  for (Layer& l : layers_) {
+    if (!l.lightning.state.empty()) continue;
+    Blocks all;
+    all.reserve(full + l.blocks.size());
+    for (size_t b = 0; b < full; ++b) all.push_back(blocks[b * layers + index]);
+    all.insert(all.end(), l.blocks.begin(), l.blocks.end());
+    l.blocks = std::move(all);
+    ++index;
+  }
+  FULGUR_CHECK(index == layers);
+}
+
+void SequenceState::OwnLastBlocks() {
+  const size_t full = static_cast<size_t>(chunk_start_ / kBlock);
+  for (Layer& l : layers_) {
+    for (size_t b = full; b < l.blocks.size(); ++b) {
+      if (l.blocks[b].use_count() > 1) OwnBlock(l, b);
+    }
+  }
 }
 
 Tensor SequenceState::LightningState(const ModelConfig& config, int64_t n) const {

@@ -63,10 +63,21 @@ class SequenceState {
   void Reserve(const ModelConfig& config, int64_t count);
   void Advance(int64_t count);
 
+  // For caches that share full KV blocks among states: takes the blocks before chunk_start() out, by position and then
+  // by softmax layer, and puts such blocks in at the front. A state without them may be copied and put together again,
+  // no more.
+  using Blocks = std::vector<std::shared_ptr<std::byte>>;
+  Blocks TakeFullBlocks();
+  void PutFullBlocks(const Blocks& blocks);
+  // Makes the blocks since chunk_start() this state's own: no other will write to them.
+  void OwnLastBlocks();
+
   // The lightning state after all tokens so far, as the reference defines it. [H, D, D]
   Tensor LightningState(const ModelConfig& config, int64_t layer) const;
 
  private:
+  void OwnBlock(Layer& layer, size_t block);  // replaces a block by a copy
+
   int64_t length_ = 0;
   int64_t chunk_start_ = 0;
   bool has_lightning_ = false;

@@ -47,10 +47,54 @@ std::optional<ToolCall> ParseCall(std::string_view line) {
   return ToolCall{name->get<std::string>(), std::move(*arguments)};
 }
 
+// The length of `{"name": "...", "arguments": ` at the beginning of a line, up to the value's brace, and the name. 0:
+// not all there yet; npos: the line is another.
+size_t CallHead(std::string_view line, std::string* name) {
+  constexpr size_t kLongest = 2048;  // a name that goes on and on is none
+  if (line.size() > kLongest) line = line.substr(0, kLongest);
+  size_t pos = 0;
+  // False when the line ends first or has something else there; `other` tells which.
+  bool other = false;
+  const auto literal = [&](std::string_view text) {
+    pos = std::min(line.find_first_not_of(kSpace, pos), line.size());
+    const std::string_view rest = line.substr(pos);
+    if (rest.substr(0, text.size()) == text) {
+      pos += text.size();
+      return true;
+    }
+    other = text.substr(0, rest.size()) != rest;
+    return false;
+  };
+  if (!literal("{") || !literal("\"name\"") || !literal(":") || !literal("\"")) {
+    return other ? std::string_view::npos : 0;
+  }
+  const size_t begin = pos - 1;
+  for (; pos < line.size() && line[pos] != '"'; ++pos) pos += line[pos] == '\\';
+  if (pos >= line.size()) return 0;
+  ++pos;
+  const std::string_view quoted = line.substr(begin, pos - begin);
+  if (!literal(",") || !literal("\"arguments\"") || !literal(":") || !literal("{")) {
+    return other ? std::string_view::npos : 0;
+  }
+  const Json value = Json::parse(quoted.begin(), quoted.end(), nullptr, /*allow_exceptions=*/false);
+  if (!value.is_string()) return std::string_view::npos;
+  *name = value.get<std::string>();
+  return pos - 1;
+}
+
 }  // namespace
 
 StreamingOutputParser::StreamingOutputParser(bool starts_in_thinking)
-    : state_(starts_in_thinking ? State::kReasoning : State::kUndecided) {}
+    : StreamingOutputParser(
+          Options{.start = starts_in_thinking ? Options::Start::kThinking : Options::Start::kUnknown}) {}
+
+StreamingOutputParser::StreamingOutputParser(Options options)
+    : options_(options),
+      state_(options.start == Options::Start::kUnknown    ? State::kUndecided
+             : options.start == Options::Start::kThinking ? State::kReasoning
+                                                          : State::kContent) {
+  content_.started = options.start == Options::Start::kMidAnswer;
+}
 
 void StreamingOutputParser::Trimmed::Add(std::string_view text, std::string* out) {
   const size_t last = text.find_last_not_of(kSpace);
@@ -77,10 +121,65 @@ void StreamingOutputParser::Content(std::string_view text, Delta* delta) {
 
 void StreamingOutputParser::Line(std::string_view line, Delta* delta) {
   std::optional<ToolCall> call = ParseCall(line);
+  if (options_.call_parts) {
+    PartOfLine(line, delta);
+    const OpenLine::Place place = std::exchange(line_, {}).place;
+    if (place == OpenLine::Place::kArguments || place == OpenLine::Place::kBehind) {
+      delta->call_parts.push_back({.index = calls_ - 1, .begin = false, .name = {}, .arguments = {}, .end = true});
+    } else if (call.has_value()) {  // a call in another spelling
+      delta->call_parts.push_back({.index = calls_++,
+                                   .begin = true,
+                                   .name = call->name,
+                                   .arguments = call->arguments.dump(-1, ' ', false, Json::error_handler_t::replace),
+                                   .end = true});
+    }
+  }
   if (!call.has_value()) return;
   call_seen_ = true;
   held_.clear();
   delta->tool_calls.push_back(std::move(*call));
+}
+
+// line: so far, from its beginning.
+void StreamingOutputParser::PartOfLine(std::string_view line, Delta* delta) {
+  using Place = OpenLine::Place;
+  if (line_.place == Place::kName) {
+    std::string name;
+    const size_t head = CallHead(line, &name);
+    if (head == std::string_view::npos) line_.place = Place::kNoCall;
+    if (head == 0 || head == std::string_view::npos) return;
+    line_.place = Place::kArguments;
+    line_.position = head;
+    call_seen_ = true;
+    held_.clear();
+    delta->call_parts.push_back(
+        {.index = calls_++, .begin = true, .name = std::move(name), .arguments = {}, .end = false});
+  }
+  if (line_.place != Place::kArguments) return;
+  const size_t begin = line_.position;
+  for (; line_.position < line.size() && line_.place == Place::kArguments; ++line_.position) {
+    const char c = line[line_.position];
+    if (line_.in_string) {
+      if (line_.escaped) {
+        line_.escaped = false;
+      } else if (c == '\\') {
+        line_.escaped = true;
+      } else if (c == '"') {
+        line_.in_string = false;
+      }
+    } else if (c == '"') {
+      line_.in_string = true;
+    } else if (c == '{' || c == '[') {
+      ++line_.depth;
+    } else if (c == '}' || c == ']') {
+      if (--line_.depth == 0) line_.place = Place::kBehind;
+    }
+  }
+  const std::string_view piece = line.substr(begin, line_.position - begin);
+  if (!piece.empty()) {
+    delta->call_parts.push_back(
+        {.index = calls_ - 1, .begin = false, .name = {}, .arguments = std::string(piece), .end = false});
+  }
 }
 
 // The first of `tags` in what is pending, or npos. *safe: how much of it can be no part of a tag.
@@ -118,6 +217,15 @@ bool StreamingOutputParser::Step(bool final, Delta* delta) {
   switch (state_) {
     case State::kUndecided:
     case State::kUnopened: {
+      if (options_.thinks_first) {
+        const std::string_view text = Pending();
+        const std::string_view start = text.substr(std::min(text.find_first_not_of(kSpace), text.size()));
+        if (!final && start.size() < kThink.size() && kThink.substr(0, start.size()) == start) return false;
+        if (start.substr(0, kThink.size()) != kThink) {
+          state_ = State::kContent;
+          return true;
+        }
+      }
       const bool unopened = state_ == State::kUnopened;
       size_t at = FindTag({kThink, kEndThink, kCalls}, final, &tag, &safe);
       if (unopened && tag == kEndThink) {  // one more is text like any other
@@ -155,6 +263,10 @@ bool StreamingOutputParser::Step(bool final, Delta* delta) {
       return true;
     }
     case State::kContent: {
+      if (!options_.tool_calls) {
+        Content(take(Pending().size()), delta);
+        return false;
+      }
       const size_t at = FindTag({kThink, kCalls}, final, &tag, &safe);
       Content(take(safe), delta);
       if (at == std::string::npos) return false;
@@ -180,7 +292,15 @@ bool StreamingOutputParser::Step(bool final, Delta* delta) {
       size_t end = std::min(close, newline);
       const bool is_close = close < newline;
       if (end == std::string::npos) {
-        if (!final || Pending().empty()) return false;
+        if (!final || Pending().empty()) {
+          if (options_.call_parts && !final) {  // without what may be the closing tag's beginning
+            std::string_view line = Pending();
+            size_t tag = std::min(line.size(), kEndCalls.size() - 1);
+            while (line.substr(line.size() - tag) != kEndCalls.substr(0, tag)) --tag;
+            PartOfLine(line.substr(0, line.size() - tag), delta);
+          }
+          return false;
+        }
         end = Pending().size();
       }
       const std::string_view line = take(end);

@@ -42,11 +42,36 @@ ParsedOutput ParseOutput(std::string_view text);
 // result is then that of "<think>" and the text); otherwise text is held until a tag or the end decides what it is.
 class StreamingOutputParser {
  public:
+  // A tool call while it is being written.
+  struct CallPart {
+    size_t index = 0;       // of the output's calls
+    bool begin = false;     // its first part
+    std::string name;       // in that
+    std::string arguments;  // the next piece of the JSON text, as the model writes it
+    bool end = false;       // its last part
+  };
   struct Delta {
     std::string reasoning, content;
     std::vector<ToolCall> tool_calls;  // each once, when its line is complete
+    std::vector<CallPart> call_parts;  // with Options::call_parts
+  };
+  struct Options {
+    enum class Start {
+      kUnknown,    // of the output
+      kThinking,   // the prompt has opened the thinking
+      kAnswer,     // there is no thinking to come
+      kMidAnswer,  // nor is white space at the beginning to be dropped: the prompt ends within the answer
+    } start = Start::kUnknown;
+    // The output begins with <think>, after white space, or it has no reasoning: text need not be held then.
+    bool thinks_first = false;
+    bool tool_calls = true;  // false: blocks are text
+    // Calls also in parts, while their lines are still being written. A line with "name" and then "arguments" is taken
+    // for a call from there on; should it turn out not to be one, its parts have been given out nevertheless (and the
+    // content is over, as behind any call).
+    bool call_parts = false;
   };
   explicit StreamingOutputParser(bool starts_in_thinking = false);
+  explicit StreamingOutputParser(Options options);
   Delta Push(std::string_view text);
   Delta Finish();
 
@@ -67,11 +92,21 @@ class StreamingOutputParser {
     std::string space;
   };
 
+  // How far the line of a call that is being written has been given out.
+  struct OpenLine {
+    enum class Place { kName, kArguments, kBehind, kNoCall } place = Place::kName;
+    size_t position = 0;  // in the line
+    int depth = 0;        // of the arguments
+    bool in_string = false, escaped = false;
+  };
+
   bool Step(bool final, Delta* delta);  // takes something from pending_; false if more text is needed
   size_t FindTag(std::initializer_list<std::string_view> tags, bool final, std::string_view* tag, size_t* safe);
   void Content(std::string_view text, Delta* delta);
   void Line(std::string_view line, Delta* delta);
+  void PartOfLine(std::string_view line, Delta* delta);
 
+  Options options_;
   State state_;
   std::string_view Pending() const { return std::string_view(pending_).substr(begin_); }
 
@@ -82,6 +117,8 @@ class StreamingOutputParser {
   std::string held_;         // content from the first block on, in case no call follows
   bool block_seen_ = false;  // content goes to held_
   bool call_seen_ = false;   // content is over
+  OpenLine line_;
+  size_t calls_ = 0;  // begun in call_parts
   Trimmed reasoning_, content_;
 };
 

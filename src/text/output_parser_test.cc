@@ -124,6 +124,94 @@ TEST(OutputParserTest, EmitsAsSoonAsItIsSure) {
   EXPECT_EQ(parser.Finish().content, "");
 }
 
+// Calls as their parts say, whole: name and text of the arguments.
+std::vector<std::pair<std::string, std::string>> CallParts(const std::vector<std::string>& pieces) {
+  StreamingOutputParser parser(StreamingOutputParser::Options{.call_parts = true});
+  std::vector<std::pair<std::string, std::string>> calls;
+  bool open = false;
+  const auto add = [&](const StreamingOutputParser::Delta& delta) {
+    for (const StreamingOutputParser::CallPart& part : delta.call_parts) {
+      EXPECT_NE(part.begin, open);
+      if (part.begin) calls.emplace_back(part.name, "");
+      EXPECT_EQ(part.index, calls.size() - 1);
+      calls.back().second += part.arguments;
+      open = !part.end;
+    }
+  };
+  for (const std::string& piece : pieces) add(parser.Push(piece));
+  add(parser.Finish());
+  EXPECT_FALSE(open);
+  return calls;
+}
+
+TEST(OutputParserTest, PartsOfCallsAreTheCalls) {
+  std::mt19937 random(5);
+  int calls = 0;
+  for (const Json& line : Lines("tool_calls.jsonl")) {
+    const std::string output = line["model_output"].get<std::string>();
+    SCOPED_TRACE(output);
+    const auto whole = CallParts({output});
+    EXPECT_EQ(CallParts(Characters(output)), whole);
+    std::vector<std::string> pieces;
+    for (size_t begin = 0; begin < output.size(); begin += pieces.back().size()) {
+      pieces.push_back(output.substr(begin, 1 + random() % 12));
+    }
+    EXPECT_EQ(CallParts(pieces), whole);
+    // Every call is among them, in order; what else is there began like one.
+    size_t next = 0;
+    for (const ToolCall& call : ParseOutput(output).tool_calls) {
+      ++calls;
+      const auto is_it = [&](const auto& parts) {
+        return parts.first == call.name && Json::parse(parts.second, nullptr, false) == call.arguments;
+      };
+      while (next < whole.size() && !is_it(whole[next])) ++next;
+      ASSERT_LT(next, whole.size()) << call.name;
+      ++next;
+    }
+  }
+  EXPECT_GT(calls, 40);
+}
+
+TEST(OutputParserTest, PartsComeAsTheyAreWritten) {
+  StreamingOutputParser parser(StreamingOutputParser::Options{.call_parts = true});
+  EXPECT_TRUE(parser.Push("<tool_calls>\n{\"name\": \"f\", \"arguments\": ").call_parts.empty());
+  const auto begin = parser.Push("{\"a\": \"}x").call_parts;
+  ASSERT_EQ(begin.size(), 2u);
+  EXPECT_EQ(begin[0].name, "f");
+  EXPECT_EQ(begin[1].arguments, "{\"a\": \"}x");
+  EXPECT_EQ(parser.Push("y\"}").call_parts.at(0).arguments, "y\"}");
+  EXPECT_TRUE(parser.Push("}").call_parts.empty());
+  EXPECT_TRUE(parser.Push("\n").call_parts.at(0).end);
+}
+
+TEST(OutputParserTest, OptionsOfTheBeginning) {
+  using Options = StreamingOutputParser::Options;
+  const auto parse = [](Options options, const std::string& text) {
+    ParsedOutput out;
+    StreamingOutputParser parser(options);
+    for (const std::string& piece : Characters(text)) {
+      const auto delta = parser.Push(piece);
+      out.reasoning += delta.reasoning;
+      out.content += delta.content;
+    }
+    const bool held = out.content.empty();
+    const auto delta = parser.Finish();
+    out.content += delta.content;
+    out.reasoning += delta.reasoning;
+    return std::pair(out, held);
+  };
+  const Options first{.thinks_first = true};
+  EXPECT_EQ(parse(first, "\n<think>a</think>b").first.reasoning, "a");
+  EXPECT_EQ(parse(first, "a</think>b").first.content, "a</think>b");
+  EXPECT_FALSE(parse(first, "<thin, and so on").second);  // not held to the end
+  EXPECT_TRUE(parse({}, "<thin, and so on").second);
+  EXPECT_EQ(parse({.start = Options::Start::kAnswer}, " a").first.content, "a");
+  EXPECT_EQ(parse({.start = Options::Start::kMidAnswer}, " a").first.content, " a");
+  EXPECT_EQ(parse({.start = Options::Start::kThinking}, "a</think>b").first.reasoning, "a");
+  const std::string block = "<tool_calls>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_calls>";
+  EXPECT_EQ(parse({.start = Options::Start::kAnswer, .tool_calls = false}, block).first.content, block);
+}
+
 TEST(OutputParserTest, ThinkTagsInOddPlaces) {
   const auto parse = [](const std::string& text) { return ToJson(ParseOutput(text)); };
   EXPECT_EQ(parse("a</think>b<think>c"),

@@ -19,13 +19,11 @@ GrammarPiece Arguments(GrammarBuilder& builder, const ToolSignature& tool, const
   return JsonOfSchema(builder, tool.parameters, JsonLayout::kOneLine, where, /*object_only=*/true);
 }
 
-}  // namespace
-
-std::shared_ptr<const Grammar> ToolCallsGrammar(std::span<const ToolSignature> tools, ToolUse use, uint32_t max_calls) {
+// A block of calls behind its opening tag.
+GrammarPiece BlockOf(GrammarBuilder& b, std::span<const ToolSignature> tools, uint32_t max_calls) {
   if (tools.empty()) throw Error("there are no tools to call");
   if (tools.size() > kMaxTools) throw Error("{} tools; there can be at most {}", tools.size(), kMaxTools);
   if (max_calls == 0) throw Error("at most 0 tool calls; there is at least one");
-  GrammarBuilder b;
   const GrammarPiece space = b.Optional(b.Literal(" "));
   std::vector<GrammarPiece> calls;
   for (const ToolSignature& tool : tools) {
@@ -44,10 +42,25 @@ std::shared_ptr<const Grammar> ToolCallsGrammar(std::span<const ToolSignature> t
                                 space, Arguments(b, tool, where), b.Literal("}")}));
   }
   const GrammarPiece line = b.Sequence({b.Literal("{\"name\":"), space, b.Choice(std::move(calls)), b.Literal("\n")});
-  const GrammarPiece rest = b.Sequence({b.Literal("\n"), b.Repeat(line, 1, max_calls), b.Literal(kClose)});
+  return b.Sequence({b.Literal("\n"), b.Repeat(line, 1, max_calls), b.Literal(kClose)});
+}
+
+}  // namespace
+
+std::shared_ptr<const Grammar> ToolCallsGrammar(std::span<const ToolSignature> tools, ToolUse use, uint32_t max_calls) {
+  GrammarBuilder b;
+  const GrammarPiece rest = BlockOf(b, tools, max_calls);
   if (use == ToolUse::kRequired) return b.Build(b.Sequence({b.Literal(kOpen), rest}));
   return b.Build(b.Choice(
       {b.TextWithout(kOpen, /*then_tag=*/false), b.Sequence({b.TextWithout(kOpen, /*then_tag=*/true), rest})}));
+}
+
+std::shared_ptr<const Grammar> ToolCallsOrJsonGrammar(std::span<const ToolSignature> tools, const Json& schema,
+                                                      const std::string& where, uint32_t max_calls) {
+  GrammarBuilder b;
+  const GrammarPiece json =
+      schema.is_null() ? AnyJsonObject(b, JsonLayout::kLines) : JsonOfSchema(b, schema, JsonLayout::kLines, where);
+  return b.Build(b.Choice({json, b.Sequence({b.Literal(kOpen), BlockOf(b, tools, max_calls)})}));
 }
 
 }  // namespace fulgur

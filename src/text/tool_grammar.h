@@ -25,4 +25,8 @@ enum class ToolUse {
 std::shared_ptr<const Grammar> ToolCallsGrammar(std::span<const ToolSignature> tools, ToolUse use,
                                                 uint32_t max_calls = kUnbounded);
 
+// A block of calls, or JSON that the schema allows (null: any object), for an answer that has both tools and a format.
+std::shared_ptr<const Grammar> ToolCallsOrJsonGrammar(std::span<const ToolSignature> tools, const Json& schema,
+                                                      const std::string& where, uint32_t max_calls = kUnbounded);
+
 }  // namespace fulgur

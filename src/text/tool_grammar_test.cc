@@ -66,6 +66,23 @@ TEST(ToolGrammarTest, CallsAreCounted) {
   EXPECT_TRUE(matches(kUnbounded, 50));
 }
 
+TEST(ToolGrammarTest, CallsOrJson) {
+  const Json schema =
+      ParseJson(R"({"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]})", "test");
+  const std::string call = "<tool_calls>\n{\"name\": \"stop\", \"arguments\": {}}\n</tool_calls>";
+  const auto held = ToolCallsOrJsonGrammar(Tools(), schema, "test"),
+             any = ToolCallsOrJsonGrammar(Tools(), Json(), "test");
+  for (const auto& grammar : {held, any}) {
+    EXPECT_TRUE(grammar->Matches("{\"a\": true}"));
+    EXPECT_TRUE(grammar->Matches(call));
+    for (const std::string& misfit : {std::string(), std::string("Hello"), "{\"a\": true}" + call, "x " + call}) {
+      EXPECT_FALSE(grammar->Matches(misfit)) << misfit;
+    }
+  }
+  EXPECT_FALSE(held->Matches("{\"a\": 1}"));
+  EXPECT_TRUE(any->Matches("{\"a\": 1}"));
+}
+
 TEST(ToolGrammarTest, ErrorsNameTheTool) {
   using ::testing::HasSubstr;
   const auto error = [](const char* parameters) -> std::string {

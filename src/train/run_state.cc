@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "tensor/safetensors.h"
-#include "train/crc32c.h"
+#include "base/crc32c.h"
 #include "train/optimizer.h"
 
 namespace fulgur {

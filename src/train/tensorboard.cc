@@ -5,7 +5,7 @@
 #include <bit>
 
 #include "base/error.h"
-#include "train/crc32c.h"
+#include "base/crc32c.h"
 
 namespace fulgur {
 namespace {

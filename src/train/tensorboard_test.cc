@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/test_folder.h"
-#include "train/crc32c.h"
+#include "base/crc32c.h"
 
 namespace fulgur {
 namespace {

@@ -17,7 +17,7 @@
 #include "model/cost.h"
 #include "model/gradient.h"
 #include "ops/cross_entropy.h"
-#include "train/crc32c.h"
+#include "base/crc32c.h"
 #include "train/metrics.h"
 #include "train/optimizer.h"
 #include "train/run_state.h"

@@ -1,0 +1,59 @@
+// Reading the fields of a request: typed, range-checked, and with the path of what is wrong.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "serve/api_error.h"
+
+namespace fulgur {
+
+// One JSON object of a request. Every reader takes null for absent, and throws a 400 that names the field.
+class Fields {
+ public:
+  // path: "" for the request itself, "messages[2]" for a part of it. Must not outlive `object`.
+  Fields(const Json& object, std::string path);
+
+  const Json* Get(const char* key);  // null if absent
+  const Json& Need(const char* key, const char* what);
+  std::optional<bool> Bool(const char* key);
+  std::optional<int64_t> Integer(const char* key, int64_t low, int64_t high = kNoLimit);
+  std::optional<double> Number(const char* key, double low, double high);
+  std::optional<std::string> String(const char* key);
+  std::string NeedString(const char* key);
+  // One of the names, or a 400 that lists them.
+  std::optional<std::string> Choice(const char* key, std::initializer_list<std::string_view> names);
+  const Json* Object(const char* key);
+  const Json* Array(const char* key);
+
+  // Fields that are known and change nothing here: no warning for them.
+  void Known(std::initializer_list<const char*> keys);
+  // The paths of the fields that nobody has asked for, the first few of them.
+  std::vector<std::string> Unknown() const;
+
+  std::string Path(const char* key) const;
+  const std::string& path() const { return path_; }
+
+  static constexpr int64_t kNoLimit = int64_t{1} << 48;
+
+ private:
+  const Json& object_;
+  std::string path_;
+  std::set<std::string, std::less<>> seen_;
+};
+
+// A value as an error message shows it: short.
+std::string Shown(const Json& value);
+
+// Readers for values that are not members, as Fields has them.
+std::string StringOf(const Json& value, const std::string& path);
+int64_t IntegerOf(const Json& value, const std::string& path, int64_t low, int64_t high);
+double NumberOf(const Json& value, const std::string& path, double low, double high);
+
+}  // namespace fulgur

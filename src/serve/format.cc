@@ -1,0 +1,62 @@
+#include "serve/format.h"
+
+namespace fulgur {
+
+std::string JsonText(const Json& json) {
+  return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+}
+
+std::string ServerSentEvent(const Json& json, std::string_view name) {
+  std::string text = name.empty() ? std::string() : fmt::format("event: {}\n", name);
+  return text.append("data: ").append(JsonText(json)).append("\n\n");
+}
+
+std::unique_ptr<AnswerFormat> MakeFormat(const ApiRequest& request, AnswerIdentity identity) {
+  switch (request.endpoint) {
+    case Endpoint::kChatCompletions:
+      return ChatFormat(request, std::move(identity));
+    case Endpoint::kCompletions:
+      return CompletionsFormat(request, std::move(identity));
+    case Endpoint::kResponses:
+      return ResponsesFormat(request, std::move(identity));
+    case Endpoint::kMessages:
+      return MessagesFormat(request, std::move(identity));
+  }
+  return nullptr;
+}
+
+Json FinishDetails(const AnswerEnd& end) {
+  Json details = {{"type", FinishReasonName(end.reason)},
+                  {"thinking_tokens", end.thinking_tokens},
+                  {"thinking_cut", end.thinking_cut}};
+  if (end.reason == FinishReason::kStopString) details["stop_string"] = end.message;
+  return details;
+}
+
+namespace {
+
+Json Bytes(const std::string& text) {
+  Json bytes = Json::array();
+  for (const unsigned char c : text) bytes.push_back(static_cast<int>(c));
+  return bytes;
+}
+
+}  // namespace
+
+Json TokenLogprobs(const std::vector<AnswerToken>& tokens) {
+  Json list = Json::array();
+  for (const AnswerToken& token : tokens) {
+    Json entry = {{"token", token.bytes},
+                  {"logprob", token.logprob},
+                  {"bytes", Bytes(token.bytes)},
+                  {"top_logprobs", Json::array()}};
+    for (const auto& [bytes, logprob] : token.top) {
+      entry["top_logprobs"].push_back({{"token", bytes}, {"logprob", logprob}, {"bytes", Bytes(bytes)}});
+    }
+    if (!token.sampled) entry["sampled"] = false;
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+}  // namespace fulgur

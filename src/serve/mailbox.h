@@ -1,0 +1,63 @@
+// Events of a request on their way from the scheduler's thread to the connection's.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/generation.h"
+
+namespace fulgur {
+
+class Mailbox {
+ public:
+  struct Event {
+    int64_t output = 0;
+    std::string text;
+    std::vector<OutputToken> tokens;  // if they are kept
+    int64_t token_count = 0;
+    std::optional<OutputEnd> end;
+  };
+
+  explicit Mailbox(bool keep_tokens) : keep_tokens_(keep_tokens) {}
+
+  // output: the event's, among all of the request. What an output has waiting already is made longer, so a slow reader
+  // costs no more memory than the answer has.
+  void Put(int64_t output, const OutputEvent& event) {
+    const std::lock_guard lock(mutex_);
+    Event* last = nullptr;
+    for (auto it = events_.rbegin(); it != events_.rend() && last == nullptr; ++it) {
+      if (it->output == output) last = &*it;
+    }
+    if (last == nullptr) last = &events_.emplace_back(Event{.output = output, .text = {}, .tokens = {}, .end = {}});
+    last->text += event.text;
+    last->token_count += static_cast<int64_t>(event.tokens.size());
+    if (keep_tokens_) last->tokens.insert(last->tokens.end(), event.tokens.begin(), event.tokens.end());
+    if (event.end != nullptr) {
+      last->end = *event.end;
+      last->end->state = nullptr;
+      last->end->prompt_state.reset();
+    }
+    arrived_.notify_one();
+  }
+
+  // All that is there; waits for the first of it until `until`.
+  std::vector<Event> Take(std::chrono::steady_clock::time_point until) {
+    std::unique_lock lock(mutex_);
+    arrived_.wait_until(lock, until, [this] { return !events_.empty(); });
+    return std::exchange(events_, {});
+  }
+
+ private:
+  bool keep_tokens_;
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::vector<Event> events_;
+};
+
+}  // namespace fulgur
