@@ -103,7 +103,7 @@ void SequenceState::PutFullBlocks(const Blocks& blocks) {
   size_t index = 0;
   for (Layer& l : layers_) {
     if (!l.lightning.state.empty()) continue;
-    std::vector<std::shared_ptr<KvBlock>> all;
+    Blocks all;
     all.reserve(full + l.blocks.size());
     for (size_t b = 0; b < full; ++b) all.push_back(blocks[b * layers + index]);
     all.insert(all.end(), l.blocks.begin(), l.blocks.end());

@@ -61,7 +61,7 @@ class SequenceState {
   // For caches that share full KV blocks among states: takes the blocks before chunk_start() out, by position and then by
   // softmax layer, and puts such blocks in at the front. A state without them may be copied and put together again, no
   // more.
-  using Blocks = std::vector<std::shared_ptr<KvBlock>>;
+  using Blocks = decltype(Layer::blocks);
   Blocks TakeFullBlocks();
   void PutFullBlocks(const Blocks& blocks);
   // Makes the blocks since chunk_start() this state's own: no other will write to them.
