@@ -62,6 +62,7 @@ function(fulgur_library name)
   if(benches)
     add_executable(${name}_bench ${benches})
     target_link_libraries(${name}_bench PRIVATE fulgur_${name} benchmark::benchmark_main)
+    target_compile_definitions(${name}_bench PRIVATE FULGUR_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   endif()
 endfunction()
 

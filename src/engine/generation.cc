@@ -213,6 +213,19 @@ void Engine::EndThinking(int64_t request) {
   for (auto& o : running_) o->request->end_thinking |= o->request->number == request;
 }
 
+int64_t Engine::AddCheckpoint(int64_t request, int64_t position) {
+  for (auto& r : waiting_) {
+    if (r->number != request || r->prefilled || position <= r->prompt_done() || position > r->prompt_tokens()) continue;
+    std::vector<int64_t>& all = r->given.checkpoints;
+    const auto begin = all.begin() + static_cast<std::ptrdiff_t>(r->next_checkpoint);
+    const auto after = std::upper_bound(begin, all.end(), position);
+    if (after != begin && *std::prev(after) > position - kBlock) return *std::prev(after);
+    all.insert(after, position);
+    return position;
+  }
+  return 0;
+}
+
 void Engine::Abandon() {
   waiting_.clear();
   running_.clear();

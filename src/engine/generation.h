@@ -144,6 +144,9 @@ class Engine {
   // Closes the thinking of the request's outputs as if the budget were used up: after the next token of those that are
   // in their thinking, as soon as it begins in the others.
   void EndThinking(int64_t request);
+  // One more of the request's `checkpoints`, if its prompt has not come so far. Returns the position that it will stop
+  // at: this one, or one that is already asked for and less than kBlock before it; 0: none.
+  int64_t AddCheckpoint(int64_t request, int64_t position);
   // One forward pass and its callbacks; false if there was nothing to do. If the pass fails, the requests that took
   // part in it end with kError.
   bool Step();

@@ -406,6 +406,8 @@ PrefixCache::PrefixCache(const ModelConfig& config, PrefixCacheOptions options, 
 
 PrefixCache::~PrefixCache() = default;
 
+bool PrefixCache::enabled() const { return impl_->enabled(); }
+
 bool PrefixCache::Prepare(Ids prompt) {
   Impl& m = *impl_;
   if (!m.spill || !m.enabled()) return true;

@@ -79,6 +79,8 @@ class PrefixCache {
   PrefixCache(const ModelConfig& config, PrefixCacheOptions options, std::function<void()> wake = nullptr);
   ~PrefixCache();  // waits for files that are being written
 
+  bool enabled() const;  // there is memory for it
+
   // False: a file holds more of this prompt than memory does and is being read; ask again after `wake` (or look up
   // without it).
   bool Prepare(std::span<const int32_t> prompt);

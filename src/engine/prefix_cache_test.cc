@@ -115,7 +115,7 @@ TEST_F(PrefixCacheTest, RandomConversationsHaveTheSameBitsAsWithoutCache) {
       Rng rng(v + 10);
       std::vector<Ids> seen = {{}};
       int64_t reused = 0;
-      for (int turn = 0; turn < 60; ++turn) {
+      for (int turn = 0; turn < 40; ++turn) {
         // The beginning of something seen (all of it, or cut at random), and something new.
         const Ids& from = rng.Pick(seen);
         const int64_t most = static_cast<int64_t>(from.size());
@@ -137,9 +137,9 @@ TEST_F(PrefixCacheTest, RandomConversationsHaveTheSameBitsAsWithoutCache) {
         EXPECT_LE(s.kv_bytes, variants[v].kv_bytes);
         EXPECT_EQ(s.hit_tokens, reused);
       }
-      EXPECT_GT(reused, 1000);
+      EXPECT_GT(reused, 500);
       if (v > 0 && kind != 1) {
-        EXPECT_GT(cache.stats().evicted, 10);
+        EXPECT_GT(cache.stats().evicted, 5);
       }
       // All that was counted is given back.
       cache.Clear("");

@@ -24,6 +24,8 @@ double Since(Clock::time_point t) { return std::chrono::duration<double>(Clock::
 
 constexpr size_t kMaxRememberedSessions = 1024;
 constexpr auto kStatsEvery = std::chrono::milliseconds(50);
+constexpr int64_t kWorthFollowing = 64;  // tokens in common with a prompt in progress that are worth waiting for
+constexpr int kMostLeaders = 4;
 constexpr auto kMostDiskWait = std::chrono::seconds(10);  // of a request, for a spilled state
 
 void CheckSessionName(const std::string& name) {
@@ -58,6 +60,10 @@ struct Scheduler::Impl {
     int64_t engine_number = 0;                 // 0: still queued
     std::optional<Clock::time_point> reading;  // since when it waits for a spilled state
     bool first_token = false;
+    // A request whose prompt is being processed and begins as this one's: it is waited for up to a checkpoint.
+    std::weak_ptr<Entry> leader;
+    int64_t leader_position = 0;
+    int leaders = 0;  // so far
     std::vector<bool> finished;
     int64_t finished_count = 0, output_tokens = 0;
     std::vector<int32_t> ids;     // prompt and first output, for the prefix cache
@@ -294,6 +300,10 @@ struct Scheduler::Impl {
           ++it;  // the others go on meanwhile
           continue;
         }
+        if (Follows(*entry)) {
+          ++it;
+          continue;
+        }
       }
       it = queue.erase(it);
       Begin(entry);
@@ -301,6 +311,34 @@ struct Scheduler::Impl {
     }
     return any;
   }
+
+  // Whether the request had better wait until a prompt that is being processed has come to where the two part: then it
+  // resumes from there.
+  bool Follows(Entry& entry) {
+    if (const EntryPtr leader = entry.leader.lock()) {
+      if (IsPrefilling(*leader) && leader->last_checkpoint < entry.leader_position) return true;
+      entry.leader.reset();
+    }
+    if (entry.leaders >= kMostLeaders || !cache.enabled()) return false;
+    const std::vector<int32_t>& prompt = entry.request.generation.prompt;
+    EntryPtr best;
+    int64_t most = 0;
+    for (const EntryPtr& other : prefilling) {
+      if (!IsPrefilling(*other) || other->version != version) continue;
+      if (other->request.priority < entry.request.priority) continue;
+      const auto differ = std::mismatch(prompt.begin(), prompt.end() - 1, other->ids.begin(), other->ids.end()).first;
+      if (differ - prompt.begin() > most) most = differ - prompt.begin(), best = other;
+    }
+    if (most < kWorthFollowing || most < cache.Match(prompt) + kWorthFollowing) return false;
+    const int64_t position = engine.AddCheckpoint(best->engine_number, most);
+    if (position <= best->last_checkpoint) return false;
+    entry.leader = best;
+    entry.leader_position = position;
+    ++entry.leaders;
+    return true;
+  }
+
+  static bool IsPrefilling(const Entry& e) { return e.engine_number != 0 && !e.first_token && e.finished_count == 0; }
 
   void Begin(const EntryPtr& entry) {
     GenerationRequest& g = entry->request.generation;
@@ -338,6 +376,8 @@ struct Scheduler::Impl {
       entry->engine_number =
           engine.Submit(std::move(g), [this, entry](const OutputEvent& event) { OnEvent(*entry, event); });
       if (entry->end_thinking) engine.EndThinking(entry->engine_number);
+      std::erase_if(prefilling, [&](const EntryPtr& e) { return !IsPrefilling(*e); });
+      if (entry->request.use_cache) prefilling.push_back(entry);
     } catch (const std::exception& e) {
       End(*entry, FinishReason::kError, e.what());
     }
@@ -475,6 +515,7 @@ struct Scheduler::Impl {
     engine.Abandon();
     for (const EntryPtr& entry : all) End(*entry, FinishReason::kCancelled, "the server is shutting down");
     queue.clear();
+    prefilling.clear();
     waiting_commands.clear();  // their futures end with broken_promise
     if (options.spill_at_exit) cache.SpillAll();
     std::lock_guard lock(mutex);
@@ -584,6 +625,7 @@ struct Scheduler::Impl {
   // The scheduler's thread's.
   std::map<int64_t, EntryPtr> live;  // accepted and not finished
   std::list<EntryPtr> queue;         // of them those that wait: by priority, then in order of arrival
+  std::vector<EntryPtr> prefilling;  // that others may follow; some have already a first token
   std::vector<PendingCommand> waiting_commands;
   std::map<std::string, Session> sessions;
   int64_t session_clock = 0;

@@ -5,7 +5,7 @@
 // one token further and processes at most prefill_chunk tokens of prompts, so a stream never waits longer than one such
 // step. Prompts share those tokens: half go to the one that came first, half to the one with the least left, so that a
 // long one neither blocks short ones nor starves (engine/generation.h). What a request's prompt begins with is taken
-// from the prefix cache (engine/prefix_cache.h).
+// from the prefix cache (engine/prefix_cache.h); if it is just being read for another request, it is waited for.
 //
 // None of this changes a request's tokens: the same request with the same seed gives the same bytes, whatever else
 // runs, is cancelled, or is cached.

@@ -104,7 +104,8 @@ double SchedulerSeconds(int64_t batch, int64_t steps) {
   SchedulerOptions options;
   options.engine.max_batch = batch;
   options.engine.prefill_chunk = batch * kPrompt;
-  Countdown first(batch), last(batch);
+  Countdown first(batch), last(batch), submitted(batch);
+  options.engine.before_forward = [&] { submitted.Wait(); };  // all begin together
   Scheduler scheduler(Nano(), options);
   int64_t characters = 0;
   for (int64_t i = 0; i < batch; ++i) {
@@ -115,6 +116,7 @@ double SchedulerSeconds(int64_t batch, int64_t steps) {
       characters += static_cast<int64_t>(e.text.size());
       if (e.end != nullptr) last.Down();
     });
+    submitted.Down();
   }
   first.Wait();
   const auto begin = Clock::now();

@@ -270,6 +270,45 @@ TEST_F(SchedulerTest, ASecondTurnIsCached) {
   EXPECT_EQ(stats.finished[static_cast<size_t>(FinishReason::kLength)], 3);
 }
 
+TEST_F(SchedulerTest, WhatComesAtTheSameTimeIsReadOnce) {
+  LoadedModel loaded = Loaded();
+  const Ids system = Prompt(50, 600);
+  std::vector<ScheduledRequest> requests;
+  std::vector<Generation> alone;
+  for (uint64_t i = 0; i < 6; ++i) {
+    ScheduledRequest r = Request(i, 10, 5);
+    r.generation.prompt.insert(r.generation.prompt.begin(), system.begin(), system.end());
+    alone.push_back(Alone(r.generation)[0]);
+    requests.push_back(r);
+  }
+  for (const bool cancel_first : {false, true}) {
+    Gate gate;
+    std::vector<std::unique_ptr<Collector>> collectors;
+    Scheduler scheduler(loaded, {.engine = {.prefill_chunk = 100, .before_forward = gate.hook()}});
+    int64_t first = 0;
+    for (const ScheduledRequest& r : requests) {
+      collectors.push_back(std::make_unique<Collector>());
+      const int64_t id = scheduler.Submit(r, collectors.back()->callback());
+      if (first == 0) {
+        first = id;
+        gate.WaitForFirstPass();
+      }
+    }
+    if (cancel_first) scheduler.Cancel(first);
+    gate.Open();
+    for (size_t i = 0; i < requests.size(); ++i) {
+      if (i == 0 && cancel_first) {
+        EXPECT_EQ(collectors[i]->Wait().end.reason, FinishReason::kCancelled);
+      } else {
+        ExpectSame(collectors[i]->Wait(), alone[i]);
+      }
+    }
+    scheduler.Drain(10s);
+    // One reads the 600 tokens (and the one that was cancelled some of them); the others wait for it.
+    EXPECT_LE(scheduler.stats().prefill_tokens, 600 + 6 * 10 + (cancel_first ? 100 : 0));
+  }
+}
+
 TEST_F(SchedulerTest, HigherPrioritiesGoFirst) {
   LoadedModel loaded = Loaded();
   Gate gate;
