@@ -19,6 +19,7 @@ void AddCommands(CLI::App& app) {
   debug->require_subcommand(1);
   AddDebugAdamW(*debug);
   AddDebugModel(*debug);
+  AddDebugObjective(*debug);
   AddDebugText(*debug);
   AddDebugTokenizer(*debug);
 }

@@ -11,6 +11,7 @@ void AddBench(CLI::App& app);
 void AddChat(CLI::App& app);
 void AddDebugAdamW(CLI::App& debug);
 void AddDebugModel(CLI::App& debug);
+void AddDebugObjective(CLI::App& debug);
 void AddDebugText(CLI::App& debug);
 void AddDebugTokenizer(CLI::App& debug);
 void AddEnv(CLI::App& app);

@@ -21,6 +21,11 @@ struct TaskMix {
   std::vector<std::pair<int, double>> difficulties;  // (difficulty, weight)
 };
 
+// From "all", or a list of names and of {"name", "weight", "difficulties"}; `difficulties` is for those that name none.
+// Throws Error that names `where`.
+std::vector<TaskMix> ReadTasks(const Json& json, const Json& difficulties, const std::string& where);
+Json TasksToJson(const std::vector<TaskMix>& tasks);  // for fingerprints
+
 // Where examples come from. An example is taken from a source with a probability proportional to its weight.
 struct SourceConfig {
   enum class Type {
