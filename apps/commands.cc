@@ -12,6 +12,7 @@ void AddCommands(CLI::App& app) {
   AddInspect(app);
   AddNewModel(app);
   AddQuantize(app);
+  AddRl(app);
   AddTrain(app);
   AddTrainTokenizer(app);
 

@@ -21,6 +21,7 @@ void AddGenerate(CLI::App& app);
 void AddInspect(CLI::App& app);
 void AddNewModel(CLI::App& app);
 void AddQuantize(CLI::App& app);
+void AddRl(CLI::App& app);
 void AddTrain(CLI::App& app);
 void AddTrainTokenizer(CLI::App& app);
 

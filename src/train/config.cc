@@ -75,6 +75,7 @@ SourceConfig ReadSource(const Json& json, const std::string& where) {
   if (type == "tasks") {
     source.type = SourceConfig::Type::kTasks;
     source.name = s.GetOr<std::string>("name", "tasks");
+    source.part = ReadTrainPart(s.GetOr<std::string>("part", "all"), where);
     source.tasks = ReadTasks(s.Value("tasks"), s.Has("difficulties") ? s.Value("difficulties") : Json("all"), where);
   } else if (type == "text" || type == "chat") {
     source.type = type == "text" ? SourceConfig::Type::kText : SourceConfig::Type::kChat;
@@ -105,6 +106,7 @@ Json SourcesToJson(const std::vector<SourceConfig>& sources) {
     if (source.type == SourceConfig::Type::kTasks) {
       s["type"] = "tasks";
       s["tasks"] = TasksToJson(source.tasks);
+      if (source.part != TrainPart::kAll) s["part"] = TrainPartName(source.part);
     } else {
       s["type"] = source.type == SourceConfig::Type::kText ? "text" : "chat";
       s["path"] = source.path.string();
@@ -117,6 +119,25 @@ Json SourcesToJson(const std::vector<SourceConfig>& sources) {
 }
 
 }  // namespace
+
+TrainPart ReadTrainPart(const std::string& name, const std::string& where) {
+  for (const TrainPart part : {TrainPart::kAll, TrainPart::kSupervised, TrainPart::kReinforcement}) {
+    if (name == TrainPartName(part)) return part;
+  }
+  throw Error("{}: \"part\" is \"{}\", but must be all, supervised or reinforcement", where, name);
+}
+
+const char* TrainPartName(TrainPart part) {
+  switch (part) {
+    case TrainPart::kAll:
+      return "all";
+    case TrainPart::kSupervised:
+      return "supervised";
+    case TrainPart::kReinforcement:
+      return "reinforcement";
+  }
+  return "";
+}
 
 std::vector<TaskMix> ReadTasks(const Json& json, const Json& difficulties, const std::string& where) {
   std::vector<TaskMix> tasks;

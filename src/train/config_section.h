@@ -21,6 +21,10 @@ class Section {
     known_.insert(key);
     return json_.contains(key) && !json_[key].is_null();
   }
+  bool IsNull(const char* key) {  // there, as null
+    known_.insert(key);
+    return json_.contains(key) && json_[key].is_null();
+  }
   template <typename T>
   T Get(const char* key) {
     known_.insert(key);
