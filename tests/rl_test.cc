@@ -22,6 +22,8 @@ TEST(RlCommand, TrainsAModelAndGoesOn) {
   TestFolder folder;
   const std::string nano = std::string(FULGUR_SOURCE_DIR) + "/models/nano";
   ASSERT_EQ(RunFulgur({"new-model", nano, (folder / "start").string(), "--layers", "2"}).status, 0);
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json"})
+    fs::copy(fs::path(nano) / name, folder / "start");
   const Json config = {{"out", (folder / "run").string()},
                        {"model", (folder / "start").string()},
                        {"data", {{{"type", "tasks"}, {"tasks", {"addition"}}}}},
@@ -59,7 +61,7 @@ TEST(RlCommand, TrainsAModelAndGoesOn) {
 }
 
 TEST(RlCommand, ConfigsInTheRepositoryAreRead) {
-  for (const char* name : {"rl-tiny", "rl-nano"}) {
+  for (const char* name : {"rl-tiny", "rl-nano", "rl-precision"}) {
     // In a folder without the model, which is looked for once the config was read.
     TestFolder folder;
     const std::string path = std::string(FULGUR_SOURCE_DIR) + "/configs/" + name + ".json";

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 
 #include "base/error.h"
@@ -147,6 +148,25 @@ TEST_F(RolloutTest, RecomputedLogprobsAreTheRecordedOnesBitForBit) {
   }
   EXPECT_GT(appended, 0);
   EXPECT_GT(sampled, 100);
+  // Entropies of the distributions that were drawn from, by the definition.
+  double entropy = 0;
+  const int64_t v = model_->config().vocab_size;
+  for (const PolicySample& sample : samples) {
+    const std::vector<int32_t>& prompt = sample.group->prompt;
+    std::vector<int32_t> ids = prompt;
+    ids.insert(ids.end(), sample.response->ids.begin(), sample.response->ids.end());
+    SequenceState state = model_->NewState();
+    const Segment segment{&state, ids};
+    const std::span<const float> logits = model_->Forward({&segment, 1}, LogitRows::kAll);
+    for (size_t t = 0; t < sample.response->ids.size(); ++t) {
+      if (sample.response->sampled[t] == 0) continue;
+      const float* row = logits.data() + static_cast<int64_t>(prompt.size() + t - 1) * v;
+      double sum = 0, weighted = 0;
+      for (int64_t i = 0; i < v; ++i) sum += std::exp(static_cast<double>(row[i]));
+      for (int64_t i = 0; i < v; ++i) weighted += std::exp(static_cast<double>(row[i])) * row[i];
+      entropy += std::log(sum) - weighted / sum;
+    }
+  }
   for (const int64_t micro_tokens : {60, 300, 100000}) {
     Agreement agreement;
     const auto logprobs = ComputeLogprobs(*model_, samples, micro_tokens);
@@ -164,7 +184,7 @@ TEST_F(RolloutTest, RecomputedLogprobsAreTheRecordedOnesBitForBit) {
       EXPECT_EQ(in_gradient.equal, sampled);
       EXPECT_EQ(report.stats.ratio_one, sampled);
       EXPECT_EQ(report.stats.clipped, 0);
-      EXPECT_GT(report.entropy_sum, 0);
+      EXPECT_NEAR(report.entropy_sum, entropy, 1e-4 * entropy);
       EXPECT_GT(GlobalNorm(model_->config(), grads, pool_), 0);
     }
   }

@@ -52,6 +52,8 @@ Json Fingerprint(const RlConfig& config) {
   return json;
 }
 
+std::string CrcOf(const std::string& text) { return fmt::format("{:08x}", Crc32c(text.data(), text.size())); }
+
 double Percentile(std::vector<double> sorted, double p) {  // the least value that p of all do not exceed
   if (sorted.empty()) return 0;
   const double rank = std::ceil(p * static_cast<double>(sorted.size())) - 1;
@@ -122,6 +124,7 @@ class RlTrainer {
         text_(TextFiles::FromFolder(config.model)),
         architecture_(ModelConfig::FromFile(config.model / kConfigFile)),
         fingerprint_(Fingerprint(config)),
+        run_crc_(CrcOf(fingerprint_.dump())),
         folder_(config.out, fingerprint_, options.fresh),
         problems_(config.data, Mix(config.seed, kProblems)),
         curriculum_(config.curriculum),
@@ -301,7 +304,7 @@ class RlTrainer {
         const RolloutSettings settings =
             Settings(source.filter.samples, stages_.window(), Mix(Mix(config_.seed, kFilter), s));
         const auto n = static_cast<int64_t>(records.size());
-        const Json stamp = {{"filter", source.name}, {"weights", WeightsCrc()}};
+        const Json stamp = {{"filter", source.name}, {"run", run_crc_}, {"weights", WeightsCrc()}};
         const RolloutResult r =
             Generate(*model_, config_.out / "filter" / (source.name + ".jsonl.gz"), stamp, settings, n, n,
                      [&](int64_t i) { return problems_.file(s)->Get(records[static_cast<size_t>(i)]); });
@@ -347,7 +350,7 @@ class RlTrainer {
 
     if (rollout_model_) rollout_model_->Refresh();
     std::vector<uint64_t> drawn = drawn_;
-    const Json stamp = {{"batch", number}, {"weights", WeightsCrc()}, {"window", window}};
+    const Json stamp = {{"batch", number}, {"run", run_crc_}, {"weights", WeightsCrc()}, {"window", window}};
     RolloutResult rollouts = Generate(
         rollout_model_ ? rollout_model_->model() : *model_, RolloutPath(number), stamp,
         Settings(rc.responses, window, Mix(Mix(config_.seed, kSampling), static_cast<uint64_t>(number))), rc.prompts,
@@ -535,7 +538,7 @@ class RlTrainer {
     if (problems.empty()) return true;
     const int64_t samples = config_.evaluation.samples;
     const auto n = static_cast<int64_t>(problems.size());
-    const Json stamp = {{"step", state_.step}, {"weights", WeightsCrc()}};
+    const Json stamp = {{"step", state_.step}, {"run", run_crc_}, {"weights", WeightsCrc()}};
     const auto start = Clock::now();
     const RolloutResult r =
         Generate(*model_, config_.out / "evaluations" / fmt::format("step-{:06d}.jsonl.gz", state_.step), stamp,
@@ -635,6 +638,7 @@ class RlTrainer {
   TextFiles text_;
   ModelConfig architecture_;
   Json fingerprint_;
+  std::string run_crc_;  // of the fingerprint
   RunFolder folder_;
   ProblemSet problems_;
   Curriculum curriculum_;

@@ -252,6 +252,13 @@ TEST(RlTrainer, StoppedAndContinuedItReusesRollouts) {
     EXPECT_EQ(line["rollout"]["reused"], line["rollout"]["groups"]);
     EXPECT_EQ(line["rollout"]["tokens_per_second"], 0);
   }
+  // Another config without a checkpoint: what the first one generated is not taken for its own.
+  std::filesystem::remove_all(folder / "parts/checkpoints");
+  Json other = parts;
+  other["seed"] = 5;
+  TrainQuietly(other);
+  EXPECT_EQ(Lines(folder / "parts/metrics.jsonl")[0]["rollout"]["reused"], 0);
+
   std::atomic<bool> stop{true};
   ThreadPool pool(1);
   RlOptions options;
