@@ -497,12 +497,14 @@ class RlTrainer {
       return values.empty() ? 0 : sum / static_cast<double>(values.size());
     };
     const auto count = static_cast<double>(std::max<int64_t>(1, stats.tokens));
-    json["loss"] = mean(losses);
-    json["grad_norm"] = mean(norms);
-    json["lr"] = lr;
-    json["entropy"] = entropy / count;
-    json["clipped"] = static_cast<double>(stats.clipped) / count;
-    json["masked"] = static_cast<double>(stats.masked) / count;
+    if (!norms.empty()) {
+      json["loss"] = mean(losses);
+      json["grad_norm"] = mean(norms);
+      json["lr"] = lr;
+      json["entropy"] = entropy / count;
+      json["clipped"] = static_cast<double>(stats.clipped) / count;
+      json["masked"] = static_cast<double>(stats.masked) / count;
+    }
     json["ratio"] = {{"mean", stats.tokens > 0 ? stats.ratio_sum / count : 1},
                      {"min", stats.tokens > 0 ? stats.ratio_min : 1},
                      {"max", stats.tokens > 0 ? stats.ratio_max : 1},
@@ -604,12 +606,16 @@ class RlTrainer {
   }
 
   std::string Note(const Json& line) {
-    std::string note = fmt::format(
-        "reward {:.3f} (score {:.3f}, format {:.3f})  {:.0f} tokens  entropy {:.3f}  clipped {:.1f} %  "
-        "{} tokens/s generated",
-        line["reward"]["mean"].get<double>(), line["reward"]["score"].get<double>(),
-        line["reward"]["format"].get<double>(), line["length"]["mean"].get<double>(), line["entropy"].get<double>(),
-        100 * line["clipped"].get<double>(), HumanCount(line["rollout"]["tokens_per_second"].get<double>()));
+    std::string note = fmt::format("reward {:.3f} (score {:.3f}, format {:.3f})  {:.0f} tokens",
+                                   line["reward"]["mean"].get<double>(), line["reward"]["score"].get<double>(),
+                                   line["reward"]["format"].get<double>(), line["length"]["mean"].get<double>());
+    if (line.contains("entropy")) {
+      note += fmt::format("  entropy {:.3f}  clipped {:.1f} %", line["entropy"].get<double>(),
+                          100 * line["clipped"].get<double>());
+    } else {
+      note += "  no group with a spread";
+    }
+    note += fmt::format("  {} tokens/s generated", HumanCount(line["rollout"]["tokens_per_second"].get<double>()));
     if (line.contains("train")) {
       const Json& train = line["train"];
       note += fmt::format(", {} trained", HumanCount(train["tokens_per_second"].get<double>()));
