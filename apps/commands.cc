@@ -13,6 +13,7 @@ void AddCommands(CLI::App& app) {
   AddNewModel(app);
   AddPerplexity(app);
   AddQuantize(app);
+  AddRl(app);
   AddServe(app);
   AddTrain(app);
   AddTrainTokenizer(app);
@@ -22,6 +23,7 @@ void AddCommands(CLI::App& app) {
   AddDebugAdamW(*debug);
   AddDebugMath(*debug);
   AddDebugModel(*debug);
+  AddDebugObjective(*debug);
   AddDebugText(*debug);
   AddDebugTokenizer(*debug);
 }

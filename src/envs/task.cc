@@ -9,10 +9,11 @@ namespace {
 constexpr std::string_view kBoxed = "\\boxed{";
 constexpr int kDraws = 1000;
 
-TaskInstance DrawSide(const Task& task, uint64_t seed, int difficulty, bool held_out) {
+TaskInstance DrawSide(const Task& task, uint64_t seed, int difficulty, bool held_out,
+                      TrainPart part = TrainPart::kAll) {
   for (int attempt = 0; attempt < kDraws; ++attempt) {
     TaskInstance instance = task.Generate(Mix(seed, attempt), difficulty);
-    if (HeldOut(instance) == held_out) return instance;
+    if (HeldOut(instance) == held_out && (part == TrainPart::kAll || PartOf(instance) == part)) return instance;
   }
   throw Error("task {} at difficulty {}: {} draws brought no {} problem; it needs more distinct problems", task.name(),
               difficulty, kDraws, held_out ? "held-out" : "training");
@@ -81,16 +82,26 @@ const Task& GetTask(std::string_view name) {
   throw Error("there is no task \"{}\"; the tasks are {}", name, names);
 }
 
-bool HeldOut(const TaskInstance& instance) {
+namespace {
+
+uint64_t SplitHash(const TaskInstance& instance) {
   const std::string text = instance.task + '\0' + GetTask(instance.task).Key(instance);
   uint64_t hash = 0xcbf29ce484222325ull;
   for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
   // FNV's low bits depend on the low bits of the text only; mixing makes all of them count.
-  return Mix(hash) % 16 == 0;
+  return Mix(hash);
 }
 
-TaskInstance GenerateTrain(const Task& task, uint64_t seed, int difficulty) {
-  return DrawSide(task, seed, difficulty, false);
+}  // namespace
+
+bool HeldOut(const TaskInstance& instance) { return SplitHash(instance) % 16 == 0; }
+
+TrainPart PartOf(const TaskInstance& instance) {
+  return SplitHash(instance) / 16 % 2 == 0 ? TrainPart::kSupervised : TrainPart::kReinforcement;
+}
+
+TaskInstance GenerateTrain(const Task& task, uint64_t seed, int difficulty, TrainPart part) {
+  return DrawSide(task, seed, difficulty, false, part);
 }
 
 TaskInstance GenerateTest(const Task& task, uint64_t seed, int difficulty) {

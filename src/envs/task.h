@@ -75,7 +75,11 @@ bool LastBoxed(std::string_view text, std::string* content);
 // whatever its seeds. The two generators redraw, seed Mix(seed, attempt) for attempt 0, 1, ..., until the instance is
 // on their side; the instance's seed is the one that made it. Error if 1000 draws bring none, which no task here does.
 bool HeldOut(const TaskInstance& instance);
-TaskInstance GenerateTrain(const Task& task, uint64_t seed, int difficulty);
+// The training side has two halves, chosen by the same hash, so that what is learned from worked solutions and what is
+// learned by trial can be kept apart by construction.
+enum class TrainPart { kAll, kSupervised, kReinforcement };
+TrainPart PartOf(const TaskInstance& instance);  // of the training side: one of the halves
+TaskInstance GenerateTrain(const Task& task, uint64_t seed, int difficulty, TrainPart part = TrainPart::kAll);
 TaskInstance GenerateTest(const Task& task, uint64_t seed, int difficulty);
 
 }  // namespace fulgur

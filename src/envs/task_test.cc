@@ -215,6 +215,11 @@ TEST_P(EveryTask, TheSplitIsDisjoint) {
       const TaskInstance seen = GenerateTrain(task(), seed, difficulty), held = GenerateTest(task(), seed, difficulty);
       EXPECT_FALSE(HeldOut(seen));
       EXPECT_TRUE(HeldOut(held));
+      for (const TrainPart part : {TrainPart::kSupervised, TrainPart::kReinforcement}) {
+        const TaskInstance half = GenerateTrain(task(), seed, difficulty, part);
+        EXPECT_FALSE(HeldOut(half));
+        EXPECT_EQ(PartOf(half), part);
+      }
       EXPECT_EQ(task().Generate(held.seed, difficulty).prompt, held.prompt);
       train.insert(task().Key(seen));
       test.insert(task().Key(held));

@@ -64,7 +64,7 @@ class DocumentPass {
     }
   }
 
-  void Forward() {
+  void Forward(bool entropies) {
     const int64_t C = config_.hidden_size, L = config_.num_hidden_layers;
     m_.positions.clear();
     for (size_t d = 0; d + 1 < batch_.starts.size(); ++d) {
@@ -96,10 +96,14 @@ class DocumentPass {
     RmsNorm(m_.next.data(), T_, C, params_.final_norm.f32(), static_cast<float>(config_.rms_norm_eps),
             m_.final_norm.data(), m_.inv_rms.data(), model_.pool());
     m_.logprobs.assign(rows, 0.0f);
+    if (entropies) entropies_.assign(rows, 0.0f);
     ForHeadRows([&](int64_t row, int64_t count, const float* logits) {
-      LogProbs(logits, count, config_.vocab_size, batch_.targets.data() + row, m_.logprobs.data() + row, nullptr,
-               model_.pool());
+      LogProbs(logits, count, config_.vocab_size, batch_.targets.data() + row, m_.logprobs.data() + row,
+               entropies ? entropies_.data() + row : nullptr, model_.pool());
     });
+    for (size_t t = 0; t < entropies_.size(); ++t) {
+      if (batch_.targets[t] == kIgnore) entropies_[t] = 0;
+    }
   }
 
   // After Forward: gradients from d loss / d logprobs.
@@ -138,6 +142,7 @@ class DocumentPass {
 
   std::span<const float> logprobs() const { return m_.logprobs; }
   double aux() const { return aux_.Value(); }
+  std::vector<float> TakeEntropies() { return std::move(entropies_); }
   std::vector<int64_t> TakeExpertCounts() { return std::move(expert_counts_); }
 
  private:
@@ -187,20 +192,22 @@ class DocumentPass {
   const int64_t T_;
   AuxLoss aux_;
   std::vector<int64_t> expert_counts_;
+  std::vector<float> entropies_;
 };
 
 LossReport Run(Model& model, const TokenBatch& batch, const RowLoss& row_loss, DocumentPass::Keep keep, double aux_coef,
-               Params* grads) {
+               bool entropies, Params* grads) {
   LossReport report;
   if (batch.tokens.empty()) return report;
   DocumentPass pass(model, batch, keep);
-  pass.Forward();
+  pass.Forward(entropies);
   report.logprobs.assign(pass.logprobs().begin(), pass.logprobs().end());
   std::vector<float> dlogprobs(report.logprobs.size(), 0.0f);
   report.row_loss = row_loss(report.logprobs, dlogprobs);
   report.aux = pass.aux();
   report.loss = report.row_loss + aux_coef * report.aux;
   report.expert_counts = pass.TakeExpertCounts();
+  report.entropies = pass.TakeEntropies();
   if (grads != nullptr) pass.Backward(dlogprobs, aux_coef, *grads);
   return report;
 }
@@ -211,11 +218,11 @@ LossReport AddGradient(Model& model, const TokenBatch& batch, const RowLoss& row
                        Params& grads) {
   FULGUR_CHECK(!model.params().lm_head.weight.empty(), "the model was built without keep_weights");
   return Run(model, batch, row_loss, options.recompute ? DocumentPass::Keep::kInputs : DocumentPass::Keep::kActivations,
-             options.aux_coef, &grads);
+             options.aux_coef, options.entropies, &grads);
 }
 
 LossReport EvaluateLoss(Model& model, const TokenBatch& batch, const RowLoss& row_loss, double aux_coef) {
-  return Run(model, batch, row_loss, DocumentPass::Keep::kNothing, aux_coef, nullptr);
+  return Run(model, batch, row_loss, DocumentPass::Keep::kNothing, aux_coef, false, nullptr);
 }
 
 }  // namespace fulgur

@@ -38,12 +38,14 @@ struct LossReport {
   double row_loss = 0;
   double aux = 0;                      // load balance (ops/router.h); perfect balance is k
   std::vector<float> logprobs;         // per token, 0 where ignored: the very bits that Model::Forward's logits give
+  std::vector<float> entropies;        // of the distributions those come from, 0 where ignored; if asked for
   std::vector<int64_t> expert_counts;  // [L * E]: tokens each expert worked on
 };
 
 struct GradientOptions {
-  double aux_coef = 0;    // weight of the auxiliary loss
-  bool recompute = true;  // keep only each layer's input and run the layer again in backward
+  double aux_coef = 0;     // weight of the auxiliary loss
+  bool recompute = true;   // keep only each layer's input and run the layer again in backward
+  bool entropies = false;  // report them
 };
 
 // Adds the gradient of the loss to `grads` (from ZerosLike). The model must hold its weights (keep_weights) in float32.

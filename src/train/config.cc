@@ -2,71 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 #include "envs/task.h"
+#include "train/config_section.h"
 
 namespace fulgur {
 namespace {
-
-// An object of the config. Every key must be asked for; Done() throws for the ones that were not.
-class Section {
- public:
-  Section(const Json& json, std::string where) : json_(json), where_(std::move(where)) {
-    if (!json_.is_object()) throw Error("{} must be an object, not {}", where_, json_.type_name());
-  }
-
-  bool Has(const char* key) {
-    known_.insert(key);
-    return json_.contains(key) && !json_[key].is_null();
-  }
-  template <typename T>
-  T Get(const char* key) {
-    known_.insert(key);
-    return JsonGet<T>(json_, key, where_);
-  }
-  template <typename T>
-  T GetOr(const char* key, T fallback) {
-    known_.insert(key);
-    return JsonGetOr<T>(json_, key, std::move(fallback), where_);
-  }
-  int64_t Integer(const char* key, int64_t fallback, int64_t least) {
-    const int64_t value = GetOr<int64_t>(key, fallback);
-    if (value < least) throw Error("{}: \"{}\" is {}, but must be at least {}", where_, key, value, least);
-    return value;
-  }
-  // Zero or more, and finite (JSON has no others).
-  double Number(const char* key, double fallback, double most = 1e30) {
-    const double value = GetOr<double>(key, fallback);
-    if (!(value >= 0 && value <= most)) {
-      throw Error("{}: \"{}\" is {}, but must lie between 0 and {}", where_, key, value, most);
-    }
-    return value;
-  }
-  const Json& Value(const char* key) {
-    known_.insert(key);
-    if (!json_.contains(key)) throw Error("{} has no \"{}\"", where_, key);
-    return json_[key];
-  }
-  Section Child(const char* key) {
-    static const Json kEmpty = Json::object();
-    return Section(Has(key) ? json_[key] : kEmpty, where_ + ": \"" + key + "\"");
-  }
-  const std::string& where() const { return where_; }
-
-  void Done() const {
-    for (const auto& [key, value] : json_.items()) {
-      if (!known_.contains(key)) {
-        throw Error("{} has an unknown key \"{}\"; known here: {}", where_, key, fmt::join(known_, ", "));
-      }
-    }
-  }
-
- private:
-  const Json& json_;
-  std::string where_;
-  std::set<std::string> known_;
-};
 
 int CheckDifficulty(const Task& task, int64_t difficulty, const std::string& where) {
   if (difficulty < task.min_difficulty() || difficulty > task.max_difficulty()) {
@@ -134,20 +75,8 @@ SourceConfig ReadSource(const Json& json, const std::string& where) {
   if (type == "tasks") {
     source.type = SourceConfig::Type::kTasks;
     source.name = s.GetOr<std::string>("name", "tasks");
-    const Json& tasks = s.Value("tasks");
-    const Json difficulties = s.Has("difficulties") ? s.Value("difficulties") : Json("all");
-    if (tasks == "all") {
-      for (const Task* task : AllTasks()) source.tasks.push_back(ReadTaskMix(Json(task->name()), difficulties, where));
-    } else if (tasks.is_array() && !tasks.empty()) {
-      for (size_t i = 0; i < tasks.size(); ++i) {
-        source.tasks.push_back(ReadTaskMix(tasks[i], difficulties, fmt::format("{}: \"tasks\"[{}]", where, i)));
-      }
-    } else {
-      throw Error("{}: \"tasks\" must be \"all\" or a list of tasks", where);
-    }
-    if (std::none_of(source.tasks.begin(), source.tasks.end(), [](const TaskMix& t) { return t.weight > 0; })) {
-      throw Error("{}: no task has a weight above 0", where);
-    }
+    source.part = ReadTrainPart(s.GetOr<std::string>("part", "all"), where);
+    source.tasks = ReadTasks(s.Value("tasks"), s.Has("difficulties") ? s.Value("difficulties") : Json("all"), where);
   } else if (type == "text" || type == "chat") {
     source.type = type == "text" ? SourceConfig::Type::kText : SourceConfig::Type::kChat;
     source.path = s.Get<std::string>("path");
@@ -176,11 +105,8 @@ Json SourcesToJson(const std::vector<SourceConfig>& sources) {
     Json s = {{"weight", source.weight}};
     if (source.type == SourceConfig::Type::kTasks) {
       s["type"] = "tasks";
-      for (const TaskMix& task : source.tasks) {
-        Json difficulties = Json::array();
-        for (const auto& [difficulty, weight] : task.difficulties) difficulties.push_back({difficulty, weight});
-        s["tasks"].push_back({{"name", task.name}, {"weight", task.weight}, {"difficulties", difficulties}});
-      }
+      s["tasks"] = TasksToJson(source.tasks);
+      if (source.part != TrainPart::kAll) s["part"] = TrainPartName(source.part);
     } else {
       s["type"] = source.type == SourceConfig::Type::kText ? "text" : "chat";
       s["path"] = source.path.string();
@@ -193,6 +119,52 @@ Json SourcesToJson(const std::vector<SourceConfig>& sources) {
 }
 
 }  // namespace
+
+TrainPart ReadTrainPart(const std::string& name, const std::string& where) {
+  for (const TrainPart part : {TrainPart::kAll, TrainPart::kSupervised, TrainPart::kReinforcement}) {
+    if (name == TrainPartName(part)) return part;
+  }
+  throw Error("{}: \"part\" is \"{}\", but must be all, supervised or reinforcement", where, name);
+}
+
+const char* TrainPartName(TrainPart part) {
+  switch (part) {
+    case TrainPart::kAll:
+      return "all";
+    case TrainPart::kSupervised:
+      return "supervised";
+    case TrainPart::kReinforcement:
+      return "reinforcement";
+  }
+  return "";
+}
+
+std::vector<TaskMix> ReadTasks(const Json& json, const Json& difficulties, const std::string& where) {
+  std::vector<TaskMix> tasks;
+  if (json == "all") {
+    for (const Task* task : AllTasks()) tasks.push_back(ReadTaskMix(Json(task->name()), difficulties, where));
+  } else if (json.is_array() && !json.empty()) {
+    for (size_t i = 0; i < json.size(); ++i) {
+      tasks.push_back(ReadTaskMix(json[i], difficulties, fmt::format("{}: \"tasks\"[{}]", where, i)));
+    }
+  } else {
+    throw Error("{}: \"tasks\" must be \"all\" or a list of tasks", where);
+  }
+  if (std::none_of(tasks.begin(), tasks.end(), [](const TaskMix& t) { return t.weight > 0; })) {
+    throw Error("{}: no task has a weight above 0", where);
+  }
+  return tasks;
+}
+
+Json TasksToJson(const std::vector<TaskMix>& tasks) {
+  Json list = Json::array();
+  for (const TaskMix& task : tasks) {
+    Json difficulties = Json::array();
+    for (const auto& [difficulty, weight] : task.difficulties) difficulties.push_back({difficulty, weight});
+    list.push_back({{"name", task.name}, {"weight", task.weight}, {"difficulties", difficulties}});
+  }
+  return list;
+}
 
 TrainConfig TrainConfig::FromJson(const Json& json, const std::string& where) {
   TrainConfig c;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "envs/task.h"
 #include "ops/adamw.h"
 #include "tensor/tensor.h"
 #include "train/optimizer.h"
@@ -21,6 +22,14 @@ struct TaskMix {
   std::vector<std::pair<int, double>> difficulties;  // (difficulty, weight)
 };
 
+// From "all", or a list of names and of {"name", "weight", "difficulties"}; `difficulties` is for those that name none.
+// Throws Error that names `where`.
+std::vector<TaskMix> ReadTasks(const Json& json, const Json& difficulties, const std::string& where);
+// "all", "supervised" or "reinforcement"; Error for another.
+TrainPart ReadTrainPart(const std::string& name, const std::string& where);
+const char* TrainPartName(TrainPart part);
+Json TasksToJson(const std::vector<TaskMix>& tasks);  // for fingerprints
+
 // Where examples come from. An example is taken from a source with a probability proportional to its weight.
 struct SourceConfig {
   enum class Type {
@@ -32,6 +41,7 @@ struct SourceConfig {
   std::string name;  // in messages and metrics
   double weight = 1;
   std::vector<TaskMix> tasks;  // kTasks
+  TrainPart part = TrainPart::kAll;
   std::filesystem::path path;  // kText, kChat
   std::string begin, end;      // kText: special tokens around a document
 };

@@ -30,8 +30,9 @@ const auto& PickWeighted(Rng& rng, const Items& items, Weight weight) {
   return *last;
 }
 
-Json TaskRecord(const Task& task, uint64_t seed, int difficulty, bool held_out) {
-  const TaskInstance instance = held_out ? GenerateTest(task, seed, difficulty) : GenerateTrain(task, seed, difficulty);
+Json TaskRecord(const Task& task, uint64_t seed, int difficulty, bool held_out, TrainPart part) {
+  const TaskInstance instance =
+      held_out ? GenerateTest(task, seed, difficulty) : GenerateTrain(task, seed, difficulty, part);
   const Solution solution = task.Solve(instance);
   return {{"task", task.name()},
           {"difficulty", difficulty},
@@ -42,18 +43,22 @@ Json TaskRecord(const Task& task, uint64_t seed, int difficulty, bool held_out) 
 
 class TaskSource : public Source {
  public:
-  TaskSource(std::vector<TaskMix> tasks, uint64_t seed, bool held_out)
-      : tasks_(std::move(tasks)), seed_(Mix(seed, held_out ? kHeldOutRecord : kTaskRecord)), held_out_(held_out) {}
+  TaskSource(std::vector<TaskMix> tasks, TrainPart part, uint64_t seed, bool held_out)
+      : tasks_(std::move(tasks)),
+        part_(part),
+        seed_(Mix(seed, held_out ? kHeldOutRecord : kTaskRecord)),
+        held_out_(held_out) {}
 
   Json Record(uint64_t index) const override {
     Rng rng(Mix(seed_, index));
     const TaskMix& mix = PickWeighted(rng, tasks_, [](const TaskMix& t) { return t.weight; });
     const int difficulty = PickWeighted(rng, mix.difficulties, [](const auto& d) { return d.second; }).first;
-    return TaskRecord(GetTask(mix.name), rng.Next(), difficulty, held_out_);
+    return TaskRecord(GetTask(mix.name), rng.Next(), difficulty, held_out_, part_);
   }
 
  private:
   std::vector<TaskMix> tasks_;
+  TrainPart part_;
   uint64_t seed_;
   bool held_out_;
 };
@@ -86,8 +91,9 @@ JsonLines::JsonLines(const std::filesystem::path& path, const std::string& key) 
     if (text.substr(begin, end - begin).find_first_not_of(" \t\r") != std::string_view::npos) {
       lines_.push_back({begin, end, number});
       const Json line = Get(lines_.size() - 1);
-      if (!line.is_object() || !line.contains(key)) {
-        throw Error("{}, line {}: expected an object with \"{}\"", path.string(), number, key);
+      if (!line.is_object() || (!key.empty() && !line.contains(key))) {
+        throw Error("{}, line {}: expected an object{}", path.string(), number,
+                    key.empty() ? "" : fmt::format(" with \"{}\"", key));
       }
       if (key == "text" && !line[key].is_string()) {
         throw Error("{}, line {}: \"text\" must be a string, not {}", path.string(), number, line[key].type_name());
@@ -123,7 +129,7 @@ uint64_t Permute(uint64_t i, uint64_t n, uint64_t seed) {
 std::unique_ptr<Source> Source::Make(const SourceConfig& config, uint64_t seed, bool held_out) {
   switch (config.type) {
     case SourceConfig::Type::kTasks:
-      return std::make_unique<TaskSource>(config.tasks, seed, held_out);
+      return std::make_unique<TaskSource>(config.tasks, config.part, seed, held_out);
     case SourceConfig::Type::kText:
       return std::make_unique<FileSource>(config.path, "text", seed, !held_out);
     case SourceConfig::Type::kChat:

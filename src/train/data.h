@@ -25,7 +25,7 @@ namespace fulgur {
 // A JSON-lines file, mapped. Every line that is not blank is an object.
 class JsonLines {
  public:
-  // Checks every line: Error that names the file and the line for bad JSON, or a line that has no `key`.
+  // Checks every line: Error that names the file and the line for bad JSON, or a line that has no `key` (empty: any).
   JsonLines(const std::filesystem::path& path, const std::string& key);
   size_t size() const { return lines_.size(); }
   Json Get(size_t i) const;

@@ -229,6 +229,27 @@ TEST(Source, TasksTrainOnTheirSideOfTheSplit) {
   for (uint64_t i = 0; i < 300; ++i) EXPECT_FALSE(held_out.contains(train->Record(i)["messages"][0]["content"]));
 }
 
+TEST(Source, PartsOfTheTrainingSideShareNoProblem) {
+  SourceConfig config;
+  config.tasks = ReadTasks(Json::array({"addition"}), Json::array({1, 2}), "test");
+  std::set<std::string> prompts[3];
+  for (const TrainPart part : {TrainPart::kAll, TrainPart::kSupervised, TrainPart::kReinforcement}) {
+    config.part = ReadTrainPart(TrainPartName(part), "test");
+    const auto source = Source::Make(config, 5, false);
+    for (uint64_t i = 0; i < 200; ++i) {
+      prompts[static_cast<size_t>(part)].insert(source->Record(i)["messages"][0]["content"].get<std::string>());
+    }
+  }
+  int64_t shared[2] = {0, 0};
+  for (const std::string& prompt : prompts[0]) {
+    for (const size_t part : {1, 2}) shared[part - 1] += prompts[part].contains(prompt);
+  }
+  EXPECT_GT(shared[0], 0);
+  EXPECT_GT(shared[1], 0);
+  for (const std::string& prompt : prompts[1]) EXPECT_FALSE(prompts[2].contains(prompt)) << prompt;
+  EXPECT_THAT(ErrorOf([] { ReadTrainPart("rl", "test"); }), HasSubstr("reinforcement"));
+}
+
 TEST(ValidationExamples, OneSetForEachTaskAndFile) {
   const Pipeline setup([](Json& json) {
     AddLines(json);

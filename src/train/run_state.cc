@@ -4,8 +4,8 @@
 #include <cstdio>
 #include <cstring>
 
-#include "tensor/safetensors.h"
 #include "base/crc32c.h"
+#include "tensor/safetensors.h"
 #include "train/optimizer.h"
 
 namespace fulgur {
@@ -53,9 +53,10 @@ std::vector<std::filesystem::path> RunCheckpoints::List() const {
 void RunCheckpoints::Write(const ModelConfig& config, const RunState& state, Params& params, Params& m, Params& v,
                            int64_t keep) {
   std::filesystem::create_directories(folder_);
-  const std::string text =
-      Json{{"step", state.step}, {"tokens", state.tokens}, {"data", state.data.ToJson()}, {"config", state.fingerprint}}
-          .dump();
+  Json json = {
+      {"step", state.step}, {"tokens", state.tokens}, {"data", state.data.ToJson()}, {"config", state.fingerprint}};
+  if (!state.extra.is_null()) json["extra"] = state.extra;
+  const std::string text = json.dump();
   uint32_t crc = Crc32c(text.data(), text.size());
   std::vector<std::pair<std::string, Tensor>> tensors;
   for (const auto& [name, tensor] : AllTensors(config, params, m, v)) {
@@ -104,6 +105,7 @@ RunState RunCheckpoints::Read(const std::filesystem::path& path, const ModelConf
   if (!json.contains("data") || !json.contains("config")) throw Error("{}: the state is incomplete", where);
   state.data = DataState::FromJson(json["data"], sources, where);
   state.fingerprint = json["config"];
+  if (json.contains("extra")) state.extra = json["extra"];
   for (const auto& [name, target] : targets) {
     std::memcpy(target->raw(), tensors.at(name).raw(), target->bytes());
   }

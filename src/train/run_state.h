@@ -18,6 +18,7 @@ struct RunState {
   int64_t tokens = 0;  // trained on so far
   DataState data;
   Json fingerprint;  // of the config: TrainConfig::Fingerprint, and the files it names
+  Json extra;        // what another loop than train/trainer.h keeps beside these; may be null
 };
 
 class RunCheckpoints {

@@ -4,8 +4,8 @@
 
 #include <bit>
 
-#include "base/error.h"
 #include "base/crc32c.h"
+#include "base/error.h"
 
 namespace fulgur {
 namespace {

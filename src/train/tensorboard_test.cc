@@ -2,10 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "base/crc32c.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/test_folder.h"
-#include "base/crc32c.h"
 
 namespace fulgur {
 namespace {

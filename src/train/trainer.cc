@@ -1,14 +1,8 @@
 #include "train/trainer.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstring>
-#include <set>
 
 #include "base/file.h"
 #include "base/progress.h"
@@ -17,9 +11,9 @@
 #include "model/cost.h"
 #include "model/gradient.h"
 #include "ops/cross_entropy.h"
-#include "base/crc32c.h"
 #include "train/metrics.h"
 #include "train/optimizer.h"
+#include "train/run_folder.h"
 #include "train/run_state.h"
 
 namespace fulgur {
@@ -37,11 +31,6 @@ double Seconds(Clock::time_point since) { return std::chrono::duration<double>(C
 
 double UnixTime() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
-std::string FileFingerprint(const fs::path& path) {
-  const MappedFile file(path);
-  return fmt::format("{} bytes, crc32c {:08x}", file.bytes().size(), Crc32c(file.bytes().data(), file.bytes().size()));
-}
-
 // The config, and the contents of the files that it names.
 Json Fingerprint(const TrainConfig& config) {
   Json json = config.Fingerprint();
@@ -55,84 +44,6 @@ Json Fingerprint(const TrainConfig& config) {
   }
   return json;
 }
-
-void CheckSameRun(const Json& old_run, const Json& new_run, const fs::path& out) {
-  static const Json kNone;
-  std::set<std::string> keys;
-  for (const Json* json : {&new_run, &old_run}) {
-    for (const auto& [key, value] : json->items()) keys.insert(key);
-  }
-  for (const std::string& key : keys) {
-    const Json& before = old_run.contains(key) ? old_run[key] : kNone;
-    const Json& now = new_run.contains(key) ? new_run[key] : kNone;
-    if (before != now) {
-      throw Error(
-          "{} holds a run of another config: \"{}\" was {} and is now {}; choose another \"out\", or move the old run "
-          "aside with --fresh",
-          out.string(), key, before.dump(), now.dump());
-    }
-  }
-}
-
-// Closes what it holds, also when the constructor of its owner throws.
-struct Descriptor {
-  int fd = -1;
-  ~Descriptor() { Reset(-1); }
-  void Reset(int other) {
-    if (fd >= 0) ::close(fd);
-    fd = other;
-  }
-};
-
-// The run's folder: one process at a time, one config.
-class RunFolder {
- public:
-  RunFolder(const TrainConfig& config, const Json& fingerprint, bool fresh) : out_(config.out) {
-    Lock();
-    if (fresh && !IsEmpty()) {
-      fs::path aside;
-      for (int n = 1; aside.empty() || fs::exists(aside); ++n) aside = fmt::format("{}.{}", Plain().string(), n);
-      fs::rename(out_, aside);
-      Lock();
-    }
-    const fs::path run_file = out_ / "run.json", checkpoints = out_ / "checkpoints";
-    const bool trained = fs::exists(checkpoints) && !fs::is_empty(checkpoints);
-    if (fs::exists(run_file) && trained) {
-      CheckSameRun(ReadJsonFile(run_file), fingerprint, out_);
-    } else if (!fs::exists(run_file) && !IsEmpty()) {
-      throw Error("{} is not empty and holds no run; choose another \"out\", or move it aside with --fresh",
-                  out_.string());
-    } else {  // nothing has been trained that another config could spoil
-      WriteFileAtomic(run_file, fingerprint.dump(2) + "\n");
-    }
-  }
-  RunFolder(const RunFolder&) = delete;
-  RunFolder& operator=(const RunFolder&) = delete;
-
- private:
-  // Without a slash at the end.
-  fs::path Plain() const { return out_.has_filename() ? out_ : out_.parent_path(); }
-
-  void Lock() {
-    std::error_code error;
-    fs::create_directories(out_, error);
-    const fs::path path = out_ / "lock";
-    lock_.Reset(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-    if (lock_.fd < 0) throw Error("cannot create {}: {}", path.string(), std::strerror(errno));
-    if (::flock(lock_.fd, LOCK_EX | LOCK_NB) != 0) throw Error("another process is training in {}", out_.string());
-  }
-  // Nothing but the lock, and what a write of run.json that was cut off left.
-  bool IsEmpty() const {
-    for (const auto& entry : fs::directory_iterator(out_)) {
-      const std::string name = entry.path().filename().string();
-      if (name != "lock" && !name.starts_with("run.json.tmp")) return false;
-    }
-    return true;
-  }
-
-  fs::path out_;
-  Descriptor lock_;
-};
 
 Params StartingParams(const TrainConfig& config, const ModelConfig& architecture) {
   if (config.model.path.empty()) return RandomParams(architecture, Mix(config.seed, kParamStream));
@@ -164,7 +75,7 @@ class Trainer {
         encoder_(text_.tokenizer, text_.chat_template, config.batch.max_length),
         architecture_(StartingArchitecture(config, text_.tokenizer, encoder_.conversation().end_of_turn())),
         fingerprint_(Fingerprint(config)),
-        folder_(config, fingerprint_, options.fresh),
+        folder_(config.out, fingerprint_, options.fresh),
         mixture_(TrainingMixture(config)),
         checkpoints_(config.out / "checkpoints") {
     if (config.validation.every > 0) {

@@ -1,0 +1,83 @@
+// Which problems a batch works on: mixtures whose weights change over the run, and difficulties that follow how often
+// they are solved.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "rl/config.h"
+#include "rl/problem.h"
+
+namespace fulgur {
+
+// How often problems of each task and difficulty are solved, recent batches counting more.
+class Curriculum {
+ public:
+  explicit Curriculum(const CurriculumConfig& config) : config_(config) {}
+
+  // Weights of the task's difficulties, in the order of mix.difficulties (0: closed). The easiest level is open; the
+  // next one is once the level before it is solved often enough. Open levels have the config's weight if their pass
+  // rate is not known yet or within bounds, and little of it otherwise.
+  std::vector<double> LevelWeights(const TaskMix& mix) const;
+
+  // Counts responses of this batch; EndBatch makes them part of the rates.
+  void Add(const std::string& task, int difficulty, int64_t responses, double passed);
+  void EndBatch();
+
+  struct Level {
+    double count = 0, passed = 0;  // decayed
+    double rate() const { return count > 0 ? passed / count : 0; }
+    bool operator==(const Level&) const = default;
+  };
+  using Levels = std::map<std::string, std::map<int, Level>>;  // by task and difficulty
+  const Levels& levels() const { return levels_; }
+
+  Json ToJson() const;
+  void FromJson(const Json& json, const std::string& where);
+
+ private:
+  CurriculumConfig config_;
+  Levels levels_, batch_;
+};
+
+// The sources of a run.
+class ProblemSet {
+ public:
+  // Opens files and leaves out contaminated problems. Throws Error for files that are wrong, or of which nothing is
+  // left.
+  ProblemSet(const std::vector<ProblemSourceConfig>& sources, uint64_t seed);
+
+  // Problem `index` of batch `batch` (from 0). drawn: how many each source has given so far in the run; this one is
+  // added. A function of its arguments alone; problems of a file come in a new order in every epoch. progress: part of
+  // the run that is done.
+  Problem Draw(const Curriculum& curriculum, double progress, int64_t batch, int64_t index,
+               std::vector<uint64_t>& drawn) const;
+
+  // Held-out problems of every task of the sources: `count` of each, its difficulties in turn.
+  std::vector<Problem> HeldOut(int64_t count) const;
+
+  size_t size() const { return sources_.size(); }
+  const ProblemSourceConfig& config(size_t source) const { return sources_[source].config; }
+  const ProblemFile* file(size_t source) const { return sources_[source].file.get(); }
+  // Records of a file that are used; contaminated ones are not among them.
+  const std::vector<size_t>& records(size_t source) const { return sources_[source].records; }
+  int64_t contaminated(size_t source) const { return sources_[source].contaminated; }
+  // Error if none is left.
+  void KeepRecords(size_t source, std::vector<size_t> records);
+
+ private:
+  struct Source {
+    ProblemSourceConfig config;
+    std::unique_ptr<ProblemFile> file;
+    std::vector<size_t> records;
+    int64_t contaminated = 0;
+  };
+  std::vector<Source> sources_;
+  uint64_t seed_;
+};
+
+}  // namespace fulgur

@@ -1,0 +1,71 @@
+// Responses as training documents, and the gradient of an objective over them.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "model/gradient.h"
+#include "model/model.h"
+#include "rl/objective.h"
+#include "rl/rollout.h"
+
+namespace fulgur {
+
+// A response, and per sampled token of it what the objective needs.
+struct PolicySample {
+  const Group* group = nullptr;
+  const Response* response = nullptr;
+  std::vector<float> old_logprobs;  // of the policy that the ratio is to
+  std::vector<float> correction;    // empty: 1
+  std::vector<float> reference;     // if objective.kl is not 0
+};
+
+// Log-probabilities of the sampled tokens as they were recorded.
+std::vector<float> RecordedLogprobs(const Response& response);
+
+// How well two computations of the same log-probabilities agree. Correlation and difference are those of the
+// probabilities, as in the MiniMax-M1 report, figure 3.
+struct Agreement {
+  int64_t tokens = 0, equal = 0;  // equal: bit for bit
+  double max_difference = 0, max_log_difference = 0;
+  void Add(std::span<const float> a, std::span<const float> b);
+  double correlation() const;  // Pearson's; 1 if all are equal
+
+ private:
+  double a_ = 0, b_ = 0, aa_ = 0, bb_ = 0, ab_ = 0;
+};
+
+// Samples packed into batches of at most micro_tokens tokens (or one sample), in order. A document is the prompt and
+// the response but for its last token, which predicts nothing.
+struct PolicyBatch {
+  TokenBatch tokens;
+  std::vector<size_t> samples;  // which sample each document is of
+  std::vector<int64_t> first;   // row that predicts the first token of each document's response
+};
+std::vector<PolicyBatch> PackSamples(std::span<const PolicySample> samples, int64_t micro_tokens);
+
+// Log-probabilities of the sampled tokens under `model`, for each sample.
+std::vector<std::vector<float>> ComputeLogprobs(Model& model, std::span<const PolicySample> samples,
+                                                int64_t micro_tokens);
+
+struct PolicyGradientOptions {
+  int64_t micro_tokens = 4096;
+  bool recompute = false;
+  double aux_coef = 0;
+};
+
+struct PolicyGradientReport {
+  double loss = 0, aux = 0;  // of the objective; load balance
+  ObjectiveStats stats;
+  double entropy_sum = 0;  // over the sampled tokens, nats
+  int64_t tokens = 0;      // of all documents, prompts included
+  double flops = 0;
+};
+
+// Adds the gradient of the objective over these samples to `grads`. Samples of a group follow one another. agreement,
+// if not null, compares what the pass computes with what was recorded.
+PolicyGradientReport AddPolicyGradient(Model& model, std::span<const PolicySample> samples, const Objective& objective,
+                                       const PolicyGradientOptions& options, Params& grads, Agreement* agreement);
+
+}  // namespace fulgur

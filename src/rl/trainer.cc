@@ -1,0 +1,694 @@
+#include "rl/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <memory>
+#include <numeric>
+#include <optional>
+
+#include "base/file.h"
+#include "base/progress.h"
+#include "base/rng.h"
+#include "engine/loaded_model.h"
+#include "model/checkpoint.h"
+#include "rl/curriculum.h"
+#include "rl/gzip_lines.h"
+#include "rl/policy_update.h"
+#include "rl/rollout.h"
+#include "rl/rollout_model.h"
+#include "rl/run_info.h"
+#include "rl/stages.h"
+#include "train/crc32c.h"
+#include "train/evaluate.h"
+#include "train/metrics.h"
+#include "train/optimizer.h"
+#include "train/run_folder.h"
+#include "train/run_state.h"
+#include "train/trainer.h"
+
+namespace fulgur {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+enum Stream : uint64_t { kProblems = 301, kSampling, kEvaluation, kFilter };  // of the config's seed
+
+double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
+
+double UnixTime() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+Json Fingerprint(const RlConfig& config) {
+  Json json = config.Fingerprint();
+  const auto add = [&](const fs::path& path) { json["file " + path.string()] = FileFingerprint(path); };
+  for (const char* name : {"config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"}) {
+    if (fs::exists(config.model / name)) add(config.model / name);
+  }
+  for (const ProblemSourceConfig& source : config.data) {
+    if (!source.path.empty()) add(source.path);
+    for (const fs::path& path : source.decontaminate.against) add(path);
+  }
+  return json;
+}
+
+std::string CrcOf(const std::string& text) { return fmt::format("{:08x}", Crc32c(text.data(), text.size())); }
+
+double Percentile(std::vector<double> sorted, double p) {  // the least value that p of all do not exceed
+  if (sorted.empty()) return 0;
+  const double rank = std::ceil(p * static_cast<double>(sorted.size())) - 1;
+  return sorted[static_cast<size_t>(std::clamp(rank, 0.0, static_cast<double>(sorted.size() - 1)))];
+}
+
+// Sums over responses.
+struct ResponseFigures {
+  int64_t responses = 0, tokens = 0, cut = 0, early = 0;
+  double total = 0, score = 0, format = 0, overlong = 0, correct_part = 0, format_part = 0, thinking = 0, logprob = 0;
+  int64_t sampled = 0;
+  std::vector<double> lengths;
+
+  void Add(const Response& r) {
+    ++responses;
+    tokens += static_cast<int64_t>(r.ids.size());
+    cut += r.finish == FinishReason::kLength;
+    early += r.finish == FinishReason::kEarlyTruncation;
+    total += r.reward.total();
+    score += r.reward.score;
+    format += r.reward.format;
+    overlong += r.reward.overlong_part;
+    correct_part += r.reward.correct_part;
+    format_part += r.reward.format_part;
+    thinking += static_cast<double>(r.thinking_tokens);
+    lengths.push_back(static_cast<double>(r.ids.size()));
+    for (const float logprob_of_token : RecordedLogprobs(r)) logprob += logprob_of_token;
+    sampled += r.sampled_tokens();
+  }
+  double Mean(double sum) const { return sum / static_cast<double>(std::max<int64_t>(1, responses)); }
+  double perplexity() const { return std::exp(-logprob / static_cast<double>(std::max<int64_t>(1, sampled))); }
+
+  Json RewardJson() const {
+    return {{"mean", Mean(total)},
+            {"score", Mean(score)},
+            {"format", Mean(format)},
+            {"correct_part", Mean(correct_part)},
+            {"format_part", Mean(format_part)},
+            {"overlong_part", Mean(overlong)}};
+  }
+  Json LengthJson() {
+    std::sort(lengths.begin(), lengths.end());
+    return {{"mean", Mean(static_cast<double>(tokens))},
+            {"p50", Percentile(lengths, 0.5)},
+            {"p90", Percentile(lengths, 0.9)},
+            {"p99", Percentile(lengths, 0.99)},
+            {"max", lengths.empty() ? 0 : lengths.back()},
+            {"thinking", Mean(thinking)},
+            {"cut", Mean(static_cast<double>(cut))},
+            {"early_truncated", Mean(static_cast<double>(early))}};
+  }
+};
+
+Json AgreementJson(const Agreement& a) {
+  return {{"tokens", a.tokens},
+          {"equal", a.equal},
+          {"max_difference", a.max_difference},
+          {"max_log_difference", a.max_log_difference},
+          {"correlation", a.correlation()}};
+}
+
+class RlTrainer {
+ public:
+  RlTrainer(const RlConfig& config, ThreadPool& pool, const RlOptions& options)
+      : config_(config),
+        options_(options),
+        pool_(pool),
+        text_(TextFiles::FromFolder(config.model)),
+        architecture_(ModelConfig::FromFile(config.model / kConfigFile)),
+        fingerprint_(Fingerprint(config)),
+        run_crc_(CrcOf(fingerprint_.dump())),
+        folder_(config.out, fingerprint_, options.fresh),
+        problems_(config.data, Mix(config.seed, kProblems)),
+        curriculum_(config.curriculum),
+        stages_(config.stages, config.stage_rule),
+        checkpoints_(config.out / "checkpoints") {
+    stop_tokens_ = GenerationDefaults::FromFolder(config.model, architecture_, text_.tokenizer).stop_tokens;
+    if (stop_tokens_.empty()) throw Error("{} names no token that ends an answer", config.model.string());
+    model_ = Model::Load(config.model, pool_, /*keep_weights=*/true);
+    if (config.objective.kl != 0) reference_ = Model::Load(config.model, pool_);
+    grads_ = ZerosLike(architecture_, model_->params());
+    optimizer_ = std::make_unique<Optimizer>(architecture_, model_->params(), config.optimizer, config.decay_norms);
+  }
+
+  RlResult Run() {
+    RlResult result;
+    const bool resumed = Restore();
+    WriteRunInfo(resumed);
+    if (config_.rollouts.low_precision()) {
+      rollout_model_ = std::make_unique<RolloutModel>(*model_, config_.rollouts.weights, config_.rollouts.lm_head);
+    }
+    if (!options_.quiet) PrintStart(resumed);
+    bool stopped = !FilterProblems(resumed);
+    MetricsLog metrics(config_.out, resumed ? state_.step : -1);
+    auto written = Clock::now();
+    const auto write_checkpoint = [&] {
+      metrics.Sync();  // never behind the checkpoint
+      SaveState();
+      checkpoints_.Write(architecture_, state_, model_->params(), optimizer_->m(), optimizer_->v(),
+                         config_.checkpoint.keep);
+      RemoveRollouts();
+      written = Clock::now();
+    };
+    if (!resumed && !stopped && config_.evaluation.every > 0) {
+      Json line = {{"step", 0}, {"time", UnixTime()}};
+      stopped = !Evaluate(line);
+      if (!stopped) {
+        if (line.contains("evaluation")) result.evaluation = line["evaluation"];
+        metrics.Add(line);
+        if (!options_.quiet) std::fprintf(stderr, "before training: %s\n", EvaluationNote(line).c_str());
+        write_checkpoint();
+      }
+    }
+    std::unique_ptr<ProgressBar> bar;
+    if (!options_.quiet && !stopped && state_.step < config_.batches) {
+      bar = std::make_unique<ProgressBar>("learning", config_.batches, "batches");
+      bar->StartFrom(state_.step);
+    }
+    int64_t written_step = state_.step;
+    while (state_.step < config_.batches && !stopped) {
+      Json line;
+      if (!Batch(line)) break;  // nothing has changed since the last batch
+      if (config_.evaluation.every > 0 &&
+          (state_.step % config_.evaluation.every == 0 || state_.step == config_.batches)) {
+        if (!Evaluate(line)) {  // this batch is done again, from its rollouts
+          stopped = true;
+          written_step = state_.step;
+          state_.step -= 1;
+          break;
+        }
+        if (line.contains("evaluation")) result.evaluation = line["evaluation"];
+      }
+      metrics.Add(line);
+      if (bar) bar->Update(state_.step, Note(line));
+      stopped = options_.stop != nullptr && options_.stop->load();
+      const TrainConfig::Checkpoint& c = config_.checkpoint;
+      if (state_.step == config_.batches || stopped || (c.every_steps > 0 && state_.step % c.every_steps == 0) ||
+          (c.every_seconds > 0 && Seconds(written) >= c.every_seconds)) {
+        write_checkpoint();
+        written_step = state_.step;
+      }
+    }
+    if (written_step < state_.step) write_checkpoint();  // stopped in the middle of the next rollout
+    bar.reset();
+    result.batches = state_.step;
+    result.updates = updates_;
+    result.finished = state_.step == config_.batches;
+    if (result.finished) {
+      result.model = config_.out / "model";
+      if (!fs::exists(result.model / kConfigFile)) {  // written last
+        CopyTextFiles(config_.model, result.model);
+        SaveOptions save;
+        save.dtype = config_.save_dtype;
+        SaveCheckpoint(result.model, architecture_, model_->params(), save);
+      }
+    }
+    return result;
+  }
+
+ private:
+  bool Restore() {
+    auto found = checkpoints_.ReadNewest(architecture_, 0, model_->params(), optimizer_->m(), optimizer_->v());
+    if (!found) {
+      state_.fingerprint = fingerprint_;
+      return false;
+    }
+    CheckSameRun(found->fingerprint, fingerprint_, config_.out);
+    state_ = std::move(*found);
+    const std::string where = "the checkpoint of batch " + std::to_string(state_.step);
+    updates_ = JsonGet<int64_t>(state_.extra, "updates", where);
+    generated_ = JsonGet<int64_t>(state_.extra, "generated", where);
+    for (const Json& drawn : state_.extra["drawn"]) drawn_.push_back(drawn.get<uint64_t>());
+    curriculum_.FromJson(state_.extra["curriculum"], where);
+    stages_.FromJson(state_.extra["stages"], where);
+    model_->Repack();
+    return true;
+  }
+
+  void SaveState() {
+    state_.extra = {{"updates", updates_},
+                    {"generated", generated_},
+                    {"drawn", drawn_},
+                    {"curriculum", curriculum_.ToJson()},
+                    {"stages", stages_.ToJson()}};
+  }
+
+  void WriteRunInfo(bool resumed) {
+    if (!options_.config_text.empty()) WriteFileAtomic(config_.out / "config.json", options_.config_text);
+    Json session = MachineState(pool_.threads());
+    session["version"] = options_.version;
+    session["git"] = GitState();
+    session["batch"] = state_.step;
+    AppendJsonLine(config_.out / "sessions.jsonl", session);
+    if (!resumed) {
+      const std::string diff = GitDiff();
+      if (!diff.empty()) WriteFileAtomic(config_.out / "git.diff", diff);
+    }
+  }
+
+  // A checksum of the weights that generate.
+  std::string WeightsCrc() {
+    uint32_t crc = 0;
+    for (const auto& [name, tensor] : ListTensors(architecture_, model_->params())) {
+      crc = Crc32c(tensor->raw(), tensor->bytes(), crc);
+    }
+    return fmt::format("{:08x}", crc);
+  }
+
+  RolloutSettings Settings(int64_t responses, int64_t window, uint64_t seed) const {
+    RolloutSettings s;
+    s.responses = responses;
+    s.window = window;
+    s.seed = seed;
+    s.stopping.stop_tokens = stop_tokens_;
+    s.stopping.thinking_budget = config_.rollouts.thinking_budget;
+    s.stopping.starts_in_thinking = config_.rollouts.starts_in_thinking;
+    s.stopping.early_truncation = config_.rollouts.early_truncation;
+    s.engine.max_batch = config_.rollouts.max_batch;
+    s.reward = config_.reward;
+    s.advantage = config_.objective.advantage;
+    return s;
+  }
+
+  // Generates, with what is left of an earlier process's rollouts in `path`.
+  RolloutResult Generate(Model& model, const fs::path& path, const Json& stamp, const RolloutSettings& settings,
+                         int64_t wanted, int64_t most, const std::function<Problem(int64_t)>& next) {
+    int64_t kept = 0;
+    const ReadyGroups ready = ReadReadyGroups(path, stamp, settings.responses, &kept);
+    GzipLinesWriter writer(path, kept);
+    const auto finished = [&](const Group& group) {
+      Json line = stamp;
+      line.update(GroupToJson(group));
+      writer.Add(line);
+    };
+    return GenerateGroups(model, text_.tokenizer, text_.chat_template, settings, wanted, most, next, ready, finished,
+                          options_.stop);
+  }
+
+  // Leaves out the problems of files that the starting model solves too rarely or too often. False if it was stopped.
+  bool FilterProblems(bool resumed) {
+    for (size_t s = 0; s < problems_.size(); ++s) {
+      const ProblemSourceConfig& source = problems_.config(s);
+      if (source.filter.samples == 0) continue;
+      const std::vector<size_t> records = problems_.records(s);
+      const fs::path path = config_.out / "filter" / (source.name + ".json");
+      if (!fs::exists(path)) {
+        if (resumed) throw Error("{} is gone, which says which problems this run uses", path.string());
+        const RolloutSettings settings =
+            Settings(source.filter.samples, stages_.window(), Mix(Mix(config_.seed, kFilter), s));
+        const auto n = static_cast<int64_t>(records.size());
+        const Json stamp = {{"filter", source.name}, {"run", run_crc_}, {"weights", WeightsCrc()}};
+        const RolloutResult r =
+            Generate(*model_, config_.out / "filter" / (source.name + ".jsonl.gz"), stamp, settings, n, n,
+                     [&](int64_t i) { return problems_.file(s)->Get(records[static_cast<size_t>(i)]); });
+        if (r.stopped) return false;
+        Json rates = Json::array();
+        for (const Group& group : r.groups) {
+          rates.push_back({group.problem.id, group.passed() / static_cast<double>(source.filter.samples)});
+        }
+        WriteFileAtomic(path, Json{{"samples", source.filter.samples}, {"rates", rates}}.dump() + "\n");
+      }
+      std::vector<size_t> keep;
+      const Json filtered = ReadJsonFile(path);
+      if (!filtered.is_object() || !filtered.contains("rates")) throw Error("{} has no \"rates\"", path.string());
+      for (const Json& rate : filtered["rates"]) {
+        if (!rate.is_array() || rate.size() != 2 || !rate[0].is_number_unsigned() || !rate[1].is_number() ||
+            rate[0].get<size_t>() >= problems_.file(s)->size()) {
+          throw Error("{}: \"rates\" holds {}", path.string(), rate.dump());
+        }
+        const double passed = rate[1].get<double>();
+        if (passed > source.filter.low && passed < source.filter.high) keep.push_back(rate[0].get<size_t>());
+      }
+      if (!options_.quiet) {
+        std::fprintf(stderr,
+                     "%s: %zu problems, %zu of them solved with a rate between %g and %g; %lld more left out as "
+                     "contaminated\n",
+                     source.name.c_str(), records.size(), keep.size(), source.filter.low, source.filter.high,
+                     static_cast<long long>(problems_.contaminated(s)));
+      }
+      problems_.KeepRecords(s, std::move(keep));
+    }
+    return true;
+  }
+
+  // Rollouts and updates of the next batch, and the line for the metrics; false, with nothing changed, if it was
+  // stopped.
+  bool Batch(Json& line) {
+    const auto start = Clock::now();
+    const int64_t number = state_.step + 1;
+    const double progress = static_cast<double>(state_.step) / static_cast<double>(config_.batches);
+    const size_t stage = stages_.index();
+    const int64_t window = stages_.window();
+    const RlConfig::Rollouts& rc = config_.rollouts;
+
+    if (rollout_model_) rollout_model_->Refresh();
+    std::vector<uint64_t> drawn = drawn_;
+    const Json stamp = {{"batch", number}, {"run", run_crc_}, {"weights", WeightsCrc()}, {"window", window}};
+    RolloutResult rollouts = Generate(
+        rollout_model_ ? rollout_model_->model() : *model_, RolloutPath(number), stamp,
+        Settings(rc.responses, window, Mix(Mix(config_.seed, kSampling), static_cast<uint64_t>(number))), rc.prompts,
+        rc.most_prompts, [&](int64_t i) { return problems_.Draw(curriculum_, progress, state_.step, i, drawn); });
+    if (rollouts.stopped) return false;
+    drawn_ = drawn;
+    const double rollout_seconds = Seconds(start);
+
+    ResponseFigures all;
+    std::map<std::string, ResponseFigures> tasks;
+    std::vector<const Group*> kept;
+    for (const Group& group : rollouts.groups) {
+      for (const Response& r : group.responses) {
+        all.Add(r);
+        tasks[group.problem.task].Add(r);
+      }
+      curriculum_.Add(group.problem.task, group.problem.difficulty, static_cast<int64_t>(group.responses.size()),
+                      group.passed());
+      if (group.spread() || rc.most_prompts == rc.prompts) kept.push_back(&group);
+    }
+    curriculum_.EndBatch();
+    generated_ += all.tokens;
+
+    const auto update_start = Clock::now();
+    const Json update = Update(kept, stage);
+    const double update_seconds = Seconds(update_start);
+    state_.step = number;
+
+    const double perplexity = all.perplexity();
+    Json lengths = all.LengthJson();
+    const bool moved = stages_.Add(perplexity, lengths["p99"].get<double>());
+    line = {{"step", number},
+            {"time", UnixTime()},
+            {"updates", updates_},
+            {"tokens", state_.tokens},
+            {"generated", generated_}};
+    line["seconds"] = {{"all", Seconds(start)}, {"rollout", rollout_seconds}, {"update", update_seconds}};
+    line["rollout"] = {{"groups", rollouts.groups.size()},
+                       {"kept", kept.size()},
+                       {"without_spread", std::count_if(rollouts.groups.begin(), rollouts.groups.end(),
+                                                        [](const Group& g) { return !g.spread(); })},
+                       {"reused", rollouts.reused},
+                       {"tokens", all.tokens},
+                       {"tokens_per_second",
+                        rollouts.seconds > 0 ? static_cast<double>(rollouts.generated_tokens) / rollouts.seconds : 0}};
+    line["reward"] = all.RewardJson();
+    line["length"] = std::move(lengths);
+    line["perplexity"] = perplexity;
+    line.update(update);
+    line["stage"] = {{"index", stage}, {"window", window}, {"last", moved ? 1 : 0}};
+    line["tasks"] = Json::object();
+    for (const auto& [name, figures] : tasks) {
+      line["tasks"][name] = {{"responses", figures.responses},
+                             {"score", figures.Mean(figures.score)},
+                             {"format", figures.Mean(figures.format)},
+                             {"length", figures.Mean(static_cast<double>(figures.tokens))}};
+    }
+    line["levels"] = Json::object();
+    for (const auto& [name, levels] : curriculum_.levels()) {
+      for (const auto& [difficulty, level] : levels) line["levels"][name][std::to_string(difficulty)] = level.rate();
+    }
+    return true;
+  }
+
+  // Several updates from these groups; what they add to the metrics.
+  Json Update(const std::vector<const Group*>& groups, size_t stage) {
+    const Objective objective = config_.ObjectiveOf(stage);
+    const double clip = config_.ClipOf(stage);
+    std::vector<PolicySample> samples;
+    std::vector<size_t> begin{0};  // of each group's
+    for (const Group* group : groups) {
+      for (const Response& r : group->responses) {
+        samples.push_back({.group = group, .response = &r, .old_logprobs = {}, .correction = {}, .reference = {}});
+        if (!rollout_model_) samples.back().old_logprobs = RecordedLogprobs(r);
+      }
+      begin.push_back(samples.size());
+    }
+    Agreement agreement;
+    int64_t truncated = 0;
+    if (rollout_model_) {
+      // The ratio is to the policy in full precision, and what the rollouts were sampled from is put right by a
+      // truncated importance weight.
+      std::vector<std::vector<float>> logprobs = ComputeLogprobs(*model_, samples, config_.micro_tokens);
+      for (size_t i = 0; i < samples.size(); ++i) {
+        const std::vector<float> recorded = RecordedLogprobs(*samples[i].response);
+        agreement.Add(recorded, logprobs[i]);
+        for (size_t t = 0; t < recorded.size(); ++t) {
+          const double weight = std::exp(static_cast<double>(logprobs[i][t]) - static_cast<double>(recorded[t]));
+          truncated += weight > config_.rollouts.correction_max;
+          samples[i].correction.push_back(static_cast<float>(std::min(weight, config_.rollouts.correction_max)));
+        }
+        samples[i].old_logprobs = std::move(logprobs[i]);
+      }
+    }
+    if (reference_) {
+      std::vector<std::vector<float>> logprobs = ComputeLogprobs(*reference_, samples, config_.micro_tokens);
+      for (size_t i = 0; i < samples.size(); ++i) samples[i].reference = std::move(logprobs[i]);
+    }
+
+    ObjectiveStats stats;
+    Json norms = Json::array(), losses = Json::array(), clipped = Json::array(), ratio_max = Json::array();
+    double entropy = 0, flops = 0, seconds = 0, lr = 0;
+    int64_t tokens = 0;
+    for (int64_t u = 0; u < config_.updates; ++u) {
+      const auto n = static_cast<int64_t>(groups.size());
+      const size_t first = begin[static_cast<size_t>(u * n / config_.updates)];
+      const size_t last = begin[static_cast<size_t>((u + 1) * n / config_.updates)];
+      if (first == last) continue;
+      const auto start = Clock::now();
+      SetZero(architecture_, grads_, pool_);
+      const bool on_policy = norms.empty() && !rollout_model_;
+      const PolicyGradientReport r = AddPolicyGradient(
+          *model_, std::span<const PolicySample>(samples).subspan(first, last - first), objective,
+          {config_.micro_tokens, config_.recompute, config_.aux_coef}, grads_, on_policy ? &agreement : nullptr);
+      const double norm = GlobalNorm(architecture_, grads_, pool_);
+      if (!std::isfinite(r.loss) || !std::isfinite(norm)) {
+        throw Error(
+            "batch {}, update {}: the loss is {} and the gradient's norm {}; a smaller learning rate (schedule.lr is "
+            "{}) "
+            "or bounds of the objective may help",
+            state_.step + 1, u + 1, r.loss, norm, config_.schedule.lr);
+      }
+      const double scale = clip > 0 && norm > clip ? clip / norm : 1.0;
+      lr = config_.schedule.At(state_.step * config_.updates + u + 1);
+      optimizer_->Step(model_->params(), grads_, ++updates_, lr, scale, pool_);
+      model_->Repack();
+      seconds += Seconds(start);
+      stats.Add(r.stats);
+      entropy += r.entropy_sum;
+      flops += r.flops;
+      tokens += r.tokens;
+      const auto count = static_cast<double>(std::max<int64_t>(1, r.stats.tokens));
+      norms.push_back(norm);
+      losses.push_back(r.loss);
+      clipped.push_back(static_cast<double>(r.stats.clipped) / count);
+      ratio_max.push_back(r.stats.ratio_max);
+    }
+    state_.tokens += tokens;
+
+    Json json;
+    const auto mean = [](const Json& values) {
+      double sum = 0;
+      for (const Json& v : values) sum += v.get<double>();
+      return values.empty() ? 0 : sum / static_cast<double>(values.size());
+    };
+    const auto count = static_cast<double>(std::max<int64_t>(1, stats.tokens));
+    if (!norms.empty()) {
+      json["loss"] = mean(losses);
+      json["grad_norm"] = mean(norms);
+      json["lr"] = lr;
+      json["entropy"] = entropy / count;
+      json["clipped"] = static_cast<double>(stats.clipped) / count;
+      json["masked"] = static_cast<double>(stats.masked) / count;
+    }
+    json["ratio"] = {{"mean", stats.tokens > 0 ? stats.ratio_sum / count : 1},
+                     {"min", stats.tokens > 0 ? stats.ratio_min : 1},
+                     {"max", stats.tokens > 0 ? stats.ratio_max : 1},
+                     {"kl", stats.kl_sum / count}};
+    json[rollout_model_ ? "precision" : "on_policy"] = AgreementJson(agreement);
+    if (rollout_model_) json["precision"]["truncated"] = static_cast<double>(truncated) / count;
+    if (seconds > 0) {
+      json["train"] = {{"tokens", tokens}, {"tokens_per_second", static_cast<double>(tokens) / seconds}};
+      if (options_.peak_gflops > 0) json["train"]["peak_share"] = flops / seconds / (options_.peak_gflops * 1e9);
+    }
+    json["by_update"] = {{"grad_norm", norms}, {"loss", losses}, {"clipped", clipped}, {"ratio_max", ratio_max}};
+    json["histograms"] = {{"tokens", stats.tokens},
+                          {"ratio", stats.ratio_bins},
+                          {"ratio_one", stats.ratio_one},
+                          {"probability", stats.by_probability},
+                          {"probability_clipped", stats.clipped_by_probability}};
+    if (!rollout_model_ && agreement.tokens > 0 && !agreement_reported_) {
+      agreement_reported_ = true;
+      const bool good = agreement.equal == agreement.tokens;
+      if (!options_.quiet || !good) {
+        std::fprintf(stderr,
+                     "on-policy: %lld of %lld recomputed log-probabilities equal the sampled ones bit for bit%s\n",
+                     static_cast<long long>(agreement.equal), static_cast<long long>(agreement.tokens),
+                     good ? "; the ratio is exactly 1" : "; WARNING: the ratio is not exact");
+      }
+    }
+    return json;
+  }
+
+  // Held-out problems, sampled as in training. False if it was stopped.
+  bool Evaluate(Json& line) {
+    const std::vector<Problem> problems = problems_.HeldOut(config_.evaluation.problems);
+    if (problems.empty()) return true;
+    const int64_t samples = config_.evaluation.samples;
+    const auto n = static_cast<int64_t>(problems.size());
+    const Json stamp = {{"step", state_.step}, {"run", run_crc_}, {"weights", WeightsCrc()}};
+    const auto start = Clock::now();
+    const RolloutResult r =
+        Generate(*model_, config_.out / "evaluations" / fmt::format("step-{:06d}.jsonl.gz", state_.step), stamp,
+                 Settings(samples, config_.stages.back().window, Mix(config_.seed, kEvaluation)), n, n,
+                 [&](int64_t i) { return problems[static_cast<size_t>(i)]; });
+    if (r.stopped) return false;
+
+    struct Figures {
+      int64_t problems = 0, tokens = 0;
+      std::map<int64_t, double> pass_at;
+    };
+    std::map<std::string, Figures> tasks;
+    for (const Group& group : r.groups) {
+      Figures& f = tasks[group.problem.task];
+      ++f.problems;
+      int64_t right = 0;
+      for (const Response& response : group.responses) {
+        right += response.reward.score >= 1;
+        f.tokens += static_cast<int64_t>(response.ids.size());
+      }
+      for (int64_t k = 1; k <= samples; k *= 2) f.pass_at[k] += PassAt(samples, right, k);
+    }
+    Json report = {{"seconds", Seconds(start)}, {"problems", n}, {"samples", samples}};
+    std::map<int64_t, double> mean;
+    for (const auto& [name, f] : tasks) {
+      const auto count = static_cast<double>(f.problems);
+      const Interval interval = WilsonInterval(std::llround(f.pass_at.at(1)), f.problems);
+      Json task = {{"problems", f.problems},
+                   {"low", interval.low},
+                   {"high", interval.high},
+                   {"length", static_cast<double>(f.tokens) / (count * static_cast<double>(samples))}};
+      for (const auto& [k, sum] : f.pass_at) {
+        task["pass_at_" + std::to_string(k)] = sum / count;
+        mean[k] += sum / count / static_cast<double>(tasks.size());
+      }
+      report["tasks"][name] = task;
+    }
+    for (const auto& [k, value] : mean) report["mean"]["pass_at_" + std::to_string(k)] = value;
+    line["evaluation"] = report;
+    return true;
+  }
+
+  fs::path RolloutPath(int64_t batch) const {
+    return config_.out / "rollouts" / fmt::format("batch-{:06d}.jsonl.gz", batch);
+  }
+
+  // Those that the config does not want to keep, once a checkpoint makes them superfluous.
+  void RemoveRollouts() {
+    const int64_t every = config_.rollouts.keep_every;
+    std::error_code ignored;
+    for (; removed_ < state_.step; ++removed_) {
+      if (every == 0 || (removed_ + 1) % every != 0) fs::remove(RolloutPath(removed_ + 1), ignored);
+    }
+  }
+
+  static std::string EvaluationNote(const Json& line) {
+    if (!line.contains("evaluation")) return "no held-out problems";
+    std::string note = "held out:";
+    for (const auto& [name, value] : line["evaluation"]["mean"].items()) {
+      note += fmt::format(" {} {:.1f} %", name, 100 * value.get<double>());
+    }
+    return note;
+  }
+
+  std::string Note(const Json& line) {
+    std::string note = fmt::format("reward {:.3f} (score {:.3f}, format {:.3f})  {:.0f} tokens",
+                                   line["reward"]["mean"].get<double>(), line["reward"]["score"].get<double>(),
+                                   line["reward"]["format"].get<double>(), line["length"]["mean"].get<double>());
+    if (line.contains("entropy")) {
+      note += fmt::format("  entropy {:.3f}  clipped {:.1f} %", line["entropy"].get<double>(),
+                          100 * line["clipped"].get<double>());
+    } else {
+      note += "  no group with a spread";
+    }
+    note += fmt::format("  {} tokens/s generated", HumanCount(line["rollout"]["tokens_per_second"].get<double>()));
+    if (line.contains("train")) {
+      const Json& train = line["train"];
+      note += fmt::format(", {} trained", HumanCount(train["tokens_per_second"].get<double>()));
+      if (train.contains("peak_share")) {
+        note += fmt::format(" ({:.0f} % of peak)", 100 * train["peak_share"].get<double>());
+      }
+    }
+    if (line.contains("evaluation")) last_evaluation_ = "  " + EvaluationNote(line);
+    return note + last_evaluation_;
+  }
+
+  void PrintStart(bool resumed) const {
+    const ParameterCount count = CountParameters(architecture_);
+    std::string line = fmt::format(
+        "{} parameters, {} active; {}; batches of {} prompts x {} responses, {} updates each; {} threads",
+        HumanCount(static_cast<double>(count.total)), HumanCount(static_cast<double>(count.active)),
+        config_.objective_name, config_.rollouts.prompts, config_.rollouts.responses, config_.updates, pool_.threads());
+    if (options_.peak_gflops > 0) line += fmt::format(", {:.0f} GFLOP/s at most", options_.peak_gflops);
+    if (resumed) line += fmt::format("; resumed at batch {}", state_.step);
+    std::fprintf(stderr, "%s\n", line.c_str());
+  }
+
+  RlConfig config_;
+  RlOptions options_;
+  ThreadPool& pool_;
+  TextFiles text_;
+  ModelConfig architecture_;
+  Json fingerprint_;
+  std::string run_crc_;  // of the fingerprint
+  RunFolder folder_;
+  ProblemSet problems_;
+  Curriculum curriculum_;
+  Stages stages_;
+  RunCheckpoints checkpoints_;
+  std::vector<int32_t> stop_tokens_;
+  std::unique_ptr<Model> model_, reference_;
+  std::unique_ptr<RolloutModel> rollout_model_;
+  Params grads_;
+  std::unique_ptr<Optimizer> optimizer_;
+  RunState state_;  // step: batches; tokens: trained on
+  int64_t updates_ = 0, generated_ = 0;
+  std::vector<uint64_t> drawn_;  // problems of each source
+  int64_t removed_ = 0;
+  bool agreement_reported_ = false;
+  std::string last_evaluation_;
+};
+
+}  // namespace
+
+double PassAt(int64_t n, int64_t c, int64_t k) {
+  FULGUR_CHECK(0 < k && k <= n && 0 <= c && c <= n);
+  double none = 1;  // C(n - c, k) / C(n, k)
+  for (int64_t i = 0; i < k; ++i) {
+    none *= std::max(0.0, static_cast<double>(n - c - i)) / static_cast<double>(n - i);
+  }
+  return 1 - none;
+}
+
+RlResult TrainWithRl(const RlConfig& config, ThreadPool& pool, const RlOptions& options) {
+  return RlTrainer(config, pool, options).Run();
+}
+
+int64_t ExportRlModel(const RlConfig& config, const fs::path& dir) {
+  const ModelConfig architecture = ModelConfig::FromFile(config.model / kConfigFile);
+  Params shapes = LoadParams(config.model, architecture), params, m, v;
+  for (Params* p : {&params, &m, &v}) *p = ZerosLike(architecture, shapes);
+  const auto state = RunCheckpoints(config.out / "checkpoints").ReadNewest(architecture, 0, params, m, v);
+  if (!state) throw Error("{} holds no checkpoint yet", config.out.string());
+  CopyTextFiles(config.model, dir);
+  SaveOptions save;
+  save.dtype = config.save_dtype;
+  SaveCheckpoint(dir, architecture, params, save);
+  return state->step;
+}
+
+}  // namespace fulgur

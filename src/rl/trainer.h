@@ -1,0 +1,51 @@
+// Reinforcement learning: batches of rollouts, several updates of the policy from each.
+//
+// A run is a folder (`out` of the config); docs/rl.md describes every file:
+//   config.json, run.json    the config as it was given, and what of it decides the weights
+//   sessions.jsonl, git.diff where and from which source it was computed
+//   metrics.jsonl            one line a batch; tensorboard/ has the same
+//   rollouts/                batch-*.jsonl.gz: every response with its tokens and their log-probabilities
+//   evaluations/             step-*.jsonl.gz: the same of held-out problems
+//   checkpoints/, model/     as of a training run (train/trainer.h)
+// A run that was stopped or killed at any moment, a rollout included, continues and ends with the same bits as one that
+// was not.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "base/json.h"
+#include "base/thread_pool.h"
+#include "rl/config.h"
+
+namespace fulgur {
+
+struct RlOptions {
+  bool fresh = false;                       // move the files of an earlier run in `out` aside and start anew
+  double peak_gflops = 0;                   // float32 peak of the machine, for the share of it; 0: not reported
+  const std::atomic<bool>* stop = nullptr;  // when set: end soon, so that the run can be continued
+  bool quiet = false;                       // no progress
+  std::string config_text;                  // written to config.json; empty: none
+  std::string version;                      // of the program, for sessions.jsonl
+};
+
+struct RlResult {
+  int64_t batches = 0, updates = 0;  // done in the whole run
+  bool finished = false;
+  Json evaluation;              // the last one done here, or null
+  std::filesystem::path model;  // if finished
+};
+
+// Starts or resumes the run. Errors as Train.
+RlResult TrainWithRl(const RlConfig& config, ThreadPool& pool, const RlOptions& options);
+
+// Writes the newest checkpoint of the run as a model to `dir`; returns its batch. Error if there is none.
+int64_t ExportRlModel(const RlConfig& config, const std::filesystem::path& dir);
+
+// Probability that k of n responses, c of which are right, have a right one among them: 1 - C(n - c, k) / C(n, k),
+// without bias (Chen et al. 2021). k <= n.
+double PassAt(int64_t n, int64_t c, int64_t k);
+
+}  // namespace fulgur

@@ -1,0 +1,387 @@
+#include "rl/trainer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+#include <thread>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "rl/gzip_lines.h"
+#include "rl/test_util.h"
+
+namespace fulgur {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+RlResult TrainQuietly(const Json& json, int threads = 1, bool fresh = false) {
+  ThreadPool pool(threads);
+  RlOptions options;
+  options.quiet = true;
+  options.fresh = fresh;
+  options.peak_gflops = 100;
+  options.config_text = json.dump(2);
+  return TrainWithRl(RlConfig::FromJson(json, "test"), pool, options);
+}
+
+std::string ErrorOf(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+std::vector<Json> Lines(const std::filesystem::path& path) {
+  std::vector<Json> lines;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) lines.push_back(Json::parse(line));
+  return lines;
+}
+
+std::vector<Json> Groups(const std::filesystem::path& path) {
+  std::vector<Json> lines;
+  ReadGzipLines(path, [&](const Json& line) {
+    lines.push_back(line);
+    return true;
+  });
+  return lines;
+}
+
+std::string Weights(const Json& json) {
+  return ReadFile(std::filesystem::path(json["out"].get<std::string>()) / "model" / "model.safetensors");
+}
+
+Json In(const TestFolder& folder, Json json, const char* name) {
+  json["out"] = (folder / name).string();
+  return json;
+}
+
+TEST(RlTrainer, LearnsWhatItIsRewardedForAndLeavesACompleteRun) {
+  TestFolder folder;
+  Json json = TinyRlRun(folder.path());
+  // Long responses cost; the random model learns to stop.
+  json["batches"] = 25;
+  json["schedule"]["lr"] = 0.01;
+  json["rollouts"]["responses"] = 8;
+  json["rollouts"]["most_prompts"] = 4;  // all are kept
+  json["evaluation"] = {{"every", 10}, {"problems", 2}, {"samples", 4}};
+  const RlResult result = TrainQuietly(json, 2);
+  EXPECT_TRUE(result.finished);
+  EXPECT_EQ(result.batches, 25);
+  EXPECT_EQ(result.updates, 50);
+
+  const std::vector<Json> lines = Lines(folder / "run/metrics.jsonl");
+  ASSERT_EQ(lines.size(), 26u);
+  EXPECT_EQ(lines[0]["step"], 0);
+  EXPECT_EQ(lines[0]["evaluation"]["tasks"]["addition"]["problems"], 2);
+  EXPECT_TRUE(lines[0]["evaluation"]["mean"].contains("pass_at_4"));
+  double first = 0, last = 0;
+  for (size_t i = 1; i < lines.size(); ++i) {
+    const Json& line = lines[i];
+    EXPECT_EQ(line["step"], i);
+    EXPECT_EQ(line.contains("evaluation"), i % 10 == 0 || i == 25) << i;
+    // On-policy in the first update of every batch.
+    EXPECT_EQ(line["on_policy"]["equal"], line["on_policy"]["tokens"]) << i;
+    EXPECT_EQ(line["on_policy"]["max_difference"], 0.0) << i;
+    EXPECT_GT(line["on_policy"]["tokens"].get<int64_t>(), 0) << i;
+    EXPECT_GE(line["histograms"]["ratio_one"].get<int64_t>(), line["on_policy"]["tokens"].get<int64_t>());
+    int64_t in_bins = line["histograms"]["ratio_one"].get<int64_t>();
+    for (const Json& n : line["histograms"]["ratio"]) in_bins += n.get<int64_t>();
+    EXPECT_EQ(in_bins, line["histograms"]["tokens"]);
+    EXPECT_EQ(line["by_update"]["grad_norm"].size(), 2u);
+    EXPECT_GT(line["train"]["peak_share"].get<double>(), 0);
+    EXPECT_GT(line["entropy"].get<double>(), 0);
+    // Entropy and the perplexity of what was sampled agree roughly.
+    EXPECT_NEAR(line["entropy"].get<double>(), std::log(line["perplexity"].get<double>()), 1.0);
+    const Json& reward = line["reward"];
+    EXPECT_NEAR(reward["mean"].get<double>(),
+                reward["correct_part"].get<double>() + reward["format_part"].get<double>() +
+                    reward["overlong_part"].get<double>(),
+                1e-12);
+    EXPECT_EQ(line["rollout"]["groups"], 4);
+    EXPECT_EQ(line["rollout"]["kept"], 4);
+    (i <= 5 ? first : last) += i <= 5 || i > 20 ? reward["mean"].get<double>() / 5 : 0;
+  }
+  EXPECT_GT(last, first + 0.3) << first;
+
+  // The rollouts: every response, with its tokens' log-probabilities.
+  const std::vector<Json> groups = Groups(folder / "run/rollouts/batch-000003.jsonl.gz");
+  ASSERT_EQ(groups.size(), lines[3]["rollout"]["groups"].get<size_t>());
+  int64_t tokens = 0;
+  for (const Json& group : groups) {
+    EXPECT_EQ(group["batch"], 3);
+    EXPECT_EQ(group["task"], "addition");
+    for (const Json& r : group["responses"]) {
+      EXPECT_EQ(r["ids"].size(), r["logprobs"].size());
+      tokens += static_cast<int64_t>(r["ids"].size());
+    }
+  }
+  EXPECT_EQ(tokens, lines[3]["rollout"]["tokens"]);
+  EXPECT_EQ(Groups(folder / "run/evaluations/step-000010.jsonl.gz").size(), 2u);
+  EXPECT_EQ(ReadFile(folder / "run/config.json"), json.dump(2));
+  ASSERT_EQ(Lines(folder / "run/sessions.jsonl").size(), 1u);
+  EXPECT_TRUE(Lines(folder / "run/sessions.jsonl")[0].contains("git"));
+  EXPECT_TRUE(std::filesystem::exists(folder / "run/tensorboard"));
+  ThreadPool pool(1);
+  EXPECT_NO_THROW(Model::Load(folder / "run/model", pool));
+
+  // It is finished; and can be written once more.
+  EXPECT_TRUE(TrainQuietly(json).finished);
+  EXPECT_EQ(Lines(folder / "run/metrics.jsonl").size(), 26u);
+  EXPECT_EQ(ExportRlModel(RlConfig::FromJson(json, "test"), folder / "exported"), 25);
+  EXPECT_EQ(ReadFile(folder / "exported/model.safetensors"), Weights(json));
+}
+
+TEST(RlTrainer, SameRunSameBitsWhateverTheThreadsTheBatchAndRecomputation) {
+  TestFolder folder;
+  const Json json = TinyRlRun(folder.path());
+  const Json one = In(folder, json, "one");
+  Json other = In(folder, json, "other");
+  other["rollouts"]["max_batch"] = 3;
+  other["recompute"] = true;
+  TrainQuietly(one, 1);
+  TrainQuietly(other, 3);
+  EXPECT_EQ(Weights(one), Weights(other));
+  Json seed = In(folder, json, "seed");
+  seed["seed"] = 4;
+  TrainQuietly(seed);
+  EXPECT_NE(Weights(one), Weights(seed));
+}
+
+// kill -9 at random moments, in the middle of rollouts among them, until the run ends.
+TEST(RlTrainer, KilledAtAnyMomentItEndsWithTheSameBits) {
+  TestFolder folder;
+  Json json = TinyRlRun(folder.path());
+  json["batches"] = 8;
+  json["rollouts"]["prompts"] = 6;
+  json["evaluation"] = {{"every", 3}, {"problems", 2}};
+  json["checkpoint"] = {{"every_batches", 3}, {"every_seconds", 0}};
+  json["curriculum"] = {{"min_count", 8}, {"unlock", 0}};
+  json["stages"] = {{{"window", 22}}, {{"window", 26}, {"is_weight_max", 3}, {"clip", 0.5}}};
+  json["stage_rule"] = {{"batches", 1}, {"tolerance", 1}, {"length_share", 0.5}};
+  const Json whole = In(folder, json, "whole"), killed = In(folder, json, "killed");
+  const auto start = std::chrono::steady_clock::now();
+  TrainQuietly(whole, 2);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  EXPECT_EQ(Lines(folder / "whole/metrics.jsonl").back()["stage"]["window"], 26);
+
+  Rng rng(17);
+  bool finished = false;
+  int64_t in_rollout = 0;
+  for (int run = 0; run < 100 && !finished; ++run) {
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {  // no exit handlers, no gtest output
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      try {
+        TrainQuietly(killed, 1 + run % 2);
+        ::_exit(0);
+      } catch (const std::exception& e) {
+        std::fprintf(stderr, "child: %s\n", e.what());
+        ::_exit(1);
+      }
+    }
+    if (run < 8) {
+      std::this_thread::sleep_for(std::chrono::duration<double>(seconds * (0.1 + 0.6 * rng.Uniform())));
+      ::kill(child, SIGKILL);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    if (WIFEXITED(status)) {
+      ASSERT_EQ(WEXITSTATUS(status), 0);
+      finished = true;
+      continue;
+    }
+    // Whether it was killed in a rollout: the newest file has fewer groups than the batch needs, and no line says that
+    // it ended.
+    std::error_code ignored;
+    size_t files = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(folder / "killed/rollouts", ignored)) {
+      files += entry.path().string().ends_with(".gz");
+    }
+    int64_t done = 0;
+    std::ifstream metrics(folder / "killed/metrics.jsonl");
+    for (std::string line; std::getline(metrics, line);) ++done;
+    in_rollout += static_cast<int64_t>(files) > done - 1;
+  }
+  ASSERT_TRUE(finished);
+  EXPECT_GT(in_rollout, 0);
+  EXPECT_EQ(Weights(whole), Weights(killed));
+  const std::vector<Json> a = Lines(folder / "whole/metrics.jsonl"), b = Lines(folder / "killed/metrics.jsonl");
+  ASSERT_EQ(a.size(), 9u);
+  ASSERT_EQ(b.size(), 9u);
+  for (size_t i = 0; i < a.size(); ++i) {
+    for (const char* key : {"step", "updates", "tokens", "generated", "reward", "length", "perplexity", "by_update",
+                            "histograms", "on_policy", "stage", "tasks", "levels"}) {
+      EXPECT_EQ(a[i].contains(key), b[i].contains(key)) << i << " " << key;
+      if (a[i].contains(key)) {
+        EXPECT_EQ(a[i][key], b[i][key]) << i << " " << key;
+      }
+    }
+    EXPECT_EQ(a[i].contains("evaluation"), b[i].contains("evaluation"));
+    if (a[i].contains("evaluation")) {
+      EXPECT_EQ(a[i]["evaluation"]["tasks"], b[i]["evaluation"]["tasks"]);
+    }
+  }
+}
+
+// A run that is told to stop does so within a rollout, and the rollout's finished groups are used.
+TEST(RlTrainer, StoppedAndContinuedItReusesRollouts) {
+  TestFolder folder;
+  Json json = TinyRlRun(folder.path());
+  json["batches"] = 3;
+  json["checkpoint"] = {{"every_seconds", 0}};
+  const Json whole = In(folder, json, "whole"), parts = In(folder, json, "parts");
+  TrainQuietly(whole);
+  // The checkpoint of the end is lost: everything is done again from the start, but no response is generated again.
+  TrainQuietly(parts);
+  std::filesystem::remove_all(folder / "parts/checkpoints");
+  std::filesystem::remove_all(folder / "parts/model");
+  EXPECT_TRUE(TrainQuietly(parts).finished);
+  EXPECT_EQ(Weights(whole), Weights(parts));
+  for (const Json& line : Lines(folder / "parts/metrics.jsonl")) {
+    EXPECT_EQ(line["rollout"]["reused"], line["rollout"]["groups"]);
+    EXPECT_EQ(line["rollout"]["tokens_per_second"], 0);
+  }
+  // Another config without a checkpoint: what the first one generated is not taken for its own.
+  std::filesystem::remove_all(folder / "parts/checkpoints");
+  Json other = parts;
+  other["seed"] = 5;
+  TrainQuietly(other);
+  EXPECT_EQ(Lines(folder / "parts/metrics.jsonl")[0]["rollout"]["reused"], 0);
+
+  std::atomic<bool> stop{true};
+  ThreadPool pool(1);
+  RlOptions options;
+  options.quiet = true;
+  options.stop = &stop;
+  const RlResult result = TrainWithRl(RlConfig::FromJson(In(folder, json, "stopped"), "test"), pool, options);
+  EXPECT_FALSE(result.finished);
+  EXPECT_EQ(result.batches, 0);
+}
+
+TEST(RlTrainer, LowPrecisionRolloutsAreCorrectedAndMeasured) {
+  TestFolder folder;
+  Json json = TinyRlRun(folder.path());
+  json["batches"] = 2;
+  json["rollouts"]["weights"] = "q8";
+  json["rollouts"]["keep_every"] = 2;
+  json["objective"] = {{"name", "cispo"}, {"kl", 0.1}};
+  TrainQuietly(json, 2);
+  for (const Json& line : Lines(folder / "run/metrics.jsonl")) {
+    const Json& p = line["precision"];
+    EXPECT_FALSE(line.contains("on_policy"));
+    EXPECT_GT(p["correlation"].get<double>(), 0.98);
+    EXPECT_LT(p["correlation"].get<double>(), 1);
+    EXPECT_GT(p["max_difference"].get<double>(), 0);
+    // The ratio is to the policy in full precision.
+    EXPECT_GT(line["histograms"]["ratio_one"].get<int64_t>(), 0);
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder / "run/rollouts/batch-000001.jsonl.gz"));
+  EXPECT_TRUE(std::filesystem::exists(folder / "run/rollouts/batch-000002.jsonl.gz"));
+}
+
+TEST(RlTrainer, ProblemsOfAFileAreFilteredByHowOftenTheModelSolvesThem) {
+  TestFolder folder;
+  Json json = TinyRlRun(folder.path());
+  WriteFileAtomic(folder / "p.jsonl",
+                  "{\"prompt\": \"1?\", \"answer\": \"1\"}\n{\"prompt\": \"2?\", \"answer\": \"2\"}\n");
+  json["data"] = {{{"type", "problems"}, {"path", (folder / "p.jsonl").string()}, {"filter", {{"samples", 2}}}}};
+  EXPECT_THAT(ErrorOf([&] { TrainQuietly(json); }), HasSubstr("solves no problem with a rate above 0 and below 0.9"));
+  const Json rates = ReadJsonFile(folder / "run/filter/p.json");
+  EXPECT_EQ(rates["samples"], 2);
+  EXPECT_EQ(rates["rates"].size(), 2u);
+  // The rates are kept, and used: a problem that is solved half the time stays.
+  WriteFileAtomic(folder / "run/filter/p.json", R"({"samples": 2, "rates": [[0, 0.0], [1, 0.5]]})");
+  TrainQuietly(json);
+  for (const Json& group : Groups(folder / "run/rollouts/batch-000001.jsonl.gz")) EXPECT_EQ(group["prompt"], "2?");
+}
+
+TEST(RlTrainer, RefusesAnotherConfig) {
+  TestFolder folder;
+  Json json = TinyRlRun(folder.path());
+  json["batches"] = 1;
+  TrainQuietly(json);
+  Json other = json;
+  other["schedule"]["lr"] = 0.5;
+  EXPECT_THAT(ErrorOf([&] { TrainQuietly(other); }),
+              AllOf(HasSubstr("\"schedule.lr\" was 0.003 and is now 0.5"), HasSubstr("--fresh")));
+  other = json;
+  other["rollouts"]["max_batch"] = 2;  // changes no weight
+  EXPECT_EQ(ErrorOf([&] { TrainQuietly(other); }), "no error");
+  EXPECT_EQ(ErrorOf([&] { TrainQuietly(json, 1, true); }), "no error");
+  EXPECT_TRUE(std::filesystem::exists(folder / "run.1/metrics.jsonl"));
+}
+
+TEST(RlConfig, WhatIsWrongIsNamed) {
+  TestFolder folder;
+  const Json json = TinyRlRun(folder.path());
+  const auto with = [&](const char* pointer, const Json& value) {
+    Json changed = json;
+    changed[Json::json_pointer(pointer)] = value;
+    return ErrorOf([&] { RlConfig::FromJson(changed, "c.json"); });
+  };
+  EXPECT_EQ(with("/batches", 5), "no error");
+  EXPECT_THAT(with("/objectiv", "cispo"),
+              AllOf(HasSubstr("c.json"), HasSubstr("\"objectiv\""), HasSubstr("objective")));
+  EXPECT_THAT(with("/objective", "ppo3"), AllOf(HasSubstr("ppo3"), HasSubstr("cispo")));
+  EXPECT_THAT(with("/objective", {{"name", "cispo"}, {"is_eps_high", 2}}), HasSubstr("is_eps_high"));
+  EXPECT_THAT(with("/objective", {{"name", "cispo"}, {"advantage", "median"}}), HasSubstr("median"));
+  EXPECT_THAT(with("/objective", {{"name", "cispo"}, {"normalization", {{"group", 0}}}}), HasSubstr("every part is 0"));
+  EXPECT_THAT(with("/updates", 5), HasSubstr("5 updates of a batch of 4 prompts"));
+  EXPECT_THAT(with("/rollouts/weights", "q5"), AllOf(HasSubstr("q5"), HasSubstr("q4")));
+  EXPECT_THAT(with("/rollouts/most_prompts", 3), HasSubstr("most_prompts"));
+  EXPECT_THAT(with("/stages", Json::array()), HasSubstr("stages"));
+  EXPECT_THAT(with("/stages", {{{"window", 30}}, {{"window", 25}}}), HasSubstr("25 is smaller than the 30"));
+  EXPECT_THAT(with("/stages/0/window", 10), HasSubstr("overlong_buffer"));
+  EXPECT_THAT(with("/data/0/tasks", {"chess"}), HasSubstr("chess"));
+  EXPECT_THAT(with("/data/0/part", "rl"), HasSubstr("reinforcement"));
+  EXPECT_THAT(with("/data/0/type", "web"), HasSubstr("web"));
+  EXPECT_THAT(with("/data/0/weight", {{0.5, 1}, {0.2, 1}}), HasSubstr("rise"));
+  EXPECT_THAT(with("/data/0/weight", -1), HasSubstr("at least 0"));
+  EXPECT_THAT(with("/curriculum", {{"low", 0.9}, {"high", 0.1}}), HasSubstr("0.9"));
+  EXPECT_THAT(with("/model", nullptr), HasSubstr("model"));
+}
+
+TEST(RlConfig, SettingsOfObjectivesAndStages) {
+  TestFolder folder;
+  Json json = TinyRlRun(folder.path());
+  json["objective"] = {{"name", "cispo"}, {"is_weight_max", 2.5}, {"mask_high", 1.3}, {"normalization", "batch"}};
+  json["stages"] = {
+      {{"window", 24}}, {{"window", 30}, {"is_weight_max", 2}, {"clip", 0.5}}, {{"window", 40}, {"mask_high", 1.1}}};
+  const RlConfig c = RlConfig::FromJson(json, "c.json");
+  EXPECT_EQ(c.objective.normalization.batch, 1);
+  EXPECT_EQ(c.objective.normalization.group, 0);
+  EXPECT_EQ(c.ObjectiveOf(0).is_weight_max, 2.5);
+  EXPECT_EQ(c.ObjectiveOf(2).is_weight_max, 2);
+  EXPECT_EQ(c.ObjectiveOf(1).mask_high, 1.3);
+  EXPECT_EQ(c.ObjectiveOf(2).mask_high, 1.1);
+  EXPECT_EQ(c.ClipOf(0), 1);
+  EXPECT_EQ(c.ClipOf(2), 0.5);
+  json["objective"] = {{"name", "dr_grpo"}, {"mask_high", nullptr}};
+  const RlConfig dr = RlConfig::FromJson(json, "c.json");
+  EXPECT_EQ(dr.objective.constant_length, 40);
+  EXPECT_EQ(dr.objective.mask_high, Objective::kNoBound);
+  json["objective"] = "gspo";
+  EXPECT_TRUE(RlConfig::FromJson(json, "c.json").objective.sequence_ratio);
+}
+
+TEST(PassAt, KnownValues) {
+  EXPECT_DOUBLE_EQ(PassAt(10, 3, 1), 0.3);
+  EXPECT_NEAR(PassAt(10, 3, 2), 1 - 42.0 / 90.0, 1e-12);
+  EXPECT_DOUBLE_EQ(PassAt(4, 0, 4), 0);
+  EXPECT_DOUBLE_EQ(PassAt(4, 1, 4), 1);
+  EXPECT_DOUBLE_EQ(PassAt(4, 4, 1), 1);
+}
+
+}  // namespace
+}  // namespace fulgur
