@@ -688,9 +688,13 @@ TEST_F(SchedulerTest, TheEndOfTheSchedulerEndsEverything) {
 TEST_F(SchedulerTest, StatsShowWhereRequestsStand) {
   LoadedModel loaded = Loaded();
   Gate gate;
-  Scheduler scheduler(loaded, {.engine = {.max_batch = 1, .prefill_chunk = 64, .before_forward = gate.hook()}});
+  const auto slowly = [hook = gate.hook()](auto&&... pass) {
+    std::this_thread::sleep_for(1ms);  // the request is to be there when the list is renewed
+    hook(pass...);
+  };
+  Scheduler scheduler(loaded, {.engine = {.max_batch = 1, .prefill_chunk = 64, .before_forward = slowly}});
   Collector a, b;
-  ScheduledRequest first = Request(1, 100, 500);
+  ScheduledRequest first = Request(1, 100, 1000000);
   first.generation.stopping.starts_in_thinking = true;
   first.priority = 3;
   const int64_t id = scheduler.Submit(first, a.callback());
