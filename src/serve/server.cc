@@ -887,14 +887,13 @@ void Server::Impl::AddRoutes() {
   add("POST", "/admin/reload", [this](Call& call) { Reload(call); }).admin = true;
   add("GET", "/health", [this](Call& call) { Health(call); }).open = true;
   add("GET", "/", [this](Call& call) {
-    Reply(call,
-          {.status = 200,
-           .headers = {{"Content-Type", "text/html; charset=utf-8"},
-                       {"Cache-Control", "no-cache"},
-                       {"X-Content-Type-Options", "nosniff"},
-                       {"Referrer-Policy", "no-referrer"},
-                       {"Content-Security-Policy", WebPagePolicy({kWebPage, kWebPageSize})}},
-           .body = std::string(kWebPage, kWebPageSize)});
+    Reply(call, {.status = 200,
+                 .headers = {{"Content-Type", "text/html; charset=utf-8"},
+                             {"Cache-Control", "no-cache"},
+                             {"X-Content-Type-Options", "nosniff"},
+                             {"Referrer-Policy", "no-referrer"},
+                             {"Content-Security-Policy", WebPagePolicy({kWebPage, kWebPageSize})}},
+                 .body = std::string(kWebPage, kWebPageSize)});
   }).open = true;
 }
 
