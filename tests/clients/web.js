@@ -1,6 +1,7 @@
 // The server's web page in a real browser. CHROMIUM names the browser (default: /usr/bin/chromium), WEB_PAGE a file that is shown in
 // place of the server's page (to try one without building), SCREENSHOTS a folder for pictures of the page.
 import assert from 'node:assert/strict';
+import {createHash} from 'node:crypto';
 import {readFileSync} from 'node:fs';
 import puppeteer from 'puppeteer-core';
 
@@ -57,8 +58,11 @@ export async function run(url, apiKey) {
       const address = new URL(request.url());
       if (address.protocol.startsWith('http') && address.origin !== url) problems.push(`request: ${request.url()}`);
       if (address.pathname === '/' && process.env.WEB_PAGE) {
-        const real = await fetch(url);
-        return request.respond({headers: Object.fromEntries(real.headers), body: readFileSync(process.env.WEB_PAGE)});
+        // With the server's policy, for this page's script.
+        const body = readFileSync(process.env.WEB_PAGE, 'utf8');
+        const hash = createHash('sha256').update(body.match(/<script>([\s\S]*)<\/script>/)[1]).digest('base64');
+        const policy = (await fetch(url)).headers.get('content-security-policy').replace(/sha256-[^']*/, `sha256-${hash}`);
+        return request.respond({contentType: 'text/html; charset=utf-8', headers: {'content-security-policy': policy}, body});
       }
       if (address.pathname === '/v1/chat/completions') {
         asked = JSON.parse(request.postData());
@@ -85,7 +89,7 @@ export async function run(url, apiKey) {
 
     await test('web: asks for the key that the server wants', async () => {
       const reply = await page.goto(url);
-      assert.match(reply.headers()['content-security-policy'], /default-src 'none'/);
+      assert.match(reply.headers()['content-security-policy'], /default-src 'none'; script-src 'sha256-[^']+'; /);
       await page.waitForSelector('#ask-key[open]');
       await page.type('#key', apiKey);
       await page.keyboard.press('Enter');
