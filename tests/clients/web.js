@@ -2,7 +2,7 @@
 // place of the server's page (to try one without building), SCREENSHOTS a folder for pictures of the page.
 import assert from 'node:assert/strict';
 import {createHash} from 'node:crypto';
-import {readFileSync} from 'node:fs';
+import {existsSync, readFileSync} from 'node:fs';
 import puppeteer from 'puppeteer-core';
 
 import {question, sum, test} from './check.js';
@@ -31,8 +31,12 @@ const usage = event({id: 'chatcmpl-fake', choices: [], usage: {
 }});
 
 export async function run(url, apiKey) {
+  const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+  if (!existsSync(executablePath)) {
+    return test('web', () => assert.fail(`there is no ${executablePath}: install chromium, or name a browser in CHROMIUM`));
+  }
   const browser = await puppeteer.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    executablePath,
     args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
     protocolTimeout: 120000,
   });
