@@ -228,7 +228,8 @@ TEST(Server, SmallEndpoints) {
   const Answered page = client.Get("/");
   EXPECT_EQ(page.status, 200);
   EXPECT_THAT(page.body, HasSubstr("<title>Fulgur</title>"));
-  EXPECT_THAT(page.Header("Content-Security-Policy"), HasSubstr("connect-src 'self'"));
+  EXPECT_THAT(page.Header("Content-Security-Policy"),
+              AllOf(HasSubstr("connect-src 'self'"), HasSubstr("script-src 'sha256-")));
 }
 
 TEST(Server, WhatLooksLikeASpecialTokenIsText) {
