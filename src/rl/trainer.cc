@@ -7,6 +7,7 @@
 #include <numeric>
 #include <optional>
 
+#include "base/crc32c.h"
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/rng.h"
@@ -20,7 +21,6 @@
 #include "rl/rollout_model.h"
 #include "rl/run_info.h"
 #include "rl/stages.h"
-#include "train/crc32c.h"
 #include "train/evaluate.h"
 #include "train/metrics.h"
 #include "train/optimizer.h"
