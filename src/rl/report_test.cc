@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
 
 #include "base/error.h"
@@ -16,6 +17,7 @@ namespace fulgur {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -300,6 +302,52 @@ TEST_F(Report, SeveralRuns) {
   EXPECT_EQ(data["runs"][1]["histograms"].size(), 1u);
   ASSERT_EQ(data["samples"].size(), 1u);
   EXPECT_EQ(data["samples"][0]["columns"], Json({a.string() + ", batch 3", "b, batch 3"}));
+}
+
+// The page after its script ran; empty if there is no Chromium. CHROMIUM names another than that of the path.
+std::string DrawnPage(const fs::path& html, const fs::path& folder) {
+  const char* named = std::getenv("CHROMIUM");
+  const std::string browser = named != nullptr ? named : "chromium";
+  if (std::system(fmt::format("command -v '{}' > /dev/null", browser).c_str()) != 0) return "";
+  const fs::path out = folder / "drawn.html";
+  const int status = std::system(
+      fmt::format("timeout 60 '{}' --headless --no-sandbox --disable-gpu --user-data-dir='{}' "
+                  "--virtual-time-budget=3000 --dump-dom 'file://{}' > '{}' 2> '{}'",
+                  browser, (folder / "profile").string(), html.string(), out.string(), (folder / "messages").string())
+          .c_str());
+  EXPECT_EQ(status, 0) << ReadFile(folder / "messages");
+  return ReadFile(out);
+}
+
+TEST_F(Report, SlowABrowserDrawsIt) {
+  const fs::path run = Run("run", Lines(6)), other = Run("other", Lines(5)), empty = Run("empty", {});
+  GzipLinesWriter(run / "rollouts/batch-000001.jsonl.gz").Add(Group(*tokenizer_, kNasty, 1, 1, true));
+  GzipLinesWriter(run / "rollouts/batch-000005.jsonl.gz").Add(Group(*tokenizer_, "abc", 1, 1, true));
+  const auto draw = [&](const std::vector<fs::path>& runs) {
+    WriteReport(runs, folder_ / "page.html");
+    return DrawnPage(folder_ / "page.html", folder_.path());
+  };
+  const std::string one = draw({run});
+  if (one.empty()) GTEST_SKIP() << "no Chromium";
+  const std::string drawn = one.substr(0, one.find("id=\"data\""));
+  for (const char* text :
+       {"<title>run \u2013 Fulgur</title>", ">exactly 1<", ">Held-out problems, mean of the tasks<",
+        ">Perplexity of the answers<", ">Gradient norm before clipping<", ">Entropy (nats a token)<",
+        ">Tokens of an answer<", ">Share clipped, by probability when sampled<",
+        ">Ratio of the policy to the one that sampled<", ">window 640<", ">addition<", ">Rollouts over time<",
+        ">batch 5<", "c0ffee", ">config.json<", "title=\"probability 0.5\"", "&lt;/script&gt;&lt;script&gt;alert(1)"}) {
+    EXPECT_THAT(drawn, HasSubstr(text));
+  }
+  EXPECT_GT(Count(drawn, "<svg"), 15u);
+  EXPECT_EQ(Count(one, "<script"), 2u);
+  EXPECT_THAT(one, Not(HasSubstr("<img")));
+  EXPECT_THAT(drawn, Not(HasSubstr("NaN")));
+  const std::string two = draw({run, other, empty});
+  for (const char* text :
+       {">run \u00b7 other \u00b7 empty<", ">other<", ">Their configs do not differ<", ">Config and sessions<"}) {
+    EXPECT_THAT(two, HasSubstr(text));
+  }
+  EXPECT_THAT(draw({empty}), AllOf(HasSubstr("No batch has ended yet."), HasSubstr(">Config and sessions<")));
 }
 
 TEST_F(Report, ErrorsSayWhatIsMissing) {
