@@ -146,6 +146,7 @@ TEST_F(Report, HasWhatTheRunMeasured) {
   EXPECT_EQ(run["tasks"]["addition"]["score"][4], 0.5);
   EXPECT_EQ(run["evaluations"]["steps"], Json({0, 6}));
   EXPECT_EQ(run["evaluations"]["mean"]["pass_at_1"], Json({0.25, 0.5}));
+  EXPECT_EQ(run["evaluations"]["mean"]["low"], Json({0.15, 0.4}));
   EXPECT_EQ(run["evaluations"]["mean"]["high"], Json({0.45, 0.7}));
   EXPECT_EQ(run["evaluations"]["tasks"]["addition"]["low"], Json({0.15, 0.4}));
   ASSERT_EQ(run["histograms"].size(), 3u);
