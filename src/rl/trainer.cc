@@ -16,6 +16,7 @@
 #include "rl/curriculum.h"
 #include "rl/gzip_lines.h"
 #include "rl/policy_update.h"
+#include "rl/report.h"
 #include "rl/rollout.h"
 #include "rl/rollout_model.h"
 #include "rl/run_info.h"
@@ -58,6 +59,15 @@ double Percentile(std::vector<double> sorted, double p) {  // the least value th
   if (sorted.empty()) return 0;
   const double rank = std::ceil(p * static_cast<double>(sorted.size())) - 1;
   return sorted[static_cast<size_t>(std::clamp(rank, 0.0, static_cast<double>(sorted.size() - 1)))];
+}
+
+// Of the mean of at least two values: the sample's standard deviation over the root of their number.
+double StandardError(const std::vector<double>& values) {
+  const auto n = static_cast<double>(values.size());
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
+  double squares = 0;
+  for (const double v : values) squares += (v - mean) * (v - mean);
+  return std::sqrt(squares / (n - 1) / n);
 }
 
 // Sums over responses.
@@ -165,6 +175,7 @@ class RlTrainer {
         metrics.Add(line);
         if (!options_.quiet) std::fprintf(stderr, "before training: %s\n", EvaluationNote(line).c_str());
         write_checkpoint();
+        Report(/*now=*/false);
       }
     }
     std::unique_ptr<ProgressBar> bar;
@@ -187,6 +198,7 @@ class RlTrainer {
         if (line.contains("evaluation")) result.evaluation = line["evaluation"];
       }
       metrics.Add(line);
+      Report(/*now=*/false);
       if (bar) bar->Update(state_.step, Note(line));
       stopped = options_.stop != nullptr && options_.stop->load();
       const TrainConfig::Checkpoint& c = config_.checkpoint;
@@ -210,6 +222,7 @@ class RlTrainer {
         SaveCheckpoint(result.model, architecture_, model_->params(), save);
       }
     }
+    Report(/*now=*/true);
     return result;
   }
 
@@ -362,11 +375,15 @@ class RlTrainer {
     ResponseFigures all;
     std::map<std::string, ResponseFigures> tasks;
     std::vector<const Group*> kept;
+    std::vector<double> group_rewards;
     for (const Group& group : rollouts.groups) {
+      double reward = 0;
       for (const Response& r : group.responses) {
         all.Add(r);
         tasks[group.problem.task].Add(r);
+        reward += r.reward.total();
       }
+      group_rewards.push_back(reward / static_cast<double>(group.responses.size()));
       curriculum_.Add(group.problem.task, group.problem.difficulty, static_cast<int64_t>(group.responses.size()),
                       group.passed());
       if (group.spread() || rc.most_prompts == rc.prompts) kept.push_back(&group);
@@ -397,6 +414,7 @@ class RlTrainer {
                        {"tokens_per_second",
                         rollouts.seconds > 0 ? static_cast<double>(rollouts.generated_tokens) / rollouts.seconds : 0}};
     line["reward"] = all.RewardJson();
+    if (group_rewards.size() > 1) line["reward"]["error"] = StandardError(group_rewards);
     line["length"] = std::move(lengths);
     line["perplexity"] = perplexity;
     line.update(update);
@@ -583,6 +601,23 @@ class RlTrainer {
     return true;
   }
 
+  // Rewrites the report, if the last one is long ago; long reports are rarer. What goes wrong with it is not worth a
+  // run.
+  void Report(bool now) {
+    if (options_.report_seconds < 0) return;
+    const double wait = std::max(options_.report_seconds, 50 * report_cost_);
+    if (!now && reported_ && Seconds(*reported_) < wait) return;
+    const auto start = Clock::now();
+    try {
+      WriteReport({config_.out}, config_.out / kReportFile, &text_.tokenizer);
+    } catch (const std::exception& e) {
+      if (!options_.quiet && !report_failed_) std::fprintf(stderr, "no report: %s\n", e.what());
+      report_failed_ = true;
+    }
+    reported_ = Clock::now();
+    report_cost_ = Seconds(start);
+  }
+
   fs::path RolloutPath(int64_t batch) const {
     return config_.out / "rollouts" / fmt::format("batch-{:06d}.jsonl.gz", batch);
   }
@@ -661,6 +696,9 @@ class RlTrainer {
   int64_t removed_ = 0;
   bool agreement_reported_ = false;
   std::string last_evaluation_;
+  std::optional<Clock::time_point> reported_;  // when the last report was written, and how long it took
+  double report_cost_ = 0;
+  bool report_failed_ = false;
 };
 
 }  // namespace

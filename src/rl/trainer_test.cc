@@ -65,6 +65,41 @@ Json In(const TestFolder& folder, Json json, const char* name) {
   return json;
 }
 
+TEST(RlTrainer, TheReportIsThereAfterEveryBatchAndChangesNothing) {
+  TestFolder folder;
+  const Json json = TinyRlRun(folder.path());
+  EXPECT_TRUE(TrainQuietly(json).finished);
+  EXPECT_FALSE(std::filesystem::exists(folder / "run/report.html"));
+  const Json reported = In(folder, json, "reported");
+  const auto train = [&](double report_seconds, const std::atomic<bool>* stop) {
+    ThreadPool pool(1);
+    RlOptions options;
+    options.quiet = true;
+    options.report_seconds = report_seconds;
+    options.stop = stop;
+    return TrainWithRl(RlConfig::FromJson(reported, "test"), pool, options);
+  };
+  const std::filesystem::path report = folder / "reported/report.html";
+  const std::atomic<bool> stop{true};
+  EXPECT_FALSE(train(0, &stop).finished);
+  EXPECT_THAT(ReadFile(report), HasSubstr("\"batches\":0"));
+  // What stands in its way does not stop the run.
+  std::filesystem::remove(report);
+  std::filesystem::create_directories(report / "full");
+  std::atomic<bool> later{false};
+  std::thread stopper([&] {
+    while (!std::filesystem::exists(folder / "reported/rollouts/batch-000002.jsonl.gz")) std::this_thread::yield();
+    later = true;
+  });
+  const RlResult result = train(0, &later);
+  stopper.join();
+  EXPECT_GE(result.batches, 1);
+  std::filesystem::remove_all(report);
+  EXPECT_TRUE(train(0, nullptr).finished);
+  EXPECT_THAT(ReadFile(report), HasSubstr("\"batches\":4"));
+  EXPECT_EQ(Weights(reported), Weights(json));
+}
+
 TEST(RlTrainer, LearnsWhatItIsRewardedForAndLeavesACompleteRun) {
   TestFolder folder;
   Json json = TinyRlRun(folder.path());
@@ -117,7 +152,11 @@ TEST(RlTrainer, LearnsWhatItIsRewardedForAndLeavesACompleteRun) {
   const std::vector<Json> groups = Groups(folder / "run/rollouts/batch-000003.jsonl.gz");
   ASSERT_EQ(groups.size(), lines[3]["rollout"]["groups"].get<size_t>());
   int64_t tokens = 0;
+  double squares = 0;  // of the distances of the groups' mean rewards from the batch's
   for (const Json& group : groups) {
+    double reward = 0;
+    for (const Json& r : group["responses"]) reward += r["reward"]["total"].get<double>() / 8;
+    squares += std::pow(reward - lines[3]["reward"]["mean"].get<double>(), 2);
     EXPECT_EQ(group["batch"], 3);
     EXPECT_EQ(group["task"], "addition");
     for (const Json& r : group["responses"]) {
@@ -126,6 +165,7 @@ TEST(RlTrainer, LearnsWhatItIsRewardedForAndLeavesACompleteRun) {
     }
   }
   EXPECT_EQ(tokens, lines[3]["rollout"]["tokens"]);
+  EXPECT_NEAR(lines[3]["reward"]["error"].get<double>(), std::sqrt(squares / 3 / 4), 1e-9);
   EXPECT_EQ(Groups(folder / "run/evaluations/step-000010.jsonl.gz").size(), 2u);
   EXPECT_EQ(ReadFile(folder / "run/config.json"), json.dump(2));
   ASSERT_EQ(Lines(folder / "run/sessions.jsonl").size(), 1u);

@@ -1,0 +1,369 @@
+#include "rl/report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/test_folder.h"
+#include "rl/gzip_lines.h"
+#include "rl/test_util.h"
+
+namespace fulgur {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kNasty = "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)>";
+
+Json Line(int64_t step) {
+  const double score = static_cast<double>(step % 10) / 10;
+  return {
+      {"step", step},
+      {"time", 1.7e9 + static_cast<double>(step)},
+      {"updates", 2 * step},
+      {"seconds", {{"all", 2.0}}},
+      {"rollout", {{"groups", 16}, {"without_spread", 4}, {"tokens_per_second", 1000}}},
+      {"reward", {{"mean", score}, {"score", score}, {"format", 1}, {"error", 0.1}}},
+      {"length", {{"mean", 100}, {"p99", 200}}},
+      {"perplexity", 1.5},
+      {"entropy", 0.5},
+      {"clipped", 0.01},
+      {"grad_norm", 1.25},
+      {"ratio", {{"min", 1.0 / static_cast<double>(step)}, {"max", step}}},
+      {"on_policy", {{"tokens", 50}, {"equal", 50}, {"max_difference", 0}, {"correlation", 1}}},
+      {"stage", {{"index", step > 3 ? 1 : 0}, {"window", step > 3 ? 640 : 512}}},
+      {"tasks", {{"addition", {{"responses", 30}, {"score", score}}}, {kNasty, {{"responses", 10}, {"score", 0.5}}}}},
+      {"levels", {{"addition", {{"1", 0.25}}}}},
+      {"histograms",
+       {{"tokens", 10},
+        {"ratio", std::vector<int>(32, 1)},
+        {"ratio_one", 3},
+        {"probability", std::vector<int>(10, 2)},
+        {"probability_clipped", std::vector<int>(10, 1)}}}};
+}
+
+Json Evaluation(int64_t step, double rate) {
+  return {{"step", step},
+          {"evaluation",
+           {{"problems", 32},
+            {"samples", 1},
+            {"mean", {{"pass_at_1", rate}}},
+            {"tasks", {{"addition", {{"pass_at_1", rate}, {"low", rate - 0.1}, {"high", rate + 0.2}}}}}}}};
+}
+
+// Three answers of this text, whose tokens were sampled with probabilities 1, 1/2, 1/3, ...
+Json Group(const Tokenizer& tokenizer, const std::string& text, int64_t id, double difficulty, bool spread) {
+  Json answer = {{"text", text},     {"finish", "stop"},           {"score", 1},           {"format", true},
+                 {"reason", kNasty}, {"reward", {{"total", 1.1}}}, {"ids", Json::array()}, {"logprobs", Json::array()}};
+  for (const int32_t token : tokenizer.Encode(text, Tokenizer::Special::kPlainText)) {
+    answer["ids"].push_back(token);
+    answer["logprobs"].push_back(-std::log(static_cast<double>(answer["ids"].size())));
+  }
+  Json worse = answer, middle = answer;
+  worse["reward"]["total"] = 0.1;
+  worse["score"] = 0;
+  middle["reward"]["total"] = 0.5;
+  return {{"source", "tasks"},
+          {"task", "addition"},
+          {"difficulty", difficulty},
+          {"id", id},
+          {"spread", spread},
+          {"prompt", kNasty},
+          {"responses", {middle, worse, answer}}};
+}
+
+class Report : public testing::Test {
+ protected:
+  Report() {
+    WriteTextFiles(folder_ / "text");
+    tokenizer_ = std::make_unique<Tokenizer>(Tokenizer::FromFile(folder_ / "text"));
+  }
+
+  fs::path Run(const std::string& name, const std::vector<Json>& lines) {
+    const fs::path run = folder_ / name;
+    fs::create_directories(run);
+    std::ofstream metrics(run / "metrics.jsonl");
+    for (const Json& line : lines) metrics << line.dump() << "\n";
+    WriteFileAtomic(run / "run.json", "{}");
+    WriteFileAtomic(run / "config.json", Json{{"model", (folder_ / "text").string()}, {"batches", 6}}.dump());
+    WriteFileAtomic(run / "sessions.jsonl", "{\"time\": 1, \"git\": {\"commit\": \"c0ffee\"}}\n{\"time\": 2}\n");
+    return run;
+  }
+
+  std::vector<Json> Lines(int64_t batches) {
+    std::vector<Json> lines = {Evaluation(0, 0.25)};
+    for (int64_t step = 1; step <= batches; ++step) lines.push_back(Line(step));
+    lines.back().update(Evaluation(batches, 0.5));
+    return lines;
+  }
+
+  TestFolder folder_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+};
+
+// The data as a browser's script would read it.
+Json DataOf(const std::string& html) {
+  const std::string begin = "<script type=\"application/json\" id=\"data\">";
+  const size_t from = html.find(begin) + begin.size();
+  return Json::parse(html.substr(from, html.find("</script>", from) - from));
+}
+
+size_t Count(const std::string& text, const std::string& part) {
+  size_t count = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+TEST_F(Report, HasWhatTheRunMeasured) {
+  const Json data = ReportData({Run("run", Lines(6))});
+  ASSERT_EQ(data["runs"].size(), 1u);
+  const Json& run = data["runs"][0];
+  EXPECT_EQ(run["name"], "run");
+  EXPECT_EQ(run["batches"], 6);
+  EXPECT_EQ(run["seconds"], 12);
+  EXPECT_EQ(run["finished"], false);
+  EXPECT_EQ(run["sessions"][0]["git"]["commit"], "c0ffee");
+  EXPECT_EQ(run["steps"], Json({1, 2, 3, 4, 5, 6}));
+  EXPECT_EQ(run["series"]["reward.mean"][2], 0.3);
+  EXPECT_NEAR(run["series"]["reward.mean_low"][2].get<double>(), 0.3 - 1.96 * 0.1, 1e-6);
+  // Wilson's interval of 8 successes in 16 trials.
+  EXPECT_NEAR(run["series"]["reward.score_low"][4].get<double>(), 0.2800, 1e-4);
+  EXPECT_NEAR(run["series"]["reward.score_high"][4].get<double>(), 0.7200, 1e-4);
+  for (const char* name : {"entropy", "perplexity", "grad_norm", "clipped", "length.p99", "stage.window"}) {
+    EXPECT_EQ(run["series"][name].size(), 6u) << name;
+  }
+  EXPECT_FALSE(run["series"].contains("masked"));  // this run does not have it
+  EXPECT_EQ(run["stages"],
+            Json({{{"step", 1}, {"index", 0}, {"window", 512}}, {{"step", 4}, {"index", 1}, {"window", 640}}}));
+  EXPECT_EQ(run["tasks"]["addition"]["score"][4], 0.5);
+  EXPECT_EQ(run["evaluations"]["steps"], Json({0, 6}));
+  EXPECT_EQ(run["evaluations"]["mean"]["pass_at_1"], Json({0.25, 0.5}));
+  EXPECT_EQ(run["evaluations"]["mean"]["low"], Json({0.15, 0.4}));
+  EXPECT_EQ(run["evaluations"]["mean"]["high"], Json({0.45, 0.7}));
+  EXPECT_EQ(run["evaluations"]["tasks"]["addition"]["low"], Json({0.15, 0.4}));
+  ASSERT_EQ(run["histograms"].size(), 3u);
+  EXPECT_EQ(run["histograms"][1]["first"], 3);
+  EXPECT_EQ(run["histograms"][1]["last"], 4);
+  EXPECT_EQ(run["histograms"][1]["ratio"], Json(std::vector<int>(32, 2)));
+  EXPECT_EQ(run["agreement"]["tokens"], 300);
+  EXPECT_EQ(run["agreement"]["equal"], 300);
+  EXPECT_EQ(run["levels"]["addition"]["1"], 0.25);
+}
+
+TEST_F(Report, LongRunsBecomeFewerPointsThatKeepMeansAndExtremes) {
+  const Json data = ReportData({Run("run", Lines(5 * kReportPoints - 2))});
+  const Json& run = data["runs"][0];
+  EXPECT_EQ(run["bucket"], 5);
+  ASSERT_EQ(run["steps"].size(), static_cast<size_t>(kReportPoints));
+  EXPECT_EQ(run["steps"][1], 10);
+  EXPECT_NEAR(run["series"]["reward.mean"][1].get<double>(), (0.6 + 0.7 + 0.8 + 0.9 + 0.0) / 5, 1e-9);
+  EXPECT_NEAR(run["series"]["reward.mean_high"][1].get<double>(), 0.6 + 1.96 * 0.1 / std::sqrt(5), 1e-5);
+  EXPECT_EQ(run["series"]["ratio.max"][1], 10);
+  EXPECT_EQ(run["series"]["ratio.min"][1], 0.1);
+  EXPECT_EQ(run["steps"].back(), 5 * kReportPoints - 2);
+}
+
+TEST_F(Report, SamplesFollowAProblemOverTime) {
+  const fs::path run = Run("run", Lines(6));
+  const std::string text = "h\u00e9\U0001F600!";
+  for (const int64_t batch : {1, 3, 4, 6, 7}) {  // 7 is being written: it has no line in the metrics
+    GzipLinesWriter writer(run / "rollouts" / fmt::format("batch-{:06d}.jsonl.gz", batch));
+    writer.Add(Group(*tokenizer_, text, batch, 1, false));
+    writer.Add(Group(*tokenizer_, text, 10 + batch, 2, batch == 1));
+  }
+  for (const int64_t step : {0, 6}) {
+    GzipLinesWriter writer(run / "evaluations" / fmt::format("step-{:06d}.jsonl.gz", step));
+    writer.Add(Group(*tokenizer_, text, 20 + step, 1, true));
+    writer.Add(Group(*tokenizer_, text, 20, 3, false));
+  }
+  const Json samples = ReportData({run})["samples"];
+  ASSERT_EQ(samples.size(), 2u);
+  EXPECT_EQ(samples[0]["columns"], Json({"batch 1", "batch 4", "batch 6"}));
+  ASSERT_EQ(samples[0]["rows"].size(), 1u);
+  const Json& cells = samples[0]["rows"][0]["cells"];
+  ASSERT_EQ(cells.size(), 3u);
+  for (const Json& cell : cells) EXPECT_EQ(cell["difficulty"], 2);  // that of the first one, which has a spread
+  const Json& cell = cells[0];
+  EXPECT_EQ(cell["of"], 3);
+  ASSERT_EQ(cell["answers"].size(), 2u);  // the best one and the worst
+  EXPECT_EQ(cell["answers"][0]["reward"], 1.1);
+  EXPECT_EQ(cell["answers"][1]["reward"], 0.1);
+  // Characters of several tokens are one piece, as probable as its tokens together.
+  std::string joined;
+  for (const Json& piece : cell["answers"][0]["pieces"]) joined += piece.get<std::string>();
+  EXPECT_EQ(joined, text);
+  const size_t tokens = cell["answers"][0]["tokens"].get<size_t>();
+  ASSERT_EQ(tokens, text.size()) << "the test's tokenizer is one of bytes";
+  EXPECT_EQ(cell["answers"][0]["pieces"], Json({"h", "\u00e9", "\U0001F600", "!"}));
+  EXPECT_EQ(cell["answers"][0]["probabilities"], Json({1000, 167, 1, 125}));
+  // Held out: the same problem.
+  EXPECT_EQ(samples[1]["columns"], Json({"before training", "after batch 6"}));
+  EXPECT_EQ(samples[1]["rows"][0]["cells"][0]["difficulty"], 1);
+  EXPECT_EQ(samples[1]["rows"][0]["cells"][1]["difficulty"], 3);
+}
+
+TEST_F(Report, WithoutATokenizerTextsAreShownWhole) {
+  const fs::path run = Run("run", Lines(1));
+  WriteFileAtomic(run / "config.json", "{\"model\": \"nowhere\"}");
+  GzipLinesWriter(run / "rollouts/batch-000001.jsonl.gz").Add(Group(*tokenizer_, "abc", 1, 1, true));
+  const Json samples = ReportData({run})["samples"];
+  EXPECT_EQ(samples[0]["rows"][0]["cells"][0]["answers"][0]["pieces"], Json::array({"abc"}));
+  const Json given = ReportData({run}, tokenizer_.get())["samples"];
+  EXPECT_EQ(given[0]["rows"][0]["cells"][0]["answers"][0]["pieces"], Json({"a", "b", "c"}));
+}
+
+TEST_F(Report, LongAnswersAreCut) {
+  const fs::path run = Run("run", Lines(1));
+  GzipLinesWriter(run / "rollouts/batch-000001.jsonl.gz").Add(Group(*tokenizer_, std::string(20'000, 'x'), 1, 1, true));
+  WriteReport({run}, folder_ / "report.html");
+  EXPECT_LT(fs::file_size(folder_ / "report.html"), 80'000u);
+  const Json answer = DataOf(ReadFile(folder_ / "report.html"))["samples"][0]["rows"][0]["cells"][0]["answers"][0];
+  EXPECT_EQ(answer["pieces"].size() + answer["left_out"].get<size_t>(), answer["tokens"].get<size_t>());
+}
+
+TEST_F(Report, NothingThatAModelWroteBecomesMarkup) {
+  const fs::path nasty = Run("nasty", Lines(2));
+  GzipLinesWriter(nasty / "rollouts/batch-000001.jsonl.gz").Add(Group(*tokenizer_, kNasty, 1, 1, true));
+  WriteFileAtomic(nasty / "config.json", Json{{"model", (folder_ / "text").string()}, {"note", kNasty}}.dump());
+  WriteReport({nasty}, folder_ / "nasty.html");
+  const std::string html = ReadFile(folder_ / "nasty.html");
+  EXPECT_EQ(Count(html, "</script>"), 2u);  // the data's and the script's
+  EXPECT_EQ(Count(html, "<script"), 2u);
+  EXPECT_THAT(html, Not(HasSubstr("<img")));
+  EXPECT_THAT(html, Not(HasSubstr("<!--")));
+  // It is there, as text.
+  const Json data = DataOf(html);
+  EXPECT_EQ(data["runs"][0]["config"]["note"], kNasty);
+  EXPECT_TRUE(data["runs"][0]["tasks"].contains(kNasty));
+  const Json& cell = data["samples"][0]["rows"][0]["cells"][0];
+  EXPECT_EQ(cell["prompt"], kNasty);
+  EXPECT_EQ(cell["answers"][0]["reason"], kNasty);
+  // The script has no way to make markup of text, and the page none to load anything.
+  for (const char* word : {"innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "Function(",
+                           "src=", "fetch(", "import", "https:", "url("}) {
+    EXPECT_THAT(html.substr(0, html.find("id=\"data\"")) + html.substr(html.find("'use strict'")),
+                Not(HasSubstr(word)));
+  }
+  EXPECT_THAT(html, HasSubstr("default-src 'none'"));
+}
+
+TEST_F(Report, WhatIsBeingWrittenOrWasCutOffIsLeftOut) {
+  const fs::path run = Run("run", Lines(3));
+  std::ofstream(run / "metrics.jsonl", std::ios::app) << Line(4).dump().substr(0, 100);
+  std::ofstream(run / "sessions.jsonl", std::ios::app) << "{\"time\": 3";
+  WriteFileAtomic(run / "config.json", "{\"out\": ");
+  GzipLinesWriter(run / "rollouts/batch-000001.jsonl.gz").Add(Group(*tokenizer_, "abc", 1, 1, true));
+  const std::string whole = ReadFile(run / "rollouts/batch-000001.jsonl.gz");
+  std::ofstream(run / "rollouts/batch-000001.jsonl.gz", std::ios::app) << whole.substr(0, whole.size() / 2);
+  WriteFileAtomic(run / "rollouts/batch-000002.jsonl.gz", "no gzip");
+  WriteFileAtomic(run / "rollouts/batch-x.jsonl.gz", "no batch");
+  const Json data = ReportData({run});
+  EXPECT_EQ(data["runs"][0]["batches"], 3);
+  EXPECT_EQ(data["runs"][0]["sessions"].size(), 2u);
+  EXPECT_EQ(data["runs"][0]["config"], nullptr);
+  EXPECT_EQ(data["samples"][0]["rows"][0]["cells"].size(), 2u);
+  EXPECT_EQ(data["samples"][0]["rows"][0]["cells"][1], nullptr);
+}
+
+TEST_F(Report, LinesOfOtherShapesAreTolerated) {
+  const fs::path run = Run("run", {{{"step", 1}, {"reward", 7}, {"tasks", {1, 2}}, {"histograms", "none"}},
+                                   {{"step", 2}, {"evaluation", {{"mean", 3}}}, {"stage", nullptr}},
+                                   {{"step", "three"}},
+                                   Json::array({1})});
+  const Json data = ReportData({run});
+  EXPECT_EQ(data["runs"][0]["batches"], 2);
+}
+
+TEST_F(Report, ARunThatHasOnlyBegun) {
+  const fs::path run = Run("run", {});
+  WriteReport({run}, folder_ / "report.html");
+  const Json data = DataOf(ReadFile(folder_ / "report.html"));
+  EXPECT_EQ(data["runs"][0]["batches"], 0);
+  EXPECT_EQ(data["runs"][0]["steps"], Json::array());
+  EXPECT_EQ(data["samples"], Json::array());
+}
+
+TEST_F(Report, SeveralRuns) {
+  const fs::path a = Run("a", Lines(3)), b = Run("b", Lines(5)), other = Run("deep/a", {});
+  for (const fs::path& run : {a, b}) {
+    GzipLinesWriter(run / "rollouts/batch-000003.jsonl.gz").Add(Group(*tokenizer_, "abc", 1, 1, true));
+  }
+  const Json data = ReportData({a, b / "", other});
+  ASSERT_EQ(data["runs"].size(), 3u);
+  EXPECT_EQ(data["runs"][0]["name"], a.string());  // two have this name
+  EXPECT_EQ(data["runs"][1]["name"], "b");
+  EXPECT_EQ(data["runs"][1]["histograms"].size(), 1u);
+  ASSERT_EQ(data["samples"].size(), 1u);
+  EXPECT_EQ(data["samples"][0]["columns"], Json({a.string() + ", batch 3", "b, batch 3"}));
+}
+
+// The page after its script ran; empty if there is no Chromium. CHROMIUM names another than that of the path.
+std::string DrawnPage(const fs::path& html, const fs::path& folder) {
+  const char* named = std::getenv("CHROMIUM");
+  const std::string browser = named != nullptr ? named : "chromium";
+  if (std::system(fmt::format("command -v '{}' > /dev/null", browser).c_str()) != 0) return "";
+  const fs::path out = folder / "drawn.html";
+  const int status = std::system(
+      fmt::format("timeout 60 '{}' --headless --no-sandbox --disable-gpu --user-data-dir='{}' "
+                  "--virtual-time-budget=3000 --dump-dom 'file://{}' > '{}' 2> '{}'",
+                  browser, (folder / "profile").string(), html.string(), out.string(), (folder / "messages").string())
+          .c_str());
+  EXPECT_EQ(status, 0) << ReadFile(folder / "messages");
+  return ReadFile(out);
+}
+
+TEST_F(Report, SlowABrowserDrawsIt) {
+  const fs::path run = Run("run", Lines(6)), other = Run("other", Lines(5)), empty = Run("empty", {});
+  GzipLinesWriter(run / "rollouts/batch-000001.jsonl.gz").Add(Group(*tokenizer_, kNasty, 1, 1, true));
+  GzipLinesWriter(run / "rollouts/batch-000005.jsonl.gz").Add(Group(*tokenizer_, "abc", 1, 1, true));
+  const auto draw = [&](const std::vector<fs::path>& runs) {
+    WriteReport(runs, folder_ / "page.html");
+    return DrawnPage(folder_ / "page.html", folder_.path());
+  };
+  const std::string one = draw({run});
+  if (one.empty()) GTEST_SKIP() << "no Chromium";
+  const std::string drawn = one.substr(0, one.find("id=\"data\""));
+  for (const char* text :
+       {"<title>run \u2013 Fulgur</title>", ">exactly 1<", ">Held-out problems, mean of the tasks<",
+        ">Perplexity of the answers<", ">Gradient norm before clipping<", ">Entropy (nats a token)<",
+        ">Tokens of an answer<", ">Share clipped, by probability when sampled<",
+        ">Ratio of the policy to the one that sampled<", ">window 640<", ">addition<", ">Rollouts over time<",
+        ">batch 5<", "c0ffee", ">config.json<", "title=\"probability 0.5\"", "&lt;/script&gt;&lt;script&gt;alert(1)"}) {
+    EXPECT_THAT(drawn, HasSubstr(text));
+  }
+  EXPECT_GT(Count(drawn, "<svg"), 15u);
+  EXPECT_EQ(Count(one, "<script"), 2u);
+  EXPECT_THAT(one, Not(HasSubstr("<img")));
+  EXPECT_THAT(drawn, Not(HasSubstr("NaN")));
+  const std::string two = draw({run, other, empty});
+  for (const char* text :
+       {">run \u00b7 other \u00b7 empty<", ">other<", ">Their configs do not differ<", ">Config and sessions<"}) {
+    EXPECT_THAT(two, HasSubstr(text));
+  }
+  EXPECT_THAT(draw({empty}), AllOf(HasSubstr("No batch has ended yet."), HasSubstr(">Config and sessions<")));
+}
+
+TEST_F(Report, ErrorsSayWhatIsMissing) {
+  const auto error_of = [&](const fs::path& run) -> std::string {
+    try {
+      WriteReport({run}, folder_ / "report.html");
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "no error";
+  };
+  EXPECT_THAT(error_of(folder_ / "nowhere"), HasSubstr("nowhere is no folder"));
+  EXPECT_THAT(error_of(folder_ / "text"), HasSubstr("neither run.json nor metrics.jsonl"));
+  EXPECT_FALSE(fs::exists(folder_ / "report.html"));
+}
+
+}  // namespace
+}  // namespace fulgur
