@@ -43,6 +43,7 @@ BenchmarkPoint MeasurePrefill(Model& model, const BenchmarkOptions& options, Rng
   BenchmarkPoint point;
   point.depth = deep.length();
   point.state_bytes = static_cast<int64_t>(deep.bytes());
+  point.format = model.params().layers[0].experts[0].w1.packed.format();
   point.tokens = options.prompt;
   point.flops = ForwardFlops(model.config(), point.depth, options.prompt);
   point.limit = MeasurePeakOf(point.format, model.pool());

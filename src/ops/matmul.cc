@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t kPanel = PackedMatrix::kPanelWidth;
 constexpr int64_t kRowBlock = 256;     // rows that share the weights of a task
 constexpr int64_t kPanelBlock = 16;    // panels that take turns
-constexpr int64_t kReadAhead = 4096;   // bytes, where a panel is read in one go
+constexpr int64_t kReadAhead = 8192;   // bytes, where a panel is read in one go
 constexpr int64_t kTilesToExpand = 2;  // for more than that, a block of 4-bit weights is expanded once
 constexpr int64_t kGroupsPerBlock = 16;
 
