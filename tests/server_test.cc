@@ -727,7 +727,7 @@ TEST(ServerSlow, TwoHundredAndFiftySixStreams) {
 }
 
 TEST(ServerSlow, ClientsThatVanish) {
-  const ServerProcess server({"--max-queued", "0"});
+  const ServerProcess server({"--max-queued", "0", "--cache-memory", "8MB"});  // a cache that is soon full
   Client client(server);
   std::mt19937 random(1);
   const auto round = [&](int count) {
@@ -745,7 +745,7 @@ TEST(ServerSlow, ClientsThatVanish) {
     for (std::thread& thread : threads) thread.join();
     EXPECT_TRUE(Becomes(60, [&] { return client.Get("/slots").json()["slots"].empty(); }));
   };
-  round(500);
+  round(2000);  // by then as many sequences as ever have run at a time
   const int64_t before = server.ResidentKilobytes();
   round(2000);
   const int64_t after = server.ResidentKilobytes();
