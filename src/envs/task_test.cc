@@ -211,7 +211,7 @@ TEST_P(EveryTask, LongTextsTakeLinearTime) {
 TEST_P(EveryTask, TheSplitIsDisjoint) {
   for (int difficulty = task().min_difficulty(); difficulty <= task().max_difficulty(); ++difficulty) {
     std::set<std::string> train, test;
-    for (int seed = 0; seed < 50; ++seed) {
+    for (int seed = 0; seed < 100; ++seed) {
       const TaskInstance seen = GenerateTrain(task(), seed, difficulty), held = GenerateTest(task(), seed, difficulty);
       EXPECT_FALSE(HeldOut(seen));
       EXPECT_TRUE(HeldOut(held));
