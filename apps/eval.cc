@@ -9,6 +9,7 @@
 #include "apps/commands.h"
 #include "apps/option_checks.h"
 #include "apps/sampling_options.h"
+#include "apps/task_selection.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/progress.h"
@@ -27,38 +28,6 @@ struct Options {
   bool json = false, samples = false;
   SamplingOptions sampling;
 };
-
-// What tasks.json in the model's folder lists: the tasks that the model was trained on.
-std::vector<const Task*> TrainedTasks(const std::filesystem::path& model) {
-  const std::filesystem::path path = model / "tasks.json";
-  if (!std::filesystem::exists(path)) {
-    throw Error("{}: there is no such file, so --task trained means nothing here; name the tasks, or all",
-                path.string());
-  }
-  const Json names = ReadJsonFile(path);
-  if (!names.is_array() || names.empty()) throw Error("{}: must be a list of names of tasks", path.string());
-  std::vector<const Task*> tasks;
-  for (const Json& name : names) {
-    if (!name.is_string()) throw Error("{}: {} is not the name of a task", path.string(), name.dump());
-    tasks.push_back(&GetTask(name.get<std::string>()));
-  }
-  return tasks;
-}
-
-std::vector<const Task*> Tasks(const std::string& model, const std::vector<std::string>& names) {
-  std::vector<const Task*> tasks;
-  for (const std::string& name : names) {
-    if (name == "all") {
-      tasks.insert(tasks.end(), AllTasks().begin(), AllTasks().end());
-    } else if (name == "trained") {
-      const std::vector<const Task*> trained = TrainedTasks(model);
-      tasks.insert(tasks.end(), trained.begin(), trained.end());
-    } else {
-      tasks.push_back(&GetTask(name));
-    }
-  }
-  return tasks;
-}
 
 // Every line with two spaces before it.
 std::string Indented(const std::string& text) {
@@ -122,7 +91,7 @@ Json SampleJson(const EvalSample& s) {
 
 void Run(const Options& options) {
   EvalOptions eval;
-  eval.tasks = Tasks(options.model, options.tasks);
+  eval.tasks = SelectTasks(options.model, options.tasks);
   eval.count = options.count;
   eval.difficulty = options.difficulty;
   eval.seed = options.sampling.seed.value_or(1);
@@ -168,10 +137,7 @@ void AddEval(CLI::App& parent) {
   auto options = std::make_shared<Options>();
   CLI::App* app = parent.add_subcommand("eval", "Measure a model on held-out problems of the tasks");
   app->add_option("model", options->model, "Folder of a model")->required();
-  app->add_option("--task", options->tasks,
-                  "Name of a task, all (fulgur env list), or trained (tasks.json of the model); may be repeated")
-      ->capture_default_str()
-      ->allow_extra_args(false);
+  AddTaskOption(*app, options->tasks);
   app->add_option("--count", options->count, "Problems per task")
       ->capture_default_str()
       ->check(WholeNumber(1, 1000000));

@@ -7,6 +7,7 @@ namespace fulgur {
 namespace {
 
 volatile std::sig_atomic_t g_interrupted = 0;
+std::atomic<bool> g_stop{false};
 
 }  // namespace
 
@@ -29,6 +30,14 @@ void RunUntilInterrupted(Engine& engine, int64_t request) {
 void DieOfInterrupt() {
   std::signal(SIGINT, SIG_DFL);
   std::raise(SIGINT);
+}
+
+const std::atomic<bool>& StopOnSignals() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { g_stop = true; };
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
+  return g_stop;
 }
 
 }  // namespace fulgur

@@ -1,6 +1,7 @@
-// Ctrl-C that stops an answer instead of the program.
+// Signals that stop an answer or a run instead of the program.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "engine/generation.h"
@@ -17,5 +18,9 @@ void RunUntilInterrupted(Engine& engine, int64_t request);
 
 // Ends the program as Ctrl-C would have without CatchInterrupts(true), so that a shell sees it and ends its loop too.
 void DieOfInterrupt();
+
+// From now on the first SIGINT or SIGTERM sets what is returned, for a run that is to end where it can be continued; a
+// second one ends the program as usual.
+const std::atomic<bool>& StopOnSignals();
 
 }  // namespace fulgur

@@ -10,11 +10,11 @@
 
 #include "apps/commands.h"
 #include "apps/option_checks.h"
+#include "apps/task_selection.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/progress.h"
 #include "engine/loaded_model.h"
-#include "envs/task.h"
 #include "train/data.h"
 
 namespace fulgur {
@@ -23,7 +23,7 @@ namespace {
 struct Options {
   std::string model, reference;
   std::vector<std::string> texts;
-  std::vector<std::string> tasks;
+  std::vector<std::string> tasks{"all"};
   int64_t count = 20, context = 512;
   std::optional<KvFormat> kv_cache;
   int threads = 0;
@@ -38,19 +38,15 @@ std::vector<Example> Examples(const Options& o, const LoadedModel& loaded) {
       examples.push_back(std::move(window));
     }
   }
-  if (!o.texts.empty() && o.tasks.empty()) return examples;
+  if (!o.texts.empty()) return examples;
   SourceConfig source;
   source.name = "tasks";
-  const auto add = [&](const Task& task) {
+  for (const Task* task : SelectTasks(o.model, o.tasks)) {
     TaskMix mix;
-    mix.name = task.name();
-    for (int d = task.min_difficulty(); d <= task.nano_difficulty(); ++d) mix.difficulties.push_back({d, 1});
+    mix.name = task->name();
+    for (int d = task->min_difficulty(); d <= task->nano_difficulty(); ++d) mix.difficulties.push_back({d, 1});
     source.tasks.push_back(mix);
-  };
-  if (o.tasks.empty()) {
-    for (const Task* task : AllTasks()) add(*task);
   }
-  for (const std::string& name : o.tasks) add(GetTask(name));
   const RecordEncoder encoder(loaded.tokenizer, loaded.chat_template(), o.context);
   for (auto& [name, set] : ValidationExamples({source}, encoder, o.count, 1)) {
     for (Example& example : set) examples.push_back(std::move(example));
@@ -97,13 +93,11 @@ void AddPerplexity(CLI::App& app) {
       app.add_subcommand("perplexity", "How well a model predicts texts, and how far it is from another model");
   command->add_option("model", o->model, "Folder of a model")->required();
   command->add_option("--reference", o->reference, "Folder of the model to compare with, e.g. before quantizing");
-  command->add_option("--text", o->texts, "A text file, cut into windows; may be repeated")
-      ->check(CLI::ExistingFile)
-      ->allow_extra_args(false);
-  command
-      ->add_option("--task", o->tasks,
-                   "Worked solutions of a task's held-out problems; may be repeated (default without --text: all)")
-      ->allow_extra_args(false);
+  CLI::Option* text =
+      command->add_option("--text", o->texts, "A text file, cut into windows, instead of tasks; may be repeated")
+          ->check(CLI::ExistingFile)
+          ->allow_extra_args(false);
+  AddTaskOption(*command, o->tasks)->excludes(text);
   command->add_option("--count", o->count, "Problems per task")->capture_default_str()->check(WholeNumber(1, 1000000));
   command->add_option("--context", o->context, "Tokens of a window; longer solutions are left out")
       ->capture_default_str()

@@ -1,10 +1,10 @@
 // fulgur rl: reinforcement learning with verifiable rewards.
-#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <vector>
 
 #include "apps/commands.h"
+#include "apps/interrupt.h"
 #include "apps/option_checks.h"
 #include "base/file.h"
 #include "ops/peak.h"
@@ -20,18 +20,6 @@ struct Options {
   int threads = -1;
   bool fresh = false, json = false;
 };
-
-std::atomic<bool> g_stop{false};
-
-// The first signal ends the run where it can be continued; SA_RESETHAND makes a second one end the process.
-void OnSignal(int) { g_stop = true; }
-
-void HandleSignals() {
-  struct sigaction action {};
-  action.sa_handler = OnSignal;
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
-  for (const int signal : {SIGINT, SIGTERM}) ::sigaction(signal, &action, nullptr);
-}
 
 void RunReport(const Options& o) {
   std::vector<std::filesystem::path> runs(o.compare.begin(), o.compare.end());
@@ -68,11 +56,10 @@ void RunRl(const Options& o) {
   RlOptions options;
   options.fresh = o.fresh;
   options.peak_gflops = MeasurePeakGflops(pool);
-  options.stop = &g_stop;
+  options.stop = &StopOnSignals();
   options.config_text = ReadFile(o.config);
   options.version = FULGUR_VERSION;
   options.report_seconds = 30;
-  HandleSignals();
   const RlResult result = TrainWithRl(config, pool, options);
   if (o.json) {
     fmt::print("{}\n", Json{{"batches", result.batches},

@@ -1,9 +1,9 @@
 // fulgur train: pre-training and supervised fine-tuning.
-#include <csignal>
 #include <cstdio>
 #include <memory>
 
 #include "apps/commands.h"
+#include "apps/interrupt.h"
 #include "apps/option_checks.h"
 #include "base/progress.h"
 #include "ops/peak.h"
@@ -18,18 +18,6 @@ struct Options {
   int64_t examples = 0, records = 0;
   bool fresh = false, json = false;
 };
-
-std::atomic<bool> g_stop{false};
-
-// The first signal ends the run after the step; SA_RESETHAND makes a second one end the process.
-void OnSignal(int) { g_stop = true; }
-
-void HandleSignals() {
-  struct sigaction action {};
-  action.sa_handler = OnSignal;
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
-  for (const int signal : {SIGINT, SIGTERM}) ::sigaction(signal, &action, nullptr);
-}
 
 // Prints the first examples of the mixture; what counts in the loss stands between » and «.
 void PrintExamples(const TrainConfig& config, int64_t count) {
@@ -79,8 +67,7 @@ void RunTrain(const Options& o) {
   TrainOptions options;
   options.fresh = o.fresh;
   options.peak_gflops = MeasurePeakGflops(pool);
-  options.stop = &g_stop;
-  HandleSignals();
+  options.stop = &StopOnSignals();
   const TrainResult result = Train(config, pool, options);
   if (o.json) {
     fmt::print("{}\n", Json{{"step", result.step},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "base/ascii.h"
 #include "envs/answer.h"
 
 namespace fulgur {
@@ -14,8 +15,6 @@ struct Piece {
   int row;   // pieces with the same number stand in one row, as far as row separators say
   int part;  // the same, for commas
 };
-
-bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 // \begin{pmatrix}, \end{array}, \begin{array}{cc|c}, \hline: skips it. False if it is something else.
 bool SkipMatrixCommand(std::string_view text, size_t* at) {

@@ -1,5 +1,6 @@
 #include "envs/words.h"
 
+#include <algorithm>
 #include <array>
 
 namespace fulgur {
@@ -28,5 +29,12 @@ constexpr auto kWords = std::to_array<std::string_view>({
 }  // namespace
 
 std::span<const std::string_view> CommonWords() { return kWords; }
+
+bool DifferInFirst(const std::vector<std::string>& words, size_t letters) {
+  std::vector<std::string> keys;
+  for (const std::string& word : words) keys.push_back(word.substr(0, letters));
+  std::sort(keys.begin(), keys.end());
+  return std::adjacent_find(keys.begin(), keys.end()) == keys.end();
+}
 
 }  // namespace fulgur

@@ -7,22 +7,14 @@
 #include <set>
 #include <utility>
 
+#include "base/ascii.h"
+
 namespace fulgur {
 namespace {
 
 constexpr size_t kMaxShort = 400;   // bytes of a text that may be an answer as a whole
 constexpr int kMaxJoined = 16;      // boxes or formulas that make one answer
 constexpr size_t kMaxBetween = 24;  // bytes between two of them
-
-bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
-std::string_view Trim(std::string_view text) {
-  while (!text.empty() && IsSpace(text.front())) text.remove_prefix(1);
-  while (!text.empty() && IsSpace(text.back())) text.remove_suffix(1);
-  return text;
-}
 
 // Without the asterisks and back quotes of Markdown around it.
 std::string_view TrimMarkdown(std::string_view text) {

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "math/units.h"
 
@@ -15,10 +16,6 @@ namespace {
 
 using Names = std::set<std::string_view>;
 using Map = std::unordered_map<std::string_view, std::string_view>;
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 const Names kFunctions = {"sin",    "cos",    "tan",    "cot",    "sec",  "csc",  "sinh", "cosh", "tanh", "coth",
                           "arcsin", "arccos", "arctan", "arccot", "asin", "acos", "atan", "ln",   "log",  "lg",

@@ -6,6 +6,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/ascii.h"
+
 namespace fulgur {
 namespace {
 
@@ -98,8 +100,6 @@ const std::unordered_map<std::string_view, Unit>& Table() {
                                                                             {"kPa", {"pressure", 1000, 1}}};
   return *table;
 }
-
-bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 }  // namespace
 

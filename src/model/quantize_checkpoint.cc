@@ -82,8 +82,8 @@ void WritePacked(const std::string& name, const Tensor& weight, WeightFormat for
 // Files beside the weights that a model needs to be used.
 bool IsCompanion(const std::string& name) {
   return name.starts_with("tokenizer") || name.starts_with("chat_template") || name == "generation_config.json" ||
-         name == "special_tokens_map.json" || name == "added_tokens.json" || name == "vocab.json" ||
-         name == "merges.txt" || name.starts_with("LICENSE");
+         name == "special_tokens_map.json" || name == "tasks.json" || name == "added_tokens.json" ||
+         name == "vocab.json" || name == "merges.txt" || name.starts_with("LICENSE");
 }
 
 // Says which files the weights come from, as they are now: sizes and times of change.

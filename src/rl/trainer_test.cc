@@ -31,22 +31,6 @@ RlResult TrainQuietly(const Json& json, int threads = 1, bool fresh = false) {
   return TrainWithRl(RlConfig::FromJson(json, "test"), pool, options);
 }
 
-std::string ErrorOf(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
-
-std::vector<Json> Lines(const std::filesystem::path& path) {
-  std::vector<Json> lines;
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) lines.push_back(Json::parse(line));
-  return lines;
-}
-
 std::vector<Json> Groups(const std::filesystem::path& path) {
   std::vector<Json> lines;
   ReadGzipLines(path, [&](const Json& line) {
@@ -54,15 +38,6 @@ std::vector<Json> Groups(const std::filesystem::path& path) {
     return true;
   });
   return lines;
-}
-
-std::string Weights(const Json& json) {
-  return ReadFile(std::filesystem::path(json["out"].get<std::string>()) / "model" / "model.safetensors");
-}
-
-Json In(const TestFolder& folder, Json json, const char* name) {
-  json["out"] = (folder / name).string();
-  return json;
 }
 
 TEST(RlTrainer, TheReportIsThereAfterEveryBatchAndChangesNothing) {

@@ -3,29 +3,18 @@
 //   build/release/src/text/text_bench --benchmark_filter=Constraint
 #include <benchmark/benchmark.h>
 
-#include <filesystem>
 #include <string>
 
 #include "base/json.h"
+#include "text/bench_util.h"
 #include "text/json_schema.h"
 #include "text/token_constraint.h"
 
 namespace fulgur {
 namespace {
 
-std::filesystem::path Path() {
-  const std::filesystem::path source = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
-  const std::filesystem::path large = source / "../shared/tokenizer/tokenizer.json";
-  return std::filesystem::exists(large) ? large : source / "tests/data/tokenizer-small/tokenizer.json";
-}
-
-const Tokenizer& TheTokenizer() {
-  static const Tokenizer tokenizer = Tokenizer::FromFile(Path());
-  return tokenizer;
-}
-
 std::shared_ptr<const ConstraintVocabulary> Vocabulary() {
-  static const auto vocabulary = std::make_shared<const ConstraintVocabulary>(TheTokenizer());
+  static const auto vocabulary = std::make_shared<const ConstraintVocabulary>(BenchTokenizer());
   return vocabulary;
 }
 
@@ -49,10 +38,10 @@ constexpr const char* kText =
     "\"ada@example.org\", "
     "\"role\": \"editor\"},\n    {\"name\": \"Bo\", \"role\": \"writer\"}\n  ]\n}";
 
-void Label(benchmark::State& state) { state.SetLabel(std::to_string(TheTokenizer().vocab_size()) + " tokens"); }
+void Label(benchmark::State& state) { state.SetLabel(std::to_string(BenchTokenizer().vocab_size()) + " tokens"); }
 
 void BM_ConstraintVocabulary(benchmark::State& state) {
-  for (auto _ : state) benchmark::DoNotOptimize(ConstraintVocabulary(TheTokenizer()).words());
+  for (auto _ : state) benchmark::DoNotOptimize(ConstraintVocabulary(BenchTokenizer()).words());
   Label(state);
 }
 BENCHMARK(BM_ConstraintVocabulary)->Unit(benchmark::kMillisecond);
@@ -68,8 +57,8 @@ BENCHMARK(BM_ConstraintCompile)->Unit(benchmark::kMillisecond);
 // A mask and a step for each token of the text. 0: with nothing remembered; 1: as in the second output of a schema.
 void BM_ConstraintStep(benchmark::State& state) {
   const auto grammar = JsonSchemaGrammar(ParseJson(kSchema, "bench"), "bench");
-  const auto ids = TheTokenizer().Encode(kText, Tokenizer::Special::kPlainText);
-  const int32_t end = static_cast<int32_t>(TheTokenizer().vocab_size()) - 1;
+  const auto ids = BenchTokenizer().Encode(kText, Tokenizer::Special::kPlainText);
+  const int32_t end = static_cast<int32_t>(BenchTokenizer().vocab_size()) - 1;
   auto constraint = std::make_unique<TokenConstraint>(grammar, Vocabulary());
   TokenBits bits;
   for (auto _ : state) {
@@ -77,7 +66,7 @@ void BM_ConstraintStep(benchmark::State& state) {
     TokenConstraint::Cursor cursor = constraint->Begin(Grammar::Start::kAnswer);
     for (const int32_t id : ids) {
       constraint->Allowed(cursor, {&end, 1}, &bits);
-      if (!cursor.Push(TheTokenizer().Bytes(id))) {
+      if (!cursor.Push(BenchTokenizer().Bytes(id))) {
         state.SkipWithError("the text does not fit");
         return;
       }
@@ -108,7 +97,7 @@ void BM_ConstraintMask(benchmark::State& state) {
     if (kind == 3) cursor.Push(std::string(70, 'x'));
     constraint.Allowed(cursor, {}, &bits);
   }
-  state.SetLabel(std::string(kLabels[kind]) + ", " + std::to_string(TheTokenizer().vocab_size()) + " tokens");
+  state.SetLabel(std::string(kLabels[kind]) + ", " + std::to_string(BenchTokenizer().vocab_size()) + " tokens");
 }
 BENCHMARK(BM_ConstraintMask)->DenseRange(0, 4)->Unit(benchmark::kMillisecond);
 

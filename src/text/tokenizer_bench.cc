@@ -2,27 +2,15 @@
 //   build/release/src/text/text_bench --benchmark_filter=Token
 #include <benchmark/benchmark.h>
 
-#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "base/file.h"
 #include "base/rng.h"
-#include "text/tokenizer.h"
+#include "text/bench_util.h"
 
 namespace fulgur {
 namespace {
-
-std::filesystem::path Path() {
-  const std::filesystem::path source = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
-  const std::filesystem::path large = source / "../shared/tokenizer/tokenizer.json";
-  return std::filesystem::exists(large) ? large : source / "tests/data/tokenizer-small/tokenizer.json";
-}
-
-const Tokenizer& TheTokenizer() {
-  static const Tokenizer tokenizer = Tokenizer::FromFile(Path());
-  return tokenizer;
-}
 
 // Words in a spread like that of language: a few often, many seldom.
 std::string Words(const std::vector<std::string>& syllables, const std::string& space) {
@@ -56,8 +44,8 @@ std::string TextOf(int64_t kind) {
 void BM_TokenizerEncode(benchmark::State& state) {
   static constexpr const char* kLabels[] = {"Latin words", "Chinese", "Cyrillic words", "1 MB of one letter"};
   const std::string text = TextOf(state.range(0));
-  size_t tokens = TheTokenizer().Encode("loads it", Tokenizer::Special::kRecognised).size();
-  for (auto _ : state) tokens = TheTokenizer().Encode(text, Tokenizer::Special::kRecognised).size();
+  size_t tokens = BenchTokenizer().Encode("loads it", Tokenizer::Special::kRecognised).size();
+  for (auto _ : state) tokens = BenchTokenizer().Encode(text, Tokenizer::Special::kRecognised).size();
   state.SetBytesProcessed(static_cast<int64_t>(text.size()) * state.iterations());
   state.SetLabel(kLabels[state.range(0)]);
   state.counters["bytes/token"] = static_cast<double>(text.size()) / static_cast<double>(tokens);
@@ -66,16 +54,16 @@ BENCHMARK(BM_TokenizerEncode)->DenseRange(0, 3)->Unit(benchmark::kMillisecond);
 
 void BM_TokenizerDecode(benchmark::State& state) {
   const std::string text = TextOf(0);
-  const auto ids = TheTokenizer().Encode(text, Tokenizer::Special::kRecognised);
-  for (auto _ : state) benchmark::DoNotOptimize(TheTokenizer().Decode(ids, true));
+  const auto ids = BenchTokenizer().Encode(text, Tokenizer::Special::kRecognised);
+  for (auto _ : state) benchmark::DoNotOptimize(BenchTokenizer().Decode(ids, true));
   state.SetBytesProcessed(static_cast<int64_t>(text.size()) * state.iterations());
 }
 BENCHMARK(BM_TokenizerDecode)->Unit(benchmark::kMillisecond);
 
 void BM_TokenizerStreamDecode(benchmark::State& state) {
-  const auto ids = TheTokenizer().Encode(TextOf(0), Tokenizer::Special::kRecognised);
+  const auto ids = BenchTokenizer().Encode(TextOf(0), Tokenizer::Special::kRecognised);
   for (auto _ : state) {
-    StreamDecoder decoder(TheTokenizer());
+    StreamDecoder decoder(BenchTokenizer());
     for (const int32_t id : ids) benchmark::DoNotOptimize(decoder.Push(id));
   }
   state.SetItemsProcessed(static_cast<int64_t>(ids.size()) * state.iterations());
@@ -83,7 +71,7 @@ void BM_TokenizerStreamDecode(benchmark::State& state) {
 BENCHMARK(BM_TokenizerStreamDecode)->Unit(benchmark::kMillisecond);
 
 void BM_TokenizerLoad(benchmark::State& state) {
-  const std::string json = ReadFile(Path());
+  const std::string json = ReadFile(BenchTokenizerPath());
   for (auto _ : state) benchmark::DoNotOptimize(Tokenizer::FromJson(json, "bench").vocab_size());
   state.SetBytesProcessed(static_cast<int64_t>(json.size()) * state.iterations());
 }

@@ -77,15 +77,6 @@ TEST(Conversation, SpecialTokensInTextStayText) {
   EXPECT_THAT(text.Marked(e), HasSubstr("[<end_of_sentence>\n!<end_of_sentence>]"));
 }
 
-std::string ErrorOf(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
-
 TEST(Conversation, Errors) {
   const Text text;
   const ConversationEncoder encoder(*text.tokenizer, *text.chat);

@@ -16,15 +16,6 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-std::string ErrorOf(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
-
 TEST(Permute, IsAPermutationThatDependsOnTheSeed) {
   for (const uint64_t n : {1, 2, 3, 10, 64, 65, 1000}) {
     std::set<uint64_t> seen;

@@ -5,8 +5,12 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
+#include <functional>
 #include <string>
+#include <vector>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/test_folder.h"
@@ -56,6 +60,34 @@ inline Json TinyRun(const std::filesystem::path& folder) {
           {"batch", {{"tokens", 2048}, {"micro_tokens", 1024}, {"max_length", 1024}}},
           {"steps", 20},
           {"schedule", {{"lr", 0.003}, {"warmup_steps", 3}, {"decay_fraction", 0.3}}}};
+}
+
+// What f throws.
+inline std::string ErrorOf(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+inline std::vector<Json> Lines(const std::filesystem::path& path) {
+  std::vector<Json> lines;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) lines.push_back(Json::parse(line));
+  return lines;
+}
+
+// The finished model of the run that `json` describes.
+inline std::string Weights(const Json& json) {
+  return ReadFile(std::filesystem::path(json["out"].get<std::string>()) / "model" / "model.safetensors");
+}
+
+// `name` as another folder for the run.
+inline Json In(const TestFolder& folder, Json json, const char* name) {
+  json["out"] = (folder / name).string();
+  return json;
 }
 
 }  // namespace fulgur

@@ -30,32 +30,6 @@ TrainResult TrainQuietly(const Json& json, int threads = 1, bool fresh = false) 
   return Train(TrainConfig::FromJson(json, "test"), pool, options);
 }
 
-std::string ErrorOf(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
-
-std::vector<Json> Lines(const std::filesystem::path& path) {
-  std::vector<Json> lines;
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) lines.push_back(Json::parse(line));
-  return lines;
-}
-
-std::string Weights(const Json& json) {
-  return ReadFile(std::filesystem::path(json["out"].get<std::string>()) / "model" / "model.safetensors");
-}
-
-// `name` as another folder for the run.
-Json In(const TestFolder& folder, Json json, const char* name) {
-  json["out"] = (folder / name).string();
-  return json;
-}
-
 TEST(Trainer, LearnsAndWritesACompleteModel) {
   TestFolder folder;
   Json json = TinyRun(folder.path());

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "envs/answer.h"
 #include "envs/task.h"
 
@@ -29,8 +30,6 @@ constexpr std::array<Level, 7> kLevels = {{{},
 constexpr size_t kMostBytes = 80;
 constexpr int kMostMissing = 5;
 constexpr int64_t kMostValue = 1'000'000'000'000;
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 // The value of numbers with + - * between them, * first; false if the text is something else or a value gets too large.
 // A number of several digits must not begin with 0.

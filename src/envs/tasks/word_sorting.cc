@@ -19,13 +19,6 @@ std::string Join(const std::vector<std::string>& words, const char* separator) {
   return fmt::format("{}", fmt::join(words, separator));
 }
 
-bool DifferInFirst(const std::vector<std::string>& words, size_t letters) {
-  std::vector<std::string> keys;
-  for (const std::string& word : words) keys.push_back(word.substr(0, letters));
-  std::sort(keys.begin(), keys.end());
-  return std::adjacent_find(keys.begin(), keys.end()) == keys.end();
-}
-
 // Every word with its first letters before it, apart: "p e pear, a p apple".
 std::string Keyed(const std::vector<std::string>& words, size_t letters) {
   std::string text;

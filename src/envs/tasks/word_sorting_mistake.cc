@@ -17,13 +17,6 @@ namespace {
 constexpr std::array<size_t, 7> kWords = {0, 3, 4, 5, 8, 12, 16};
 constexpr size_t kMostWords = 40, kMostSteps = 2 * kMostWords, kMostLetters = 8;
 
-bool DifferInFirst(const std::vector<std::string>& words, size_t letters) {
-  std::vector<std::string> keys;
-  for (const std::string& word : words) keys.push_back(word.substr(0, letters));
-  std::sort(keys.begin(), keys.end());
-  return std::adjacent_find(keys.begin(), keys.end()) == keys.end();
-}
-
 // "p pear a apple"
 std::string Keyed(const std::vector<std::string>& words, size_t letters) {
   std::string text;
