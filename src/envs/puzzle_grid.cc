@@ -210,6 +210,18 @@ std::string ColumnList(const std::vector<int>& numbers) {
   return text;
 }
 
+std::vector<int> RowCells(int row, int columns) {
+  std::vector<int> cells;
+  for (int column = 0; column < columns; ++column) cells.push_back(row * columns + column);
+  return cells;
+}
+
+std::vector<int> ColumnCells(int column, int rows, int columns) {
+  std::vector<int> cells;
+  for (int row = 0; row < rows; ++row) cells.push_back(row * columns + column);
+  return cells;
+}
+
 std::vector<int> SideNeighbours(int cell, int rows, int columns) {
   const int row = cell / columns, column = cell % columns;
   std::vector<int> neighbours;
@@ -352,6 +364,15 @@ bool ParseNumberGridAnswer(std::string_view answer, int rows, int columns, int m
       return false;
     }
     numbers->push_back(static_cast<int>(value));
+  }
+  return true;
+}
+
+bool KeepsGivens(const CharGrid& given, const CharGrid& grid, std::string* reason) {
+  for (int i = 0; i < grid.size(); ++i) {
+    if (given.cells[i] == '0' || given.cells[i] == grid.cells[i]) continue;
+    *reason = CellName(i, grid) + " was given and is changed";
+    return false;
   }
   return true;
 }

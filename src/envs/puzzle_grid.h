@@ -41,6 +41,10 @@ std::string CellName(int cell, const CharGrid& g);  // of the cell with this ind
 std::string JoinedRows(const CharGrid& grid);    // "1234 2143": in data, worked solutions and answers
 std::string LetteredRows(const CharGrid& grid);  // "a 1234\nb 2143\n": in prompts
 
+// Indices of the cells of a row or a column.
+std::vector<int> RowCells(int row, int columns);
+std::vector<int> ColumnCells(int column, int rows, int columns);
+
 // Indices of the neighbours of a cell: the four that share a side, or all eight. In reading order.
 std::vector<int> SideNeighbours(int cell, int rows, int columns);
 std::vector<int> AllNeighbours(int cell, int rows, int columns);
@@ -78,6 +82,9 @@ bool ParseWordGridAnswer(std::string_view answer, int rows, int columns, std::ve
 // For cells of numbers from 1 to `most`.
 bool ParseNumberGridAnswer(std::string_view answer, int rows, int columns, int most, std::vector<int>* numbers,
                            std::string* reason);
+
+// Whether the grid has what `given` has wherever that is not 0; else false, and which cell does not.
+bool KeepsGivens(const CharGrid& given, const CharGrid& grid, std::string* reason);
 
 // Usual spellings of a marked and an unmarked cell, as aliases of 1 and 0.
 inline constexpr std::string_view kMarkAliases = "*1#1x1X1.0-0_0";

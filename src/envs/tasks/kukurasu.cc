@@ -106,15 +106,13 @@ class Kukurasu : public Task {
     const int rows = static_cast<int>(problem.rows.size()), columns = static_cast<int>(problem.columns.size());
     CellLogic logic(CellNames(rows, columns), 0, 1);
     for (int row = 0; row < rows; ++row) {
-      std::vector<int> cells;
-      for (int column = 0; column < columns; ++column) cells.push_back(row * columns + column);
+      const std::vector<int> cells = RowCells(row, columns);
       const int sum = problem.rows[row];
       logic.AddRule(fmt::format("{} {}", static_cast<char>('a' + row), sum), cells, true,
                     [=](std::span<const int> values) { return SumFits(sum, columns, values); });
     }
     for (int column = 0; column < columns; ++column) {
-      std::vector<int> cells;
-      for (int row = 0; row < rows; ++row) cells.push_back(row * columns + column);
+      const std::vector<int> cells = ColumnCells(column, rows, columns);
       const int sum = problem.columns[column];
       logic.AddRule(fmt::format("column {} {}", column + 1, sum), cells, true,
                     [=](std::span<const int> values) { return SumFits(sum, rows, values); });

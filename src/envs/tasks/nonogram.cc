@@ -146,15 +146,13 @@ class Nonogram : public Task {
     const int rows = static_cast<int>(problem.rows.size()), columns = static_cast<int>(problem.columns.size());
     CellLogic logic(CellNames(rows, columns), 0, 1);
     for (int row = 0; row < rows; ++row) {
-      std::vector<int> cells;
-      for (int column = 0; column < columns; ++column) cells.push_back(row * columns + column);
+      const std::vector<int> cells = RowCells(row, columns);
       const Runs runs = problem.rows[row];
       logic.AddRule(fmt::format("{} {}", static_cast<char>('a' + row), Text(runs)), cells, true,
                     [=](std::span<const int> values) { return RunsFit(runs, columns, values); });
     }
     for (int column = 0; column < columns; ++column) {
-      std::vector<int> cells;
-      for (int row = 0; row < rows; ++row) cells.push_back(row * columns + column);
+      const std::vector<int> cells = ColumnCells(column, rows, columns);
       const Runs runs = problem.columns[column];
       logic.AddRule(fmt::format("column {} {}", column + 1, Text(runs)), cells, true,
                     [=](std::span<const int> values) { return RunsFit(runs, rows, values); });

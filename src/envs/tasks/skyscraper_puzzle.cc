@@ -123,10 +123,8 @@ class SkyscraperPuzzle : public Task {
     std::string reason;
     const std::string_view symbols = std::string_view("123456789").substr(0, side);
     if (!ParseGridAnswer(answer, side, side, symbols, "", &grid, &reason)) return {0, reason};
+    if (!KeepsGivens(problem.grid, grid, &reason)) return {0, reason};
     for (int i = 0; i < grid.size(); ++i) {
-      if (problem.grid.cells[i] != '0' && problem.grid.cells[i] != grid.cells[i]) {
-        return {0, CellName(i, grid) + " was given and is changed"};
-      }
       for (int j = 0; j < i; ++j) {
         if ((i / side == j / side || i % side == j % side) && grid.cells[i] == grid.cells[j]) {
           return {0, fmt::format("{} and {} are equal", CellName(j, grid), CellName(i, grid))};

@@ -134,11 +134,7 @@ class Sudoku : public Task {
     std::string reason;
     const std::string_view symbols = std::string_view("123456789").substr(0, side);
     if (!ParseGridAnswer(answer, side, side, symbols, "", &grid, &reason)) return {0, reason};
-    for (int i = 0; i < grid.size(); ++i) {
-      if (problem.grid.cells[i] != '0' && problem.grid.cells[i] != grid.cells[i]) {
-        return {0, CellName(i, grid) + " was given and is changed"};
-      }
-    }
+    if (!KeepsGivens(problem.grid, grid, &reason)) return {0, reason};
     for (const auto& [name, cells] : Units(problem)) {
       uint32_t seen = 0;
       for (const int cell : cells) seen |= 1u << (grid.cells[cell] - '1');

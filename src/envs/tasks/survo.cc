@@ -156,8 +156,7 @@ class Survo : public Task {
           problem.rows[row]);
     }
     for (int column = 0; column < columns; ++column) {
-      std::vector<int> cells;
-      for (int row = 0; row < rows; ++row) cells.push_back(row * columns + column);
+      const std::vector<int> cells = ColumnCells(column, rows, columns);
       add("column " + std::to_string(column + 1), cells, problem.columns[column]);
     }
     return logic;
