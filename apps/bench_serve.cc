@@ -184,7 +184,10 @@ class Load {
   void Check() {
     const auto client = Connect();
     const httplib::Result result = client->Get((base_ + "/v1/models").c_str(), Headers());
-    if (!result) throw Error("{} does not answer: {}", host_, httplib::to_string(result.error()));
+    if (!result) {
+      const bool refused = result.error() == httplib::Error::Connection;
+      throw Error("{} does not answer: {}", host_, refused ? "cannot connect" : httplib::to_string(result.error()));
+    }
     if (result->status != 200) throw Error("{} answers {}: {}", host_, result->status, result->body.substr(0, 300));
     if (o_.model.empty()) {
       const Json models = ParseJson(result->body, host_ + "/v1/models");
