@@ -87,7 +87,7 @@ void EncodeRows(const DotProduct& p, int64_t row, int64_t n, std::byte* rows) {
 void RunDotBlock(const DotProduct& p, int64_t row0, int64_t row1, int64_t panel0, int64_t panel1) {
   const int64_t n = row1 - row0, ldy = p.args.ldy, outputs = p.args.w->outputs();
   const int64_t tiles = (n + p.tile_rows - 1) / p.tile_rows;
-  const bool once = tiles == 1;
+  const bool once = tiles == 1 && !p.expand;  // a last block may have few rows of a product of many
   const int64_t block = once ? p.steps : StepsPerBlock(p.args.w->format()), at_once = once ? 1 : kPanelBlock;
   static thread_local AlignedVector<float> sums;  // [at_once, n, kPanel]
   alignas(64) char expanded[kGroupsPerBlock * kQ8GroupBytes];

@@ -99,6 +99,21 @@ TEST(MatMul, ARowsBitsDoNotDependOnTheOthersNorOnThreads) {
   }
 }
 
+// So many rows that the last block of them is a single one, and more groups than are expanded at a time.
+TEST(MatMul, ALastBlockOfOneRow) {
+  ThreadPool pool(2);
+  const int64_t m = 16 * 256 + 1, n = 33, k = 1100;
+  const std::vector<float> x = RandomVector(m * k, 13);
+  for (const WeightFormat format : kFormats) {
+    SCOPED_TRACE(WeightFormatName(format));
+    const PackedMatrix w(RandomMatrix(n, k, 14), format, pool);
+    const std::vector<float> y = Multiply(x, m, w, pool);
+    for (const int64_t row : {int64_t{0}, m - 2, m - 1}) {
+      ExpectSameBits(Slice(y, row * n, n), Multiply(Slice(x, row * k, k), 1, w, pool));
+    }
+  }
+}
+
 TEST(MatMul, SeveralProductsAtOnceAreThoseOneByOne) {
   ThreadPool pool(2);
   const int64_t k = 100;
