@@ -93,9 +93,10 @@ void Bf16Rows(const DotTile& t) {
   const char *a = t.a, *a2 = t.a2, *b = t.b;
   Ahead ahead(t, t.steps / kPairs + 1);
   int64_t left = t.steps;
-  for (; left >= kPairs; left -= kPairs, a += a_step, a2 += a2_step, b += kPairs * 128) {
+  for (; left >= kPairs; left -= kPairs, a += a_step, b += kPairs * 128) {
     ahead.Step();
     step(a, a2, b);
+    if (kTwo) a2 += a2_step;
   }
   if (left > 0) {  // zeros for what is not there, as the packed rows have
     alignas(64) char tail[kPairs * 128] = {};
