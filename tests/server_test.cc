@@ -149,7 +149,8 @@ TEST(Server, AChatStreamedAndWhole) {
   EXPECT_EQ(streamed.reasoning, message["reasoning_content"]);
   EXPECT_EQ(streamed.finish, "stop");
   EXPECT_EQ(streamed.usage["completion_tokens"], whole["usage"]["completion_tokens"]);
-  EXPECT_GT(Events(answer.body).size(), 20u);  // it came in pieces
+  // It comes in pieces. A busy machine may put several together, so one that takes a while.
+  EXPECT_GT(Events(client.Post(kChat, Endless()).body).size(), 20u);
 }
 
 TEST(Server, TheApisGiveTheSameAnswer) {
