@@ -1,6 +1,7 @@
 // fulgur bench: speed of a model, beside what the machine's memory and arithmetic reach in the same run.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -58,6 +59,9 @@ void AddBench(CLI::App& app) {
   command->add_option("--chunk", b.chunk, "Tokens at a time on the way to a depth")
       ->check(WholeNumber(1, uint64_t{1} << 20))
       ->capture_default_str();
+  command->add_option("--draft", b.draft, "Measure generation with at most so many tokens drafted in a pass; 0: no")
+      ->check(WholeNumber(0, 1024))
+      ->capture_default_str();
   AddKvCacheOption(*command, o->kv_cache, kUsualKvCache);
   command->add_option("--threads", o->threads, "0: one per processor")->check(Threads());
   command->add_flag("--json", o->json, "Print one JSON object");
@@ -88,6 +92,22 @@ void AddBench(CLI::App& app) {
           bar->Update(at);
           if (at == depth) bar.reset();
         });
+    if (!o->json && o->benchmark.draft > 0) {
+      fmt::print("\n{:<8} {:>8} {:>9} {:>12} {:>15} {:>13} {:>9} {:>9}\n", "drafts", "depth", "text", "tokens/s",
+                 "without drafts", "drafted/pass", "right", "speed-up");
+    }
+    RunDraftBenchmark(*model, o->benchmark, [&](const DraftingPoint& p) {
+      if (o->json) {
+        points.push_back(p.ToJson());
+        return;
+      }
+      const double tokens = static_cast<double>(p.tokens), drafted = static_cast<double>(p.drafted);
+      fmt::print("{:<8} {:>8} {:>9} {:>12.1f} {:>15.1f} {:>13.1f} {:>7.0f} % {:>8.2f}x\n", "", p.depth,
+                 p.repeats ? "repeats" : "misleads", tokens / p.draft_seconds, tokens / p.plain_seconds,
+                 drafted / static_cast<double>(p.passes),
+                 100 * static_cast<double>(p.accepted) / std::max(1.0, drafted), p.speedup());
+      std::fflush(stdout);
+    });
     if (o->json) {
       const Json report = {{"model", o->model},
                            {"threads", pool.threads()},

@@ -52,6 +52,9 @@ void SamplingOptions::AddTo(CLI::App& app) {
   add(group, "--prefill-chunk", prefill_chunk, "Tokens of prompt that are processed at a time")
       ->check(WholeNumber(1))
       ->capture_default_str();
+  add(group, "--draft", draft, "Most tokens to draft from the text so far and check in one pass; 0: none; same output")
+      ->check(WholeNumber(0, 1024))
+      ->capture_default_str();
   AddKvCacheOption(app, kv_cache, kUsualKvCache)->group(group);
   add(group, "--threads", threads, "0: one per processor")->check(Threads());
 }
@@ -82,7 +85,7 @@ StoppingRules SamplingOptions::Stopping(const GenerationDefaults& defaults) cons
 }
 
 EngineOptions SamplingOptions::ForEngine(int64_t max_batch) const {
-  return {.max_batch = max_batch, .prefill_chunk = prefill_chunk, .max_context = context};
+  return {.max_batch = max_batch, .prefill_chunk = prefill_chunk, .max_context = context, .max_draft = draft};
 }
 
 uint64_t RandomSeed() {

@@ -22,7 +22,7 @@ struct SamplingOptions {
   std::vector<std::string> stop;
   std::optional<int64_t> thinking_budget;
   EarlyTruncation early_truncation;
-  int64_t context = 0, prefill_chunk = 512;
+  int64_t context = 0, prefill_chunk = 512, draft = 16;
   std::optional<KvFormat> kv_cache;
   int threads = 0;
 

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/rng.h"
+#include "engine/ngram_draft.h"
 #include "model/cost.h"
 #include "ops/peak.h"
 
@@ -104,8 +105,85 @@ BenchmarkPoint MeasureDecoding(Model& model, const BenchmarkOptions& options, Rn
   return point;
 }
 
+// Goes through `text` from the given state on, with at most `draft` tokens drafted in a pass; adds up what it took.
+double FollowText(Model& model, SequenceState state, std::span<const int32_t> before, std::span<const int32_t> text,
+                  int64_t draft, DraftingPoint* point) {
+  NgramDraft ngrams;
+  DraftPlan plan;
+  ngrams.Append(before);
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<int32_t> tokens;
+  for (size_t at = 0; at + 1 < text.size();) {
+    ngrams.Append(text[at]);
+    tokens.assign(1, text[at]);
+    const int64_t left = static_cast<int64_t>(text.size() - at) - 2;
+    const DraftPlan::Sequence sequence{&ngrams, std::min({draft, DraftRoom(state.length() + 1), left})};
+    const int64_t count = draft > 0 ? plan.Choose({&sequence, 1}, 1).front() : 0;
+    for (int64_t j = 0; j < count; ++j) tokens.push_back(ngrams.Token(j));
+    const Segment segment{&state, tokens, 1 + count};
+    plan.Measure(1 + count, Seconds([&] { model.Forward({&segment, 1}, LogitRows::kLast); }));
+    int64_t right = 0;
+    ++at;
+    while (right < count && tokens[static_cast<size_t>(1 + right)] == text[at]) {
+      ngrams.Append(text[at++]);
+      ++right;
+    }
+    state.Truncate(state.length() - count + right);
+    if (point == nullptr) continue;
+    ++point->passes;
+    point->drafted += count;
+    point->accepted += right;
+  }
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+DraftingPoint MeasureDrafting(Model& model, const BenchmarkOptions& options, Rng& rng, const SequenceState& deep,
+                              bool repeats) {
+  DraftingPoint point;
+  point.repeats = repeats;
+  point.depth = deep.length();
+  point.tokens = options.generate;
+  const std::vector<int32_t> block = RandomTokens(rng, model.config(), 64), same = RandomTokens(rng, model.config(), 3);
+  std::vector<int32_t> text;
+  while (std::ssize(text) <= options.generate) {
+    const std::vector<int32_t> other = RandomTokens(rng, model.config(), 4);
+    text.insert(text.end(), repeats ? block.begin() : same.begin(), repeats ? block.end() : same.end());
+    if (!repeats) text.insert(text.end(), other.begin(), other.end());
+  }
+  text.resize(static_cast<size_t>(options.generate) + 1);
+  const std::vector<int32_t>& before = repeats ? block : same;  // as if the prompt had it
+  std::vector<double> plain, drafted;
+  for (int64_t run = -1; run < options.repeat; ++run) {  // the first does not count
+    const double without = FollowText(model, deep, before, text, 0, nullptr);
+    const double with = FollowText(model, deep, before, text, options.draft, run == 0 ? &point : nullptr);
+    if (run < 0) continue;
+    plain.push_back(without);
+    drafted.push_back(with);
+  }
+  point.plain_seconds = Median(plain);
+  point.draft_seconds = Median(drafted);
+  return point;
+}
+
 void Check(const char* name, int64_t value, int64_t least) {
   if (value < least) throw Error("{} must be at least {}, found {}", name, least, value);
+}
+
+void CheckOptions(const Model& model, const BenchmarkOptions& options) {
+  Check("prompt", options.prompt, 0);
+  Check("generate", options.generate, 0);
+  Check("repeat", options.repeat, 1);
+  Check("chunk", options.chunk, 1);
+  const int64_t context = model.config().max_position_embeddings;
+  for (const int64_t depth : options.depths) {
+    Check("depth", depth, 0);
+    const int64_t length = depth + std::max(options.prompt, options.generate);
+    if (context > 0 && length > context) {
+      throw Error("depth {} makes sequences of {} tokens; the model's context is {}", depth, length, context);
+    }
+  }
+  for (const int64_t batch : options.batches) Check("batch", batch, 1);
+  Check("draft", options.draft, 0);
 }
 
 }  // namespace
@@ -132,23 +210,41 @@ Json BenchmarkPoint::ToJson() const {
   return json;
 }
 
+Json DraftingPoint::ToJson() const {
+  return {{"test", "drafting"},
+          {"text", repeats ? "repeats" : "misleads"},
+          {"depth", depth},
+          {"tokens", tokens},
+          {"passes", passes},
+          {"drafted", drafted},
+          {"accepted", accepted},
+          {"plain_seconds", plain_seconds},
+          {"draft_seconds", draft_seconds},
+          {"speedup", speedup()}};
+}
+
+std::vector<DraftingPoint> RunDraftBenchmark(Model& model, const BenchmarkOptions& options,
+                                             const std::function<void(const DraftingPoint&)>& done) {
+  CheckOptions(model, options);
+  std::vector<DraftingPoint> points;
+  if (options.draft == 0 || options.generate == 0) return points;
+  Rng rng(options.seed);
+  SequenceState deep = model.NewState();
+  for (const int64_t depth : options.depths) {
+    if (deep.length() > depth) deep = model.NewState();
+    Deepen(model, rng, depth, options.chunk, nullptr, deep);
+    for (const bool repeats : {true, false}) {
+      points.push_back(MeasureDrafting(model, options, rng, deep, repeats));
+      done(points.back());
+    }
+  }
+  return points;
+}
+
 std::vector<BenchmarkPoint> RunBenchmark(Model& model, const BenchmarkOptions& options,
                                          const std::function<void(const BenchmarkPoint&)>& done,
                                          const DepthProgress& progress) {
-  Check("prompt", options.prompt, 0);
-  Check("generate", options.generate, 0);
-  Check("repeat", options.repeat, 1);
-  Check("chunk", options.chunk, 1);
-  const int64_t context = model.config().max_position_embeddings;
-  for (const int64_t depth : options.depths) {
-    Check("depth", depth, 0);
-    const int64_t length = depth + std::max(options.prompt, options.generate);
-    if (context > 0 && length > context) {
-      throw Error("depth {} makes sequences of {} tokens; the model's context is {}", depth, length, context);
-    }
-  }
-  for (const int64_t batch : options.batches) Check("batch", batch, 1);
-
+  CheckOptions(model, options);
   std::vector<BenchmarkPoint> points;
   const auto add = [&](const BenchmarkPoint& point) {
     points.push_back(point);

@@ -17,6 +17,7 @@ struct BenchmarkOptions {
   int64_t generate = 64;               // measured decoding steps; 0: no decoding
   int64_t repeat = 3;                  // runs of each measurement, of which the median counts
   int64_t chunk = 512;                 // tokens at a time on the way to a depth
+  int64_t draft = 0;                   // most tokens to draft in a pass; 0: drafting is not measured
   uint64_t seed = 1;                   // of the random tokens
 };
 
@@ -38,6 +39,22 @@ struct BenchmarkPoint {
   double share() const { return rate() / limit; }
   Json ToJson() const;
 };
+
+// Generation of one sequence with drafts (engine/ngram_draft.h) and without, over the same tokens, which are given: how
+// fast they come depends on how a text repeats itself, not on what the model makes of it.
+struct DraftingPoint {
+  bool repeats = false;  // 64 random tokens over and over; else random tokens, with three that come again and again so
+                         // that there is always something to draft from, and never rightly
+  int64_t depth = 0, tokens = 0, passes = 0, drafted = 0, accepted = 0;  // passes: with drafts
+  double plain_seconds = 0, draft_seconds = 0;                           // medians of the runs
+
+  double speedup() const { return plain_seconds / draft_seconds; }
+  Json ToJson() const;
+};
+
+// Error as RunBenchmark's.
+std::vector<DraftingPoint> RunDraftBenchmark(Model& model, const BenchmarkOptions& options,
+                                             const std::function<void(const DraftingPoint&)>& done);
 
 // Measures prefill at every depth, and decoding at every depth with every batch; calls `done` after each. Tokens are
 // random, so a trained model's experts are chosen about as evenly as its router can. A sequence goes on from the depth

@@ -49,6 +49,31 @@ TEST(Benchmark, MeasuresEveryCombination) {
   }
 }
 
+TEST(Benchmark, DraftsOfATextThatRepeatsItselfAreRight) {
+  ThreadPool pool(2);
+  const ModelConfig config = testing_engine::SmallConfig();
+  Model model(config, RandomParams(config, 1), pool);
+  BenchmarkOptions options;
+  options.depths = {0, 70};
+  options.generate = 500;
+  options.repeat = 1;
+  options.draft = 8;
+  const std::vector<DraftingPoint> points = RunDraftBenchmark(model, options, [](const DraftingPoint&) {});
+  ASSERT_EQ(points.size(), 4u);
+  for (size_t i = 0; i < points.size(); ++i) {
+    const DraftingPoint& p = points[i];
+    SCOPED_TRACE(p.ToJson().dump());
+    EXPECT_EQ(p.depth, i < 2 ? 0 : 70);
+    EXPECT_EQ(p.repeats, i % 2 == 0);
+    EXPECT_EQ(p.passes + p.accepted, 500);
+    EXPECT_LE(p.drafted, 8 * p.passes);
+    if (p.repeats) EXPECT_EQ(p.accepted, p.drafted);
+    if (!p.repeats) EXPECT_LT(p.accepted, 20);
+  }
+  options.draft = 0;
+  EXPECT_TRUE(RunDraftBenchmark(model, options, [](const DraftingPoint&) {}).empty());
+}
+
 TEST(Benchmark, BadOptions) {
   ThreadPool pool(1);
   ModelConfig config = testing_engine::SmallConfig();

@@ -92,6 +92,15 @@ TEST_F(ConstrainedGenerationTest, AnyModelWritesWhatTheSchemaSays) {
     EXPECT_EQ(Alone(single).tokens, g.tokens);
   }
   EXPECT_GT(texts.size(), 10u);
+
+  // And with drafts, from a prompt that has such a text.
+  for (const char byte : std::string_view(R"({"name": "ab", "age": 12, "tags": ["a", "b", "a", "b", "a"]})")) {
+    request.prompt.push_back(byte);
+  }
+  Engine plain(model(), tokenizer(), {.max_batch = 8});
+  Engine drafting(model(), tokenizer(), {.max_batch = 8, .max_draft = 6, .draft_always = true});
+  const std::vector<Generation> expected = Generate(plain, request), drafted = Generate(drafting, request);
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(expected[i].tokens, drafted[i].tokens);
 }
 
 TEST_F(ConstrainedGenerationTest, LogprobsAreThoseOfTheModelItself) {

@@ -118,7 +118,9 @@ struct Engine::Output {
   ThinkingTracker thinking;
   std::optional<TokenConstraint::Cursor> cursor;  // with a constraint
   TokenBits fitting;
-  std::vector<int32_t> pending;    // tokens that the model has not seen yet
+  std::vector<int32_t> pending;  // tokens that the model has not seen yet, and in a pass those that are drafted
+  int64_t drafted = 0;           // of them
+  std::optional<NgramDraft> draft;
   std::vector<OutputToken> fresh;  // tokens and text of the next event
   std::string fresh_text;
   int64_t confident = 0;  // consecutive tokens above the early truncation's probability
@@ -131,6 +133,7 @@ Engine::Engine(Model& model, const Tokenizer& tokenizer, EngineOptions options)
   if (options_.max_batch < 1) throw Error("a batch of {} sequences; it must be at least 1", options_.max_batch);
   if (options_.prefill_chunk < 1)
     throw Error("prompts in chunks of {} tokens; it must be at least 1", options_.prefill_chunk);
+  if (options_.max_draft < 0) throw Error("drafts of {} tokens; it must be at least 0", options_.max_draft);
   if (options_.max_context < 0) throw Error("a context of {} tokens; it must be at least 0", options_.max_context);
   max_context_ = options_.max_context > 0 ? options_.max_context : model.config().max_position_embeddings;
   if (max_context_ <= 0) max_context_ = std::numeric_limits<int64_t>::max();
@@ -291,18 +294,48 @@ std::vector<Engine::Part> Engine::SharePrefill() {
   return parts;
 }
 
+// Appends drafted tokens to what the running outputs' pass takes in.
+void Engine::Draft() {
+  if (options_.max_draft == 0) return;
+  std::vector<DraftPlan::Sequence> sequences;
+  int64_t rows = 0;
+  for (auto& output : running_) {
+    const int64_t room = DraftRoom(output->state.length() + static_cast<int64_t>(output->pending.size()));
+    const int64_t output_left = output->request->max_output - output->end.output_tokens - 1;
+    sequences.push_back({&*output->draft, std::min({options_.max_draft, room, output_left})});
+    rows += static_cast<int64_t>(output->pending.size());
+  }
+  std::vector<int64_t> counts;
+  if (options_.draft_always) {
+    for (const DraftPlan::Sequence& s : sequences) counts.push_back(s.draft->match() > 0 ? s.most : 0);
+  } else {
+    counts = draft_plan_.Choose(sequences, rows);
+  }
+  auto count = counts.begin();
+  for (auto& output : running_) {
+    output->drafted = *count++;
+    for (int64_t j = 0; j < output->drafted; ++j) output->pending.push_back(output->draft->Token(j));
+    last_step_.drafted_tokens += output->drafted;
+  }
+}
+
 bool Engine::Step() {
   last_step_ = {};
   bool worked = DropCancelled();
   worked |= StartOutputs();
 
-  std::vector<Segment> segments;
-  for (auto& output : running_) {
-    segments.push_back({&output->state, output->pending});
-    last_step_.decode_tokens += static_cast<int64_t>(output->pending.size());
-  }
-  const size_t decoding = segments.size();
   std::vector<Part> prompts = SharePrefill();
+  for (auto& output : running_) last_step_.decode_tokens += static_cast<int64_t>(output->pending.size());
+  if (prompts.empty()) Draft();  // beside a prompt further rows cost what they cost in prefill
+  std::vector<Segment> segments;
+  std::vector<size_t> first_row;  // of logits, of each running output
+  size_t rows = 0;
+  for (auto& output : running_) {
+    segments.push_back({&output->state, output->pending, 1 + output->drafted});
+    first_row.push_back(rows);
+    rows += static_cast<size_t>(1 + output->drafted);
+  }
+  const size_t decoding = segments.size(), prompt_row = rows;
   std::span<const float> logits;
   const auto begin = std::chrono::steady_clock::now();
   try {
@@ -325,7 +358,10 @@ bool Engine::Step() {
   }
   last_step_.forward_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   const size_t v = static_cast<size_t>(vocab_size_);
-  FULGUR_CHECK(logits.size() == segments.size() * v);
+  FULGUR_CHECK(logits.size() == (prompt_row + prompts.size()) * v);
+  if (prompts.empty()) {
+    draft_plan_.Measure(last_step_.decode_tokens + last_step_.drafted_tokens, last_step_.forward_seconds);
+  }
 
   std::vector<Output*> outputs;
   for (auto& output : running_) outputs.push_back(output.get());
@@ -334,8 +370,10 @@ bool Engine::Step() {
   model_->pool().ParallelFor(static_cast<int64_t>(decoding), [&](int64_t i, int worker) {
     const size_t n = static_cast<size_t>(i);
     try {
-      sampled[n] = outputs[n]->sampler.Sample(logits.subspan(n * v, v), sampleable_, outputs[n]->state.length(),
-                                              scratch_[static_cast<size_t>(worker)], outputs[n]->Fitting());
+      Output& output = *outputs[n];
+      sampled[n] = output.sampler.Sample(logits.subspan(first_row[n] * v, v), sampleable_,
+                                         output.state.length() - output.drafted, scratch_[static_cast<size_t>(worker)],
+                                         output.Fitting());
     } catch (const Error& e) {
       errors[n] = e.what();
     }
@@ -347,16 +385,17 @@ bool Engine::Step() {
       if (request.given.on_checkpoint) request.given.on_checkpoint(*request.given.state);
     }
     if (request.prompt_left() > 0) continue;
-    const std::span<const float> row = logits.subspan((decoding + i) * v, v);
+    const std::span<const float> row = logits.subspan((prompt_row + i) * v, v);
     request.logits.assign(row.begin(), row.end());
     request.prefilled = true;
     if (request.given.keep_prompt_state) request.prompt_state = std::make_shared<SequenceState>(*request.given.state);
   }
   for (size_t i = 0; i < decoding; ++i) {
-    outputs[i]->pending.clear();
     if (errors[i].empty()) {
-      Take(*outputs[i], std::move(sampled[i]));
+      const size_t count = static_cast<size_t>(1 + outputs[i]->drafted);
+      TakeRows(*outputs[i], logits.subspan(first_row[i] * v, count * v), std::move(sampled[i]));
     } else {
+      outputs[i]->state.Truncate(outputs[i]->state.length() - outputs[i]->drafted);
       Finish(*outputs[i], FinishReason::kError, std::move(errors[i]));
     }
     Emit(*outputs[i]);
@@ -364,6 +403,31 @@ bool Engine::Step() {
   running_.remove_if([](const std::unique_ptr<Output>& o) { return o->finished; });
   StartOutputs();
   return true;
+}
+
+// The tokens of a pass: `token` from the first row, and as long as the draft was right the next from the row after it.
+// Then the state goes back to where the draft left what was sampled.
+void Engine::TakeRows(Output& output, std::span<const float> logits, SampledToken token) {
+  const size_t v = static_cast<size_t>(vocab_size_);
+  const std::vector<int32_t> drafts(output.pending.end() - output.drafted, output.pending.end());
+  int64_t length = output.state.length() - output.drafted;  // of which is sure to belong to the sequence
+  output.pending.clear();
+  output.drafted = 0;
+  Take(output, std::move(token));
+  for (size_t j = 0; j < drafts.size() && !output.finished && output.pending[0] == drafts[j]; ++j) {
+    ++length;
+    ++last_step_.accepted_tokens;
+    ++last_step_.decode_tokens;
+    output.pending.erase(output.pending.begin());
+    if (!output.pending.empty()) break;  // something was appended that the pass has not seen
+    try {
+      Take(output,
+           output.sampler.Sample(logits.subspan((j + 1) * v, v), sampleable_, length, scratch_[0], output.Fitting()));
+    } catch (const Error& e) {
+      Finish(output, FinishReason::kError, e.what());
+    }
+  }
+  if (length < output.state.length()) output.state.Truncate(length);
 }
 
 // The sequences of a pass that failed are in an unknown state.
@@ -445,6 +509,7 @@ bool Engine::StartOutputs() {
     const bool last = request->begun + 1 == request->given.outputs;
     auto output = std::make_unique<Output>(request, request->begun++,
                                            last ? std::move(*request->given.state) : *request->given.state, tokenizer_);
+    if (options_.max_draft > 0) output->draft.emplace().Append(request->given.prompt);
     if (output->rules().thinking_budget == 0) {
       AppendText(*output, ThinkingTracker::NoThinking(output->rules().starts_in_thinking));
     } else {
@@ -481,6 +546,7 @@ void Engine::Append(Output& output, OutputToken token) {
     output.fresh_text += output.stop_strings.Push(output.decoder.Push(token.id));
   }
   output.sampler.AddOutput(token.id);
+  if (output.draft) output.draft->Append(token.id);
   output.pending.push_back(token.id);
   const EarlyTruncation& early = output.rules().early_truncation;
   output.confident = token.sampled && token.logprob > std::log(early.probability) ? output.confident + 1 : 0;

@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/ngram_draft.h"
 #include "engine/sampler.h"
 #include "engine/text_match.h"
 #include "engine/thinking.h"
@@ -109,6 +110,11 @@ struct EngineOptions {
   int64_t max_batch = 64;       // sequences that run at a time
   int64_t prefill_chunk = 512;  // tokens of prompts a step
   int64_t max_context = 0;      // prompt and output of one sequence; 0: the model's max_position_embeddings
+  // Most tokens to draft for a sequence in a pass (engine/ngram_draft.h); 0: none. Changes no result, and how the
+  // tokens of an output come: several in one event.
+  int64_t max_draft = 0;
+  // For tests: draft whenever there is something to draft from, whether it pays or not.
+  bool draft_always = false;
   // For tests: called before each forward pass; what it throws counts as thrown by the pass.
   std::function<void()> before_forward{};
 };
@@ -123,7 +129,8 @@ struct RequestProgress {
 };
 
 struct StepStats {
-  int64_t decode_tokens = 0, prefill_tokens = 0;
+  int64_t decode_tokens = 0, prefill_tokens = 0;  // the former without drafts that were wrong
+  int64_t drafted_tokens = 0, accepted_tokens = 0;
   double forward_seconds = 0;
   bool failed = false;
 };
@@ -181,6 +188,8 @@ class Engine {
   bool DropCancelled();
   void EndUnbegun(Request& request, FinishReason reason, const std::string& message);
   std::vector<Part> SharePrefill();
+  void Draft();
+  void TakeRows(Output& output, std::span<const float> logits, SampledToken token);
   void FailStep(std::span<const Part> parts, const std::string& message);
   bool StartOutputs();
   void Append(Output& output, OutputToken token);
@@ -200,6 +209,7 @@ class Engine {
   std::list<std::unique_ptr<Output>> running_;
   int64_t next_request_ = 1;
   StepStats last_step_;
+  DraftPlan draft_plan_;
 };
 
 // One output, collected.

@@ -16,6 +16,7 @@
 namespace fulgur {
 namespace {
 
+using testing_engine::kEndOfSentence;
 using testing_engine::kTokenizerVocab;
 using testing_engine::SmallConfig;
 using testing_engine::SmallModel;
@@ -439,6 +440,103 @@ TEST_F(EngineTest, CheckpointsAreTheStatesOfThePromptsBeginnings) {
   for (const std::vector<int64_t>& wrong : std::vector<std::vector<int64_t>>{{0}, {201}, {5, 5}, {6, 5}}) {
     request.checkpoints = wrong;
     EXPECT_THROW(engine.Validate(request), Error);
+  }
+}
+
+// Prompts and outputs that repeat themselves, so that drafts are right, half right and wrong.
+TEST_F(EngineTest, DraftsChangeNothing) {
+  std::vector<GenerationRequest> requests = MixedRequests(Request);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    std::vector<int32_t>& prompt = requests[i].prompt;
+    const std::vector<int32_t> once(prompt.begin(), prompt.begin() + std::min<int64_t>(20, std::ssize(prompt)));
+    for (int n = 0; n < 3; ++n) prompt.insert(prompt.end(), once.begin(), once.end());
+    requests[i].stopping.max_tokens += 150;
+    if (i % 2 == 1) requests[i].sampling.logit_bias = {{'a', 9.0f}, {'b', 8.0f}, {'c', 8.0f}};  // few different tokens
+    requests[i].stopping.stop_tokens = {kEndOfSentence};
+    if (i == 3) requests[i].stopping.stop_strings = {"abab", "ccc"};
+  }
+  requests[8].stopping.early_truncation = {.tokens = 4, .probability = 0.2};
+  struct Outcome {
+    Generation generation;
+    std::optional<SequenceState> state;
+  };
+  const auto run = [&](const EngineOptions& options, StepStats* sum) {
+    Engine engine(model(), tokenizer(), options);
+    std::vector<Outcome> outcomes(requests.size());
+    for (size_t i = 0; i < requests.size(); ++i) {
+      engine.Submit(requests[i], [&outcomes, i](const OutputEvent& e) {
+        Generation& g = outcomes[i].generation;
+        g.tokens.insert(g.tokens.end(), e.tokens.begin(), e.tokens.end());
+        g.text += e.text;
+        if (!e.end) return;
+        g.end = *e.end;
+        outcomes[i].state = *e.end->state;
+      });
+    }
+    while (engine.Step()) {
+      sum->decode_tokens += engine.last_step().decode_tokens;
+      sum->drafted_tokens += engine.last_step().drafted_tokens;
+      sum->accepted_tokens += engine.last_step().accepted_tokens;
+    }
+    return outcomes;
+  };
+  StepStats plain;
+  const std::vector<Outcome> expected = run({}, &plain);
+  EXPECT_EQ(plain.drafted_tokens, 0);
+  std::set<FinishReason> reasons;
+  for (const Outcome& o : expected) reasons.insert(o.generation.end.reason);
+  EXPECT_GE(reasons.size(), 3u);
+  for (const int64_t max_draft : {1, 3, 16, 1000}) {
+    for (const int64_t max_batch : {1, 16}) {
+      SCOPED_TRACE(fmt::format("{} drafts, batch {}", max_draft, max_batch));
+      StepStats stats;
+      const std::vector<Outcome> outcomes =
+          run({.max_batch = max_batch, .max_draft = max_draft, .draft_always = true}, &stats);
+      EXPECT_EQ(stats.decode_tokens, plain.decode_tokens);
+      EXPECT_GT(stats.accepted_tokens, 100);
+      EXPECT_GT(stats.drafted_tokens, stats.accepted_tokens + 100);
+      for (size_t i = 0; i < requests.size(); ++i) {
+        SCOPED_TRACE(i);
+        ExpectSame(outcomes[i].generation, expected[i].generation);
+        ASSERT_EQ(outcomes[i].state->length(), expected[i].state->length());
+        // The state, too, is as if nothing wrong had ever been tried.
+        const std::vector<int32_t> next = Prompt(77, 70);
+        std::vector<float> logits[2];
+        for (size_t n = 0; n < 2; ++n) {
+          SequenceState state = n == 0 ? *expected[i].state : *outcomes[i].state;
+          const Segment segment{&state, next};
+          const std::span<const float> rows = model().Forward({&segment, 1}, LogitRows::kAll);
+          logits[n].assign(rows.begin(), rows.end());
+        }
+        EXPECT_EQ(logits[0], logits[1]);
+      }
+    }
+  }
+  // Left to decide for itself, too.
+  StepStats stats;
+  const std::vector<Outcome> outcomes = run({.max_draft = 16}, &stats);
+  for (size_t i = 0; i < requests.size(); ++i) ExpectSame(outcomes[i].generation, expected[i].generation);
+}
+
+TEST_F(EngineTest, OnlyTheLastRowsThatAreAskedForGetLogits) {
+  const std::vector<int32_t> ids[] = {Prompt(1, 9), Prompt(2, 70), Prompt(3, 2)};
+  const int64_t last[] = {3, 70, 1};
+  std::vector<SequenceState> states(3, model().NewState());
+  std::vector<Segment> segments;
+  for (size_t i = 0; i < 3; ++i) segments.push_back({&states[i], ids[i], last[i]});
+  const size_t v = static_cast<size_t>(model().config().vocab_size);
+  const std::span<const float> rows = model().Forward(segments, LogitRows::kLast);
+  const std::vector<float> some(rows.begin(), rows.end());
+  ASSERT_EQ(some.size(), 74 * v);
+  size_t at = 0;
+  for (size_t i = 0; i < 3; ++i) {
+    SequenceState state = model().NewState();
+    const Segment segment{&state, ids[i]};
+    const std::span<const float> all = model().Forward({&segment, 1}, LogitRows::kAll);
+    const size_t count = static_cast<size_t>(last[i]) * v;
+    EXPECT_TRUE(
+        std::equal(all.end() - static_cast<int64_t>(count), all.end(), some.begin() + static_cast<int64_t>(at)));
+    at += count;
   }
 }
 

@@ -483,6 +483,8 @@ struct Scheduler::Impl {
       ++counters.steps;
       counters.failed_steps += step.failed;
       counters.prefill_tokens += step.prefill_tokens;
+      counters.drafted_tokens += step.drafted_tokens;
+      counters.accepted_tokens += step.accepted_tokens;
       counters.forward_seconds += step.forward_seconds;
       counters.step_decode_tokens = step.decode_tokens;
       counters.step_prefill_tokens = step.prefill_tokens;

@@ -97,8 +97,9 @@ struct SchedulerStats {
   int64_t steps = 0, failed_steps = 0;
   int64_t prompt_tokens = 0, cached_tokens = 0;  // of requests that have begun
   int64_t prefill_tokens = 0, output_tokens = 0, thinking_tokens = 0;
-  double queue_seconds = 0, prefill_seconds = 0;  // summed over requests: until begun; from then to the first token
-  int64_t begun = 0, first_tokens = 0;            // how many requests those sums are over
+  int64_t drafted_tokens = 0, accepted_tokens = 0;  // engine/ngram_draft.h
+  double queue_seconds = 0, prefill_seconds = 0;    // summed over requests: until begun; from then to the first token
+  int64_t begun = 0, first_tokens = 0;              // how many requests those sums are over
   // Of the last step.
   int64_t step_decode_tokens = 0, step_prefill_tokens = 0;
   double step_seconds = 0;

@@ -122,13 +122,16 @@ std::span<const float> Model::Forward(std::span<const Segment> segments, LogitRo
   const float* x = m.activations.x.data();
   int64_t count = T;
   if (rows == LogitRows::kLast) {
-    m.final_rows.resize(segments.size() * static_cast<size_t>(C));
     count = 0;
+    for (const Segment& s : segments) count += s.tokens.empty() ? 0 : s.last;
+    m.final_rows.resize(static_cast<size_t>(count * C));
+    float* to = m.final_rows.data();
     row = 0;
     for (const Segment& s : segments) {
       if (s.tokens.empty()) continue;
+      FULGUR_CHECK(s.last >= 1 && s.last <= static_cast<int64_t>(s.tokens.size()));
       row += static_cast<int64_t>(s.tokens.size());
-      std::copy_n(x + (row - 1) * C, C, m.final_rows.data() + count++ * C);
+      to = std::copy_n(x + (row - s.last) * C, s.last * C, to);
     }
     x = m.final_rows.data();
   }

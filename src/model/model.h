@@ -19,6 +19,7 @@ namespace fulgur {
 struct Segment {
   SequenceState* state;
   std::span<const int32_t> tokens;
+  int64_t last = 1;  // for LogitRows::kLast: how many of its last rows get logits, 1 to tokens.size()
 };
 
 enum class LogitRows { kNone, kLast, kAll };  // which rows of each segment get logits

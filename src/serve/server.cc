@@ -699,6 +699,8 @@ void Server::Impl::Metrics(Call& call) {
   counter("fulgur_prefill_tokens_total", "Prompt tokens processed.", s.prefill_tokens);
   counter("fulgur_output_tokens_total", "Tokens written.", s.output_tokens);
   counter("fulgur_thinking_tokens_total", "Of those, tokens of thinking.", s.thinking_tokens);
+  counter("fulgur_drafted_tokens_total", "Tokens drafted from the text so far.", s.drafted_tokens);
+  counter("fulgur_accepted_tokens_total", "Of those, tokens that were right.", s.accepted_tokens);
   counter("fulgur_steps_total", "Steps of the engine.", s.steps);
   counter("fulgur_steps_failed_total", "Steps that failed.", s.failed_steps);
   counter("fulgur_busy_seconds_total", "Time in steps.", s.busy_seconds);
@@ -784,6 +786,8 @@ void Server::Impl::Slots(Call& call) {
                            {"prefill_tokens", s.prefill_tokens},
                            {"output_tokens", s.output_tokens},
                            {"thinking_tokens", s.thinking_tokens},
+                           {"drafted_tokens", s.drafted_tokens},
+                           {"accepted_tokens", s.accepted_tokens},
                            {"mean_queue_seconds", mean(s.queue_seconds, s.begun)},
                            {"mean_prefill_seconds", mean(s.prefill_seconds, s.first_tokens)}}},
                          {"cache",
