@@ -67,8 +67,11 @@ TEST(Benchmark, DraftsOfATextThatRepeatsItselfAreRight) {
     EXPECT_EQ(p.repeats, i % 2 == 0);
     EXPECT_EQ(p.passes + p.accepted, 500);
     EXPECT_LE(p.drafted, 8 * p.passes);
-    if (p.repeats) EXPECT_EQ(p.accepted, p.drafted);
-    if (!p.repeats) EXPECT_LT(p.accepted, 20);
+    if (p.repeats) {
+      EXPECT_EQ(p.accepted, p.drafted);
+    } else {
+      EXPECT_LT(p.accepted, 20);
+    }
   }
   options.draft = 0;
   EXPECT_TRUE(RunDraftBenchmark(model, options, [](const DraftingPoint&) {}).empty());
