@@ -31,6 +31,7 @@ struct LoadOptions {
   std::string url;
   std::string key, model;
   int64_t requests = 100, in_flight = 512, max_tokens = 128, shared = 0;
+  bool ignore_eos = false;
   double rate = 4, vanish = 0;
   double first_limit = 1, between_limit = 0.1;  // seconds: what counts for goodput
   std::optional<double> temperature;
@@ -217,6 +218,7 @@ class Load {
     Json body = {{"model", model_},
                  {"messages", std::move(messages)},
                  {"max_tokens", o_.max_tokens},
+                 {"ignore_eos", o_.ignore_eos},
                  {"seed", static_cast<int64_t>(random() >> 33)},
                  {"stream", true},
                  {"stream_options", {{"include_usage", true}}}};
@@ -356,6 +358,7 @@ void AddBenchServe(CLI::App& bench) {
       ->check(WholeNumber(1, 100000))
       ->capture_default_str();
   app->add_option("--max-tokens", o.max_tokens, "Of an answer")->check(WholeNumber(1))->capture_default_str();
+  app->add_flag("--ignore-eos", o.ignore_eos, "Answers go on to --max-tokens");
   app->add_option("--temperature", o.temperature, "Of the requests (default: the server's)")->check(Number(0, 1000));
   app->add_option("--prompts", o.prompts, "File of prompts, one a line (default: sums)")->check(CLI::ExistingFile);
   app->add_option("--shared", o.shared, "Numbers in a system prompt that all requests share")

@@ -202,6 +202,36 @@ TEST(HttpServer, AnAddressInUseIsNamed) {
   }
 }
 
+TEST(Mailbox, GathersUntilTheTimeOrAnEnd) {
+  using std::chrono::seconds, std::chrono::steady_clock;
+  Mailbox mailbox(/*keep_tokens=*/false);
+  const OutputToken token;
+  OutputEnd end;
+  const auto put = [&](OutputEnd* e) {
+    mailbox.Put(0, {.request = 1, .output = 0, .tokens = std::span(&token, 1), .text = "x", .end = e});
+  };
+  put(nullptr);
+  // What is there waits for company, up to the time given.
+  std::thread later([&] {
+    put(nullptr);
+    put(nullptr);
+  });
+  const auto begin = steady_clock::now();
+  std::vector<Mailbox::Event> events = mailbox.Take(begin + seconds(20), begin + seconds(1));
+  later.join();
+  EXPECT_GE(steady_clock::now() - begin, seconds(1));
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].token_count, 3);
+  // An end does not wait.
+  std::thread last([&] { put(&end); });
+  events = mailbox.Take(steady_clock::now() + seconds(60), steady_clock::now() + seconds(60));
+  EXPECT_LT(steady_clock::now() - begin, seconds(60));
+  last.join();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_TRUE(events[0].end);
+  EXPECT_TRUE(mailbox.Take(steady_clock::now(), steady_clock::now() + seconds(60)).empty());
+}
+
 TEST(Mailbox, NothingIsLostBetweenThreads) {
   Mailbox mailbox(/*keep_tokens=*/true);
   constexpr int kEvents = 2000;

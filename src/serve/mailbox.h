@@ -1,6 +1,7 @@
 // Events of a request on their way from the scheduler's thread to the connection's.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -29,7 +30,7 @@ class Mailbox {
   // output: the event's, among all of the request. What an output has waiting already is made longer, so a slow reader
   // costs no more memory than the answer has.
   void Put(int64_t output, const OutputEvent& event) {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     Event* last = nullptr;
     for (auto it = events_.rbegin(); it != events_.rend() && last == nullptr; ++it) {
       if (it->output == output) last = &*it;
@@ -42,14 +43,23 @@ class Mailbox {
       last->end = *event.end;
       last->end->state = nullptr;
       last->end->prompt_state.reset();
+      ended_ = true;
     }
-    arrived_.notify_one();
+    const bool wake = !gathering_ || ended_;
+    lock.unlock();
+    if (wake) arrived_.notify_one();
   }
 
-  // All that is there; waits for the first of it until `until`.
-  std::vector<Event> Take(std::chrono::steady_clock::time_point until) {
+  // All that is there; waits for the first of it until `until`. Before `gather` nothing but an output's end wakes the
+  // reader, so that what comes until then is taken together.
+  std::vector<Event> Take(std::chrono::steady_clock::time_point until,
+                          std::chrono::steady_clock::time_point gather = {}) {
     std::unique_lock lock(mutex_);
+    gathering_ = true;
+    arrived_.wait_until(lock, std::min(gather, until), [this] { return ended_; });
+    gathering_ = false;
     arrived_.wait_until(lock, until, [this] { return !events_.empty(); });
+    ended_ = false;
     return std::exchange(events_, {});
   }
 
@@ -58,6 +68,8 @@ class Mailbox {
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::vector<Event> events_;
+  bool ended_ = false;      // an event of `events_` has an end
+  bool gathering_ = false;  // the reader does not want to be woken for less
 };
 
 }  // namespace fulgur
