@@ -10,6 +10,7 @@
 #include "apps/option_checks.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/line_chart.h"
 #include "model/generation_cost.h"
 
 namespace fulgur {
@@ -79,44 +80,23 @@ Json ToJson(const Options& o, const std::vector<GenerationCost>& costs) {
   return {{"prompt", o.prompt}, {"lengths", o.lengths}, {"models", models}};
 }
 
-// PFLOP against length, both linear, as an SVG picture.
+// PFLOP against length, as an SVG picture.
 std::string Plot(const Options& o, const std::vector<GenerationCost>& costs) {
-  constexpr double kWidth = 820, kHeight = 420, kLeft = 70, kRight = 220, kTop = 20, kBottom = 50;
-  constexpr int kPoints = 100, kTicks = 5;
-  constexpr const char* kColors[] = {"#c0392b", "#e59866", "#1f618d", "#7fb3d5", "#239b56", "#6c3483", "#7d6608"};
+  constexpr int kPoints = 100;
   const auto longest = static_cast<double>(*std::max_element(o.lengths.begin(), o.lengths.end()));
-  double highest = 0;
-  for (const GenerationCost& c : costs) highest = std::max(highest, c.Flops(o.prompt, static_cast<int64_t>(longest)));
-  const auto x = [&](double n) { return kLeft + (kWidth - kLeft - kRight) * n / longest; };
-  const auto y = [&](double flops) { return kHeight - kBottom - (kHeight - kTop - kBottom) * flops / highest; };
-  std::string svg = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" font-family=\"sans-serif\" font-size=\"12\" "
-      "fill=\"#444\">\n<rect width=\"{0}\" height=\"{1}\" fill=\"#fff\"/>\n",
-      kWidth, kHeight);
-  for (int i = 0; i <= kTicks; ++i) {
-    const double n = longest * i / kTicks, flops = highest * i / kTicks;
-    svg += fmt::format(
-        "<path d=\"M{:.1f} {:.1f}H{:.1f}\" stroke=\"#ddd\"/><text x=\"{:.1f}\" y=\"{:.1f}\" "
-        "text-anchor=\"end\">{}</text><text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:.0f}K</text>\n",
-        kLeft, y(flops), kWidth - kRight, kLeft - 8, y(flops) + 4, PetaFlop(flops), x(n), kHeight - kBottom + 18,
-        n / 1000);
-  }
-  svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">PFLOP against generated tokens</text>\n",
-                     (kLeft + kWidth - kRight) / 2, kHeight - 8);
-  for (size_t i = 0; i < costs.size(); ++i) {
-    const char* color = kColors[i % std::size(kColors)];
-    std::string points;
+  LineChart chart;
+  chart.title = "PFLOP against generated tokens";
+  chart.x_label = [](double n) { return fmt::format("{:.0f}K", n / 1000); };
+  chart.y_label = PetaFlop;
+  for (const GenerationCost& c : costs) {
+    LineChart::Line line{.name = c.name, .x = {}, .y = {}, .low = {}, .high = {}};
     for (int p = 0; p <= kPoints; ++p) {
-      const double n = longest * p / kPoints;
-      points += fmt::format("{:.1f},{:.1f} ", x(n), y(costs[i].Flops(o.prompt, static_cast<int64_t>(n))));
+      line.x.push_back(longest * p / kPoints);
+      line.y.push_back(c.Flops(o.prompt, static_cast<int64_t>(line.x.back())));
     }
-    const double row = kTop + 14 + 20 * static_cast<double>(i);
-    svg += fmt::format(
-        "<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"2\"/><text x=\"{:.1f}\" y=\"{:.1f}\" "
-        "fill=\"{}\">{}</text>\n",
-        points, color, kWidth - kRight + 16, row, color, costs[i].name);
+    chart.lines.push_back(std::move(line));
   }
-  return svg + "</svg>\n";
+  return chart.Svg();
 }
 
 }  // namespace

@@ -9,13 +9,14 @@
 #include "base/file.h"
 #include "ops/peak.h"
 #include "rl/report.h"
+#include "rl/study.h"
 #include "rl/trainer.h"
 
 namespace fulgur {
 namespace {
 
 struct Options {
-  std::string config, out, export_dir, report, html;
+  std::string config, out, export_dir, report, html, study, study_logs, part = "1/1";
   std::vector<std::string> compare;
   int threads = -1;
   bool fresh = false, json = false;
@@ -38,7 +39,71 @@ void RunReport(const Options& o) {
   }
 }
 
+constexpr const char* kStudyLogs = "logs.jsonl";
+
+void PrintStudy(const std::vector<StudyRun>& runs, bool json) {
+  Json list = Json::array();
+  const auto percent = [](double v) { return fmt::format("{:.1f}", 100 * v); };
+  if (!json) {
+    fmt::print("{:<18} {:>8} {:>6} {:>8} {:>16} {:>8} {:>20}\n", "held-out accuracy", "lr", "seeds", "before", "after",
+               "best", "against the first");
+  }
+  for (const StudyArmResult& r : SummarizeStudy(runs)) {
+    Json tried = Json::array();
+    for (const auto& [rate, accuracy] : r.tried) tried.push_back({rate, accuracy});
+    list.push_back({{"arm", r.arm},
+                    {"lr", r.rate},
+                    {"tried", tried},
+                    {"finals", r.finals},
+                    {"before", r.start},
+                    {"after", r.mean},
+                    {"error", r.error},
+                    {"best", r.best},
+                    {"difference", r.difference ? Json(*r.difference) : Json()},
+                    {"difference_error", r.difference_error ? Json(*r.difference_error) : Json()}});
+    if (json || r.finals.empty()) continue;
+    fmt::print("{:<18} {:>8g} {:>6} {:>6} % {:>7} +- {:>3} % {:>6} % {:>20}\n", r.arm, r.rate, r.finals.size(),
+               percent(r.start), percent(r.mean), percent(r.error), percent(r.best),
+               r.difference ? fmt::format("{:+.1f} +- {:.1f} %", 100 * *r.difference, 100 * *r.difference_error) : "");
+  }
+  if (json) fmt::print("{}\n", list.dump(2));
+}
+
+void RunTheStudy(const Options& o) {
+  if (!o.study_logs.empty()) {
+    const std::vector<StudyRun> runs = ReadStudyLogs(o.study_logs);
+    DrawStudy(runs, std::filesystem::absolute(o.study_logs).parent_path());
+    PrintStudy(runs, o.json);
+    return;
+  }
+  StudyConfig config = StudyConfig::FromFile(o.study);
+  if (!o.out.empty()) config.out = o.out;
+  StudyOptions options;
+  char end;
+  if (std::sscanf(o.part.c_str(), "%ld/%ld%c", &options.part, &options.parts, &end) != 2 || options.part < 1 ||
+      options.part > options.parts) {
+    throw Error("--part {}: it must be I/N with I from 1 to N", o.part);
+  }
+  --options.part;
+  options.stop = &StopOnSignals();
+  options.version = FULGUR_VERSION;
+  options.say = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
+  if (o.threads >= 0) config.base["threads"] = o.threads;
+  ThreadPool pool(o.threads >= 0 ? o.threads : config.base.value("threads", 0));
+  const bool complete = RunStudy(config, pool, options);
+  const std::vector<StudyRun> runs = CollectStudy(config);
+  if (runs.empty()) return;
+  WriteStudyLogs(runs, config.out / kStudyLogs);
+  DrawStudy(runs, config.out);
+  PrintStudy(runs, o.json);
+  if (!complete) fmt::print(stderr, "not complete; the same command goes on from there\n");
+}
+
 void RunRl(const Options& o) {
+  if (!o.study.empty() || !o.study_logs.empty()) {
+    RunTheStudy(o);
+    return;
+  }
   if (!o.report.empty() || !o.compare.empty()) {
     RunReport(o);
     return;
@@ -100,6 +165,19 @@ void AddRl(CLI::App& parent) {
     report->excludes(option);
     compare->excludes(option);
   }
+  CLI::Option* study =
+      app->add_option("--study", o->study, "Run a study: a grid of runs, see docs/rl.md")->type_name("CONFIG");
+  CLI::Option* logs = app->add_option("--study-logs", o->study_logs,
+                                      "Only print a study's results and draw its figures, beside the file")
+                          ->type_name("FILE");
+  app->add_option("--part", o->part, "I/N: of a study, do every Nth run only, so that N processes can share it")
+      ->needs(study)
+      ->capture_default_str();
+  for (CLI::Option* option : {study, logs}) {
+    for (CLI::Option* other : {report, compare}) option->excludes(other);
+    for (const char* other : {"config", "--fresh", "--export"}) option->excludes(app->get_option(other));
+  }
+  study->excludes(logs);
   app->add_option("--html", o->html, "File of the report; default: RUN/report.html, or compare.html");
   app->add_flag("--json", o->json, "Print the result as JSON");
   app->callback([o] { RunRl(*o); });
