@@ -76,6 +76,7 @@ SourceConfig ReadSource(const Json& json, const std::string& where) {
     source.type = SourceConfig::Type::kTasks;
     source.name = s.GetOr<std::string>("name", "tasks");
     source.part = ReadTrainPart(s.GetOr<std::string>("part", "all"), where);
+    source.thinking = s.GetOr<bool>("thinking", true);
     source.tasks = ReadTasks(s.Value("tasks"), s.Has("difficulties") ? s.Value("difficulties") : Json("all"), where);
   } else if (type == "text" || type == "chat") {
     source.type = type == "text" ? SourceConfig::Type::kText : SourceConfig::Type::kChat;
@@ -107,6 +108,7 @@ Json SourcesToJson(const std::vector<SourceConfig>& sources) {
       s["type"] = "tasks";
       s["tasks"] = TasksToJson(source.tasks);
       if (source.part != TrainPart::kAll) s["part"] = TrainPartName(source.part);
+      if (!source.thinking) s["thinking"] = false;
     } else {
       s["type"] = source.type == SourceConfig::Type::kText ? "text" : "chat";
       s["path"] = source.path.string();

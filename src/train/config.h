@@ -42,6 +42,7 @@ struct SourceConfig {
   double weight = 1;
   std::vector<TaskMix> tasks;  // kTasks
   TrainPart part = TrainPart::kAll;
+  bool thinking = true;        // kTasks: false: answers alone, after an empty thinking
   std::filesystem::path path;  // kText, kChat
   std::string begin, end;      // kText: special tokens around a document
 };

@@ -30,7 +30,7 @@ const auto& PickWeighted(Rng& rng, const Items& items, Weight weight) {
   return *last;
 }
 
-Json TaskRecord(const Task& task, uint64_t seed, int difficulty, bool held_out, TrainPart part) {
+Json TaskRecord(const Task& task, uint64_t seed, int difficulty, bool held_out, TrainPart part, bool thinking) {
   const TaskInstance instance =
       held_out ? GenerateTest(task, seed, difficulty) : GenerateTrain(task, seed, difficulty, part);
   const Solution solution = task.Solve(instance);
@@ -38,14 +38,15 @@ Json TaskRecord(const Task& task, uint64_t seed, int difficulty, bool held_out, 
           {"difficulty", difficulty},
           {"messages",
            {{{"role", "user"}, {"content", instance.prompt}},
-            {{"role", "assistant"}, {"content", AssistantText(solution.thinking, solution.answer)}}}}};
+            {{"role", "assistant"}, {"content", AssistantText(thinking ? solution.thinking : "", solution.answer)}}}}};
 }
 
 class TaskSource : public Source {
  public:
-  TaskSource(std::vector<TaskMix> tasks, TrainPart part, uint64_t seed, bool held_out)
-      : tasks_(std::move(tasks)),
-        part_(part),
+  TaskSource(const SourceConfig& config, uint64_t seed, bool held_out)
+      : tasks_(config.tasks),
+        part_(config.part),
+        thinking_(config.thinking),
         seed_(Mix(seed, held_out ? kHeldOutRecord : kTaskRecord)),
         held_out_(held_out) {}
 
@@ -53,12 +54,13 @@ class TaskSource : public Source {
     Rng rng(Mix(seed_, index));
     const TaskMix& mix = PickWeighted(rng, tasks_, [](const TaskMix& t) { return t.weight; });
     const int difficulty = PickWeighted(rng, mix.difficulties, [](const auto& d) { return d.second; }).first;
-    return TaskRecord(GetTask(mix.name), rng.Next(), difficulty, held_out_, part_);
+    return TaskRecord(GetTask(mix.name), rng.Next(), difficulty, held_out_, part_, thinking_);
   }
 
  private:
   std::vector<TaskMix> tasks_;
   TrainPart part_;
+  bool thinking_;
   uint64_t seed_;
   bool held_out_;
 };
@@ -129,7 +131,7 @@ uint64_t Permute(uint64_t i, uint64_t n, uint64_t seed) {
 std::unique_ptr<Source> Source::Make(const SourceConfig& config, uint64_t seed, bool held_out) {
   switch (config.type) {
     case SourceConfig::Type::kTasks:
-      return std::make_unique<TaskSource>(config.tasks, config.part, seed, held_out);
+      return std::make_unique<TaskSource>(config, seed, held_out);
     case SourceConfig::Type::kText:
       return std::make_unique<FileSource>(config.path, "text", seed, !held_out);
     case SourceConfig::Type::kChat:

@@ -241,6 +241,21 @@ TEST(Source, PartsOfTheTrainingSideShareNoProblem) {
   EXPECT_THAT(ErrorOf([] { ReadTrainPart("rl", "test"); }), HasSubstr("reinforcement"));
 }
 
+TEST(Source, WithoutThinkingTheAnswersAreTheSame) {
+  SourceConfig config;
+  config.tasks = ReadTasks(Json::array({"addition"}), Json::array({1, 2}), "test");
+  const auto thoughtful = Source::Make(config, 5, false);
+  config.thinking = false;
+  const auto hasty = Source::Make(config, 5, false);
+  for (uint64_t i = 0; i < 20; ++i) {
+    const Json with = thoughtful->Record(i)["messages"], without = hasty->Record(i)["messages"];
+    EXPECT_EQ(with[0], without[0]);
+    const std::string text = with[1]["content"], answer = text.substr(text.find("</think>"));
+    EXPECT_GT(text.size(), answer.size() + 20);
+    EXPECT_EQ(without[1]["content"], "<think>\n\n" + answer);
+  }
+}
+
 TEST(ValidationExamples, OneSetForEachTaskAndFile) {
   const Pipeline setup([](Json& json) {
     AddLines(json);
