@@ -497,6 +497,78 @@ TEST(Server, AFullQueueSaysSo) {
   EXPECT_FALSE(full.Header("Retry-After").empty());
 }
 
+// Killed at some moment while it streams and writes what its small cache has no room for, a server starts again on what
+// is there; a file that was damaged meanwhile is dropped; and answers are what they always are.
+TEST(Server, KilledWhileStreamingAndSpilling) {
+  const TestFolder folder;
+  const std::filesystem::path spill = folder / "spill";
+  const std::vector<std::string> args = {"--cache-memory", "4MB", "--cache-spill", spill.string()};
+  const auto body = [](int i) {
+    std::string question;
+    for (int n = 0; n < 60; ++n) question += fmt::format("{} ", (i * 7919 + n * 104729) % 99991);
+    return ChatBody({{"seed", i}, {"max_tokens", 30}}, question + kQuestion);
+  };
+  const auto files = [&] {
+    std::vector<std::filesystem::path> paths;
+    if (!std::filesystem::exists(spill)) return paths;
+    for (const auto& entry : std::filesystem::directory_iterator(spill)) paths.push_back(entry.path());
+    return paths;
+  };
+  std::vector<Json> expected;
+  {
+    const ServerProcess plain({"--cache-memory", "0"});
+    Client client(plain);
+    for (int i = 0; i < 12; ++i) expected.push_back(client.Ask(kChat, body(i))["choices"]);
+  }
+  for (int kill = 0; kill < 3; ++kill) {
+    ServerProcess server(args);
+    std::atomic<int> answered{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&, t] {
+        try {
+          for (int i = t; i < 4000; i += 4) {
+            Json streamed = body(i % 400);
+            streamed["stream"] = true;
+            Client(server).Post(kChat, streamed);
+            ++answered;
+          }
+        } catch (const Error&) {  // it has been killed
+        }
+      });
+    }
+    EXPECT_TRUE(Becomes(60, [&] { return answered > 20 + 5 * kill && files().size() > 3; }));
+    server.Signal(SIGKILL);
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(server.Wait(), 128 + SIGKILL);
+  }
+  ASSERT_GT(files().size(), 3u);
+  const auto answers = [&](const ServerProcess& server) {
+    Client client(server);
+    for (int i = 0; i < 12; ++i)
+      EXPECT_EQ(client.Ask(kChat, body(i))["choices"], expected[static_cast<size_t>(i)]) << i;
+    return client.Get("/slots").json()["cache"];
+  };
+  {
+    const ServerProcess server(args);
+    const Json cache = answers(server);
+    EXPECT_EQ(cache["spill_damaged"], 0) << cache.dump();
+    EXPECT_GT(cache["hit_tokens"], 0) << cache.dump();  // of what the killed ones had written
+  }
+  int64_t damaged = 0;
+  for (const std::filesystem::path& path : files()) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(std::filesystem::file_size(path) / 2));
+    const int byte = file.peek();
+    file.put(static_cast<char>(byte ^ 0x55));
+    ++damaged;
+  }
+  ASSERT_GT(damaged, 0);
+  const ServerProcess server(args);
+  const Json cache = answers(server);
+  EXPECT_GT(cache["spill_damaged"], 0) << cache.dump();
+}
+
 TEST(Server, DrainsOnSigterm) {
   ServerProcess server;
   RawConnection stream(server.port()), idle(server.port());

@@ -313,8 +313,14 @@ struct PrefixCache::Impl {
         const double value = static_cast<double>(Saves(*c)) * Score(*c) / std::max(bytes, 1.0);
         if (value < lowest) lowest = value, worst = c;
       }
-      if (worst == nullptr) {  // all that could go is kept for someone
-        for (Checkpoint* c : all) c->kept_until = 0;
+      if (worst == nullptr) {  // all that could go is kept for someone: the last one stays, even if it is too large
+        bool more = false;
+        for (Checkpoint* c : all) {
+          if (c == all.back() || c->kept_until <= clock) continue;
+          c->kept_until = 0;
+          more = true;
+        }
+        if (!more) return;
         continue;
       }
       if (spill) Spill(*worst, std::move(worst->state), /*even_if_full=*/false);

@@ -351,6 +351,29 @@ class SpillTest : public PrefixCacheTest {
   bool woken_ = false;
 };
 
+// A cache without room for a single state still gives back what is on disk, once for each time it is read.
+TEST_F(SpillTest, WithoutRoomForOneState) {
+  PrefixCacheOptions options = Options(1);
+  options.state_bytes = 1;
+  options.kv_bytes = 1;
+  PrefixCache cache(model().config(), options, [this] { Wake(); });
+  std::vector<Ids> chats;
+  for (uint64_t i = 0; i < 3; ++i) chats.push_back(Random(i + 1, 150 + 10 * static_cast<int64_t>(i)));
+  for (const Ids& chat : chats) cache.Insert(chat, After(model(), chat));
+  EXPECT_EQ(cache.stats().checkpoints, 0);
+  for (int round = 0; round < 2; ++round) {
+    for (const Ids& chat : chats) {
+      const Ids prompt = Joined(chat, Random(9, 20));
+      std::optional<SequenceState> state;
+      // A file that is still being written cannot be read yet.
+      while (!(state = Get(cache, prompt))) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      EXPECT_EQ(state->length(), static_cast<int64_t>(chat.size()));
+    }
+  }
+  EXPECT_LE(cache.stats().checkpoints, 1);
+  EXPECT_LE(cache.stats().evicted, 9);
+}
+
 TEST_F(SpillTest, WhatIsEvictedComesBack) {
   std::vector<Ids> chats;
   for (uint64_t i = 0; i < 5; ++i) chats.push_back(Random(i + 1, 150 + 10 * static_cast<int64_t>(i)));
