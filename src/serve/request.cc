@@ -142,8 +142,10 @@ void ReadStopping(Fields& fields, const char* stop, const RequestDefaults& defau
 
 void ReadThinking(Fields& fields, const RequestDefaults& defaults, ApiRequest* request) {
   ThinkingReader reader(defaults);
-  reader.Limit(fields.Integer("thinking_token_budget", -1));
-  reader.Limit(fields.Integer("thinking_budget", -1));
+  for (const char* name :
+       {"thinking_token_budget", "thinking_budget", "thinking_budget_tokens", "reasoning_budget_tokens"}) {
+    reader.Limit(fields.Integer(name, -1));
+  }
   reader.Enable(fields.Bool("enable_thinking"));
   reader.Effort(fields, "reasoning_effort");
   if (const Json* thinking = fields.Get("thinking")) {

@@ -208,6 +208,8 @@ std::optional<int64_t> Budget(const char* more, RequestDefaults defaults = Defau
 TEST(Request, EveryShapeOfTheBudget) {
   EXPECT_EQ(Budget(R"({"thinking_token_budget": 12})"), 12);
   EXPECT_EQ(Budget(R"({"thinking_budget": 12})"), 12);
+  EXPECT_EQ(Budget(R"({"thinking_budget_tokens": 12})"), 12);
+  EXPECT_EQ(Budget(R"({"reasoning_budget_tokens": 12})"), 12);
   EXPECT_EQ(Budget(R"({"thinking": {"type": "enabled", "budget_tokens": 2048}})"), 2048);
   EXPECT_EQ(Budget(R"({"thinking": {"type": "disabled"}})"), 0);
   EXPECT_EQ(Budget(R"({"thinking": {"type": "enabled"}})"), std::nullopt);
