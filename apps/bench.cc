@@ -9,6 +9,8 @@
 
 #include "apps/commands.h"
 #include "apps/option_checks.h"
+#include "base/file.h"
+#include "base/line_chart.h"
 #include "base/progress.h"
 #include "engine/benchmark.h"
 #include "ops/gemm.h"
@@ -24,6 +26,23 @@ void PrintPoint(const BenchmarkPoint& p) {
   std::fflush(stdout);
 }
 
+// Milliseconds a token against depth, a line a batch, as an SVG picture.
+std::string Plot(const std::vector<BenchmarkPoint>& points) {
+  LineChart chart;
+  chart.title = "milliseconds a token against tokens of context";
+  for (const BenchmarkPoint& p : points) {
+    if (!p.decode) continue;
+    const std::string name = fmt::format("batch {}", p.batch);
+    auto line = std::find_if(chart.lines.begin(), chart.lines.end(), [&](const auto& l) { return l.name == name; });
+    if (line == chart.lines.end()) {
+      line = chart.lines.insert(line, {.name = name, .x = {}, .y = {}, .low = {}, .high = {}});
+    }
+    line->x.push_back(static_cast<double>(p.depth));
+    line->y.push_back(1000 / p.tokens_per_second());
+  }
+  return chart.Svg();
+}
+
 }  // namespace
 
 void AddBench(CLI::App& app) {
@@ -31,6 +50,7 @@ void AddBench(CLI::App& app) {
     std::string model;
     BenchmarkOptions benchmark;
     std::optional<KvFormat> kv_cache;
+    std::string plot;
     int threads = 0;
     bool json = false;
   };
@@ -64,6 +84,7 @@ void AddBench(CLI::App& app) {
       ->capture_default_str();
   AddKvCacheOption(*command, o->kv_cache, kUsualKvCache);
   command->add_option("--threads", o->threads, "0: one per processor")->check(Threads());
+  command->add_option("--plot", o->plot, "Also draw decoding time a token against context, as an SVG file");
   command->add_flag("--json", o->json, "Print one JSON object");
   command->callback([o, command] {
     if (!command->get_subcommands().empty()) return;
@@ -81,7 +102,7 @@ void AddBench(CLI::App& app) {
     }
     Json points = Json::array();
     std::unique_ptr<ProgressBar> bar;  // on the way to a depth
-    RunBenchmark(
+    const std::vector<BenchmarkPoint> measured = RunBenchmark(
         *model, o->benchmark,
         [&](const BenchmarkPoint& point) { o->json ? points.push_back(point.ToJson()) : PrintPoint(point); },
         [&](int64_t from, int64_t at, int64_t depth) {
@@ -92,6 +113,7 @@ void AddBench(CLI::App& app) {
           bar->Update(at);
           if (at == depth) bar.reset();
         });
+    if (!o->plot.empty()) WriteFileAtomic(o->plot, Plot(measured));
     if (!o->json && o->benchmark.draft > 0) {
       fmt::print("\n{:<8} {:>8} {:>9} {:>12} {:>15} {:>13} {:>9} {:>9}\n", "drafts", "depth", "text", "tokens/s",
                  "without drafts", "drafted/pass", "right", "speed-up");

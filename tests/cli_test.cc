@@ -270,6 +270,26 @@ TEST(Cli, BenchPrintsWhatItMeasured) {
     EXPECT_GT(r["share"].get<double>(), 0);
   }
   EXPECT_EQ(results[2]["tokens"], 4);
+
+  const TestFolder folder;
+  const CommandResult drawn =
+      RunFulgur({"bench", FULGUR_SOURCE_DIR "/models/nano", "--prompt", "0", "--generate", "20", "--repeat", "1",
+                 "--depth", "0,100", "--batch", "1,2", "--draft", "4", "--plot", folder / "time.svg"});
+  EXPECT_EQ(drawn.status, 0) << drawn.err;
+  EXPECT_THAT(drawn.out, AllOf(HasSubstr("misleads"), HasSubstr("repeats")));
+  const std::string svg = ReadFile(folder / "time.svg");
+  EXPECT_THAT(svg, AllOf(HasSubstr("batch 1"), HasSubstr("batch 2"), HasSubstr("<polyline")));
+}
+
+TEST(Cli, Drafts) {
+  const auto generate = [](const char* draft) {
+    return RunFulgur({"generate", FULGUR_SOURCE_DIR "/models/nano", "--prompt", "1 2 3 4 5 6 1 2 3 4 5 6 1 2 3",
+                      "--seed", "1", "--max-tokens", "200", "--logprobs", "1", "--draft", draft});
+  };
+  const CommandResult with = generate("16"), without = generate("0");
+  EXPECT_EQ(with.status, 0) << with.err;
+  EXPECT_EQ(with.out, without.out);
+  EXPECT_NE(generate("-1").status, 0);
 }
 
 }  // namespace
