@@ -107,6 +107,7 @@ double DraftPlan::Seconds(int64_t rows) const {
 
 std::vector<int64_t> DraftPlan::Choose(std::span<const Sequence> sequences, int64_t rows) const {
   std::vector<int64_t> drafted(sequences.size(), 0);
+  if (rows >= kMostRows) return drafted;
   struct Row {
     double probability;  // that it is right and all before it are
     size_t sequence;
@@ -122,7 +123,7 @@ std::vector<int64_t> DraftPlan::Choose(std::span<const Sequence> sequences, int6
       candidates.push_back({probability, i});
     }
   }
-  if (candidates.empty() || rows >= kMostRows) return drafted;
+  if (candidates.empty()) return drafted;
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const Row& a, const Row& b) { return a.probability > b.probability; });
   candidates.resize(std::min(candidates.size(), static_cast<size_t>(kMostRows - rows)));

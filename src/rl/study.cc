@@ -45,6 +45,15 @@ std::vector<double> NumbersOf(const Json& json, const char* key, const std::stri
   return values;
 }
 
+std::vector<double> RatesOf(const Json& json, const std::string& where) {
+  const std::vector<double> rates = NumbersOf(json, "rates", where);
+  if (rates.empty()) throw Error("{}: \"rates\" is empty", where);
+  for (const double rate : rates) {
+    if (!(rate > 0)) throw Error("{}: \"rates\" must be numbers above 0", where);
+  }
+  return rates;
+}
+
 // A name as part of a path: what is not a letter, digit, '.' or '-' becomes '_'.
 std::string FolderName(const std::string& name) {
   std::string out = name;
@@ -114,22 +123,20 @@ StudyConfig StudyConfig::FromFile(const fs::path& path) {
   c.out = s.Get<std::string>("out");
   c.base = s.Value("base");
   if (!c.base.is_object()) throw Error("{}: \"base\" must be an object, not {}", where, c.base.type_name());
+  s.Value("rates");
+  const std::vector<double> rates = RatesOf(json, where);
   std::set<std::string> names;
   if (!s.Value("arms").is_array()) throw Error("{}: \"arms\" must be a list", where);
   for (const Json& entry : s.Value("arms")) {
     Section a(entry, where + ": an entry of \"arms\"");
-    Arm arm{a.Get<std::string>("name"), a.Has("set") ? a.Value("set") : Json::object()};
+    Arm arm{a.Get<std::string>("name"), a.Has("set") ? a.Value("set") : Json::object(),
+            a.Has("rates") ? RatesOf(entry, a.where()) : rates};
     a.Done();
     if (arm.name.empty() || !names.insert(FolderName(arm.name)).second) {
       throw Error("{}: \"arms\" has the name \"{}\" twice, or an empty one", where, arm.name);
     }
     c.arms.push_back(std::move(arm));
   }
-  for (const double rate : NumbersOf(json, "rates", where)) {
-    if (!(rate > 0)) throw Error("{}: \"rates\" must be numbers above 0", where);
-    c.rates.push_back(rate);
-  }
-  s.Value("rates");
   for (const auto& [key, list] : {std::pair{"tuning_seeds", &c.tuning_seeds}, {"seeds", &c.seeds}}) {
     if (!s.Value(key).is_array()) throw Error("{}: \"{}\" must be a list of seeds", where, key);
     for (const Json& seed : s.Value(key)) {
@@ -138,10 +145,8 @@ StudyConfig StudyConfig::FromFile(const fs::path& path) {
     }
   }
   s.Done();
-  for (const auto& [name, empty] : {std::pair{"arms", c.arms.empty()},
-                                    {"rates", c.rates.empty()},
-                                    {"tuning_seeds", c.tuning_seeds.empty()},
-                                    {"seeds", c.seeds.empty()}}) {
+  for (const auto& [name, empty] :
+       {std::pair{"arms", c.arms.empty()}, {"tuning_seeds", c.tuning_seeds.empty()}, {"seeds", c.seeds.empty()}}) {
     if (empty) throw Error("{}: \"{}\" is empty", where, name);
   }
   std::set<uint64_t> seeds;
@@ -155,7 +160,7 @@ StudyConfig StudyConfig::FromFile(const fs::path& path) {
     }
   }
   for (const Arm& arm : c.arms) {
-    if (c.Run(arm, c.rates[0], c.seeds[0]).evaluation.every == 0) {
+    if (c.Run(arm, arm.rates[0], c.seeds[0]).evaluation.every == 0) {
       throw Error("{}: arm \"{}\" has no evaluation (\"evaluation\": {{\"every\": ...}}), by which runs are compared",
                   where, arm.name);
     }
@@ -230,7 +235,7 @@ bool RunStudy(const StudyConfig& config, ThreadPool& pool, const StudyOptions& o
     return true;
   };
   for (const StudyConfig::Arm& arm : config.arms) {
-    for (const double rate : config.rates) {
+    for (const double rate : arm.rates) {
       for (const uint64_t seed : config.tuning_seeds) {
         if (!run(arm, rate, seed)) return false;
       }
@@ -240,7 +245,9 @@ bool RunStudy(const StudyConfig& config, ThreadPool& pool, const StudyOptions& o
   const std::vector<StudyRun> tuned = CollectStudy(config);
   const auto means = TuningMeans(tuned);
   const int64_t tuning = std::count_if(tuned.begin(), tuned.end(), [](const StudyRun& r) { return r.tuning; });
-  if (tuning < std::ssize(config.arms) * std::ssize(config.rates) * std::ssize(config.tuning_seeds)) {
+  int64_t all = 0;
+  for (const StudyConfig::Arm& arm : config.arms) all += std::ssize(arm.rates) * std::ssize(config.tuning_seeds);
+  if (tuning < all) {
     options.say("the learning rates are not known before the other parts have done their runs; start again then");
     return false;
   }
@@ -256,7 +263,7 @@ std::vector<StudyRun> CollectStudy(const StudyConfig& config) {
   std::vector<StudyRun> runs;
   for (const StudyConfig::Arm& arm : config.arms) {
     for (const bool tuning : {true, false}) {
-      for (const double rate : config.rates) {
+      for (const double rate : arm.rates) {
         for (const uint64_t seed : tuning ? config.tuning_seeds : config.seeds) {
           std::optional<StudyRun> run = ReadRun(config.Folder(arm, rate, seed));
           if (!run) continue;

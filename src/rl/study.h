@@ -24,10 +24,10 @@ struct StudyConfig {
   Json base;  // a config of `fulgur rl` without "out", "seed" and the schedule's "lr"
   struct Arm {
     std::string name;
-    Json set;  // merged into `base` (RFC 7396)
+    Json set;                   // merged into `base` (RFC 7396)
+    std::vector<double> rates;  // that it tries
   };
   std::vector<Arm> arms;
-  std::vector<double> rates;
   std::vector<uint64_t> tuning_seeds, seeds;  // no seed is in both
 
   // Throws Error naming the file and the key, also of what is wrong in a run's config.

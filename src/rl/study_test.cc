@@ -26,7 +26,7 @@ Json TinyStudy(const std::filesystem::path& folder) {
           {"base", base},
           {"arms",
            {{{"name", "CISPO 5"}, {"set", {{"objective", "cispo"}}}},
-            {{"name", "GRPO, once"}, {"set", {{"objective", "grpo"}, {"updates", 1}}}}}},
+            {{"name", "GRPO, once"}, {"rates", {0.01, 0.02}}, {"set", {{"objective", "grpo"}, {"updates", 1}}}}}},
           {"rates", {0.001, 0.01}},
           {"tuning_seeds", {11}},
           {"seeds", {1, 2}}};
@@ -139,6 +139,7 @@ TEST(Study, BadConfigs) {
   };
   EXPECT_THAT(error("/arms/1/name", "CISPO_5"), HasSubstr("twice"));
   EXPECT_THAT(error("/rates", Json::array()), HasSubstr("\"rates\" is empty"));
+  EXPECT_THAT(error("/arms/1/rates", {0.1, -1}), HasSubstr("above 0"));
   EXPECT_THAT(error("/seeds", {1, 11}), HasSubstr("seed 11 comes twice"));
   EXPECT_THAT(error("/arms/0/set/objective", "ppo2"), HasSubstr("ppo2"));
   EXPECT_THAT(error("/base/evaluation/every", 0), HasSubstr("no evaluation"));
