@@ -48,7 +48,7 @@ void CellLogic::Allow(int cell, uint32_t values) { allowed_[cell] &= values; }
 void CellLogic::Link(int a, int b, uint32_t values) {
   for (const auto& [from, to] : {std::pair(a, b), std::pair(b, a)}) {
     const auto found =
-        std::find_if(peers_[from].begin(), peers_[from].end(), [&](const Peer& peer) { return peer.cell == to; });
+        std::find_if(peers_[from].begin(), peers_[from].end(), [to = to](const Peer& peer) { return peer.cell == to; });
     if (found != peers_[from].end()) {
       found->values |= values;
     } else {

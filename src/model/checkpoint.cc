@@ -60,7 +60,7 @@ StoredTensors ReadAllTensors(const fs::path& dir) {
   }
   for (const auto& [file, first_name] : files) {
     const fs::path path = dir / file;
-    ForEachStored(path, [&](const std::string& name, StoredTensor tensor) {
+    ForEachStored(path, [&, &file = file](const std::string& name, StoredTensor tensor) {
       const auto mapped = index->weight_map.find(name);
       if (mapped == index->weight_map.end()) {
         if (IsDerivedTensor(name)) return;
