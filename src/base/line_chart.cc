@@ -76,8 +76,9 @@ std::string LineChart::Svg() const {
         kLeft, y(tick), kWidth - kRight, kLeft - 8, y(tick) + 4, label(y_label, tick));
   }
   for (double v = std::ceil(x_low / x_step - 1e-9) * x_step; v <= x_high + x_step * 1e-9; v += x_step) {
-    svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n", x(v),
-                       kHeight - kBottom + 18, label(x_label, v));
+    const double tick = std::abs(v) < x_step / 2 ? 0 : v;
+    svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n", x(tick),
+                       kHeight - kBottom + 18, label(x_label, tick));
   }
   svg += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n",
                      (kLeft + kWidth - kRight) / 2, kHeight - 8, Escaped(title));

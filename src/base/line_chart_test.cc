@@ -38,6 +38,7 @@ TEST(LineChart, DrawsLinesBandsAndGaps) {
   EXPECT_THAT(svg, HasSubstr(">60 %<"));
   EXPECT_THAT(svg, HasSubstr(">0 %<"));
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
+  EXPECT_THAT(svg, Not(HasSubstr(">-0<")));
   // The highest value is at the top, the last x at the right edge of the plot.
   EXPECT_THAT(svg, HasSubstr("600.0,20.0 \" fill=\"none\""));
 }

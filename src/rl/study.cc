@@ -352,7 +352,7 @@ std::vector<StudyArmResult> SummarizeStudy(const std::vector<StudyRun>& runs) {
 }
 
 void DrawStudy(const std::vector<StudyRun>& runs, const fs::path& folder) {
-  const auto percent = [](double v) { return fmt::format("{:.0f} %", 100 * v); };
+  const auto percent = [](double v) { return fmt::format("{:.4g} %", 100 * v); };
   const auto draw = [&](const char* name, const std::string& title, bool shares, bool band, const auto& x_of,
                         std::vector<double> StudyRun::*values) {
     LineChart chart;
