@@ -57,7 +57,8 @@ void AddBench(CLI::App& app) {
   const auto o = std::make_shared<Options>();
   BenchmarkOptions& b = o->benchmark;
   CLI::App* command = app.add_subcommand("bench", "Speed of prefill and decoding, beside the machine's own limits");
-  command->add_option("model", o->model, "Folder of a model");
+  // Not "model": CLI11 2.4 takes a subcommand's --model, which `bench serve` has, for the same name.
+  command->add_option("folder", o->model, "Folder of a model");
   AddBenchServe(*command);
   command->add_option("--depth", b.depths, "Tokens before the measured ones, separated by commas")
       ->check(WholeNumber(0, uint64_t{1} << 32))
@@ -88,7 +89,7 @@ void AddBench(CLI::App& app) {
   command->add_flag("--json", o->json, "Print one JSON object");
   command->callback([o, command] {
     if (!command->get_subcommands().empty()) return;
-    if (o->model.empty()) throw CLI::RequiredError("model");
+    if (o->model.empty()) throw CLI::RequiredError("folder");
     ThreadPool pool(o->threads);
     const std::unique_ptr<Model> model = Model::Load(o->model, pool);
     model->set_kv_format(o->kv_cache.value_or(model->usual_kv_format()));
