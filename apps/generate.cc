@@ -1,6 +1,7 @@
 // fulgur generate: continues a text, without any chat template.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <string>

@@ -1,6 +1,7 @@
 // fulgur new-model: random weights for a config, at any dimensions.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "apps/commands.h"

@@ -1,4 +1,5 @@
 // fulgur train-tokenizer: a byte-level BPE vocabulary from text files.
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>

@@ -1,5 +1,6 @@
 #include "engine/state_file.h"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 

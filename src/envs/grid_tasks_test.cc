@@ -2,6 +2,8 @@
 // that break one rule each. Then the parts they share.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "envs/arithmetic_search.h"
 #include "envs/cell_logic.h"

@@ -1,5 +1,6 @@
 #include "model/config.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 

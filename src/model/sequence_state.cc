@@ -235,10 +235,10 @@ SequenceState SequenceState::Load(const std::filesystem::path& path, const Model
       read("chunk_k", {H, D, kBlock}, l.lightning.k);
       read("chunk_v", {H, kBlock, D}, l.lightning.v);
     } else {
-      const Tensor& kv = Saved(tensors, prefix + "kv", DType::kU8, {count, size}, path);
+      const Tensor* kv = &Saved(tensors, prefix + "kv", DType::kU8, {count, size}, path);
       l.ReserveBlocks(*state.arena_, state.length_);
       for (int64_t b = 0; b < count; ++b) {
-        std::memcpy(l.blocks[static_cast<size_t>(b)].get(), kv.raw() + b * size, static_cast<size_t>(size));
+        std::memcpy(l.blocks[static_cast<size_t>(b)].get(), kv->raw() + b * size, static_cast<size_t>(size));
       }
     }
   }

@@ -1,5 +1,7 @@
 #include "ops/adamw.h"
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "ops/adamw_ref.h"

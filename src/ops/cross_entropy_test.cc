@@ -1,5 +1,8 @@
 #include "ops/cross_entropy.h"
 
+#include <cmath>
+#include <limits>
+
 #include "ops/complex_step.h"
 #include "ops/cross_entropy_ref.h"
 #include "ops/test_util.h"

@@ -1,5 +1,6 @@
 #include "ops/gemm.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "ops/matmul.h"

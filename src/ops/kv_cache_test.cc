@@ -1,5 +1,6 @@
 #include "ops/kv_cache.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 

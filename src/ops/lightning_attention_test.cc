@@ -1,5 +1,7 @@
 #include "ops/lightning_attention.h"
 
+#include <algorithm>
+
 #include "ops/complex_step.h"
 #include "ops/lightning_attention_ref.h"
 #include "ops/test_util.h"

@@ -1,5 +1,10 @@
 #include "ops/matmul.h"
 
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
 #include "ops/quantize.h"
 #include "ops/test_util.h"
 

@@ -1,5 +1,7 @@
 #include "ops/rms_norm.h"
 
+#include <algorithm>
+
 #include "ops/complex_step.h"
 #include "ops/rms_norm_ref.h"
 #include "ops/test_util.h"

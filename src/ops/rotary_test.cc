@@ -1,5 +1,8 @@
 #include "ops/rotary.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "ops/complex_step.h"
 #include "ops/rotary_ref.h"
 #include "ops/test_util.h"

@@ -1,5 +1,8 @@
 #include "ops/router.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "ops/complex_step.h"
 #include "ops/router_ref.h"
 #include "ops/test_util.h"

@@ -1,5 +1,8 @@
 #include "ops/softmax_attention.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "base/aligned.h"
 #include "ops/complex_step.h"
 #include "ops/softmax_attention_ref.h"

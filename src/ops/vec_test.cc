@@ -1,5 +1,9 @@
 #include "ops/vec.h"
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
 #include "ops/router_ref.h"
 #include "ops/test_util.h"
 

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "base/rng.h"
 #include "train/optimizer.h"
 #include "train/test_util.h"

@@ -7,6 +7,7 @@
 // 2; 5: 3, 3, up to 3; 6: 4, 4, up to 3. Up to 2 with + and -, then * too.
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "base/ascii.h"
 #include "envs/answer.h"

@@ -7,6 +7,7 @@
 // with 30.
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "envs/answer.h"
 #include "envs/puzzle_grid.h"

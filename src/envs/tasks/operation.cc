@@ -5,6 +5,7 @@
 // 6: 4 and 8. No value is over 60, 60, 99, 400, 2000, 9999. From 3 definitions may have products, from 4 two cases.
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdlib>
 
 #include "envs/answer.h"

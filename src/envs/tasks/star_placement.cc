@@ -7,6 +7,7 @@
 // Difficulty: 1: 4x4, 2: 5x5, 3: 6x6, 4: 7x7, 5: 8x8, one star each. Level 1 needs few steps.
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "envs/answer.h"
 #include "envs/cell_logic.h"
