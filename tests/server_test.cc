@@ -146,8 +146,8 @@ TEST(Server, AChatStreamedAndWhole) {
   EXPECT_THAT(answer.Header("Content-Type"), HasSubstr("text/event-stream"));
   EXPECT_TRUE(answer.body.ends_with("data: [DONE]\n\n"));
   const Streamed streamed = PutTogether(answer.body);
-  EXPECT_EQ(streamed.content, message["content"]);
-  EXPECT_EQ(streamed.reasoning, message["reasoning_content"]);
+  EXPECT_EQ(streamed.content, message["content"].get<std::string>());
+  EXPECT_EQ(streamed.reasoning, message["reasoning_content"].get<std::string>());
   EXPECT_EQ(streamed.finish, "stop");
   EXPECT_EQ(streamed.usage["completion_tokens"], whole["usage"]["completion_tokens"]);
   // It comes in pieces. A busy machine may put several together, so one that takes a while.

@@ -359,7 +359,9 @@ TEST(PuzzleGrid, LatinSquaresAndRegions) {
     const CharGrid square = RandomLatinSquare(rng, side);
     for (int i = 0; i < square.size(); ++i) {
       for (int j = 0; j < i; ++j) {
-        if (i / side == j / side || i % side == j % side) EXPECT_NE(square.cells[i], square.cells[j]);
+        if (i / side == j / side || i % side == j % side) {
+          EXPECT_NE(square.cells[i], square.cells[j]);
+        }
       }
     }
   }

@@ -130,9 +130,9 @@ TEST(ChatFormat, StreamAndWholeAgree) {
       if (!choice["finish_reason"].is_null()) finish = choice["finish_reason"];
     }
     const Json& message = whole["choices"][0]["message"];
-    EXPECT_EQ(content, message["content"]);
+    EXPECT_EQ(content, message["content"].get<std::string>());
     EXPECT_EQ(content, "Here:");
-    EXPECT_EQ(reasoning, message["reasoning_content"]);
+    EXPECT_EQ(reasoning, message["reasoning_content"].get<std::string>());
     EXPECT_EQ(reasoning, "first\nsecond");
     EXPECT_EQ(other, reasoning);
     EXPECT_EQ(calls, message["tool_calls"]);
