@@ -221,13 +221,14 @@ bool RunStudy(const StudyConfig& config, ThreadPool& pool, const StudyOptions& o
   const auto run = [&](const StudyConfig::Arm& arm, double rate, uint64_t seed) {
     if (number++ % options.parts != options.part) return true;
     const fs::path folder = config.Folder(arm, rate, seed);
-    if (ReadRun(folder)) return true;
+    const bool was_complete = ReadRun(folder).has_value();  // and is checked to be a run of this config
     const auto start = Clock::now();
     RlOptions rl;
     rl.stop = options.stop;
     rl.quiet = true;
     rl.version = options.version;
     if (!TrainWithRl(config.Run(arm, rate, seed), pool, rl).finished) return false;
+    if (was_complete) return true;
     const StudyRun done = *ReadRun(folder);
     options.say(fmt::format("{}, lr {:g}, seed {}: {:.1f} % of the held-out problems before, {:.1f} % after; {:.0f} s",
                             arm.name, rate, seed, 100 * done.accuracy.front(), 100 * done.final_accuracy(),
@@ -262,19 +263,20 @@ bool RunStudy(const StudyConfig& config, ThreadPool& pool, const StudyOptions& o
 std::vector<StudyRun> CollectStudy(const StudyConfig& config) {
   std::vector<StudyRun> runs;
   for (const StudyConfig::Arm& arm : config.arms) {
-    for (const bool tuning : {true, false}) {
-      for (const double rate : arm.rates) {
-        for (const uint64_t seed : tuning ? config.tuning_seeds : config.seeds) {
-          std::optional<StudyRun> run = ReadRun(config.Folder(arm, rate, seed));
-          if (!run) continue;
-          run->arm = arm.name;
-          run->rate = rate;
-          run->seed = seed;
-          run->tuning = tuning;
-          runs.push_back(std::move(*run));
-        }
+    const auto collect = [&](double rate, const std::vector<uint64_t>& seeds, bool tuning) {
+      for (const uint64_t seed : seeds) {
+        std::optional<StudyRun> run = ReadRun(config.Folder(arm, rate, seed));
+        if (!run) continue;
+        run->arm = arm.name;
+        run->rate = rate;
+        run->seed = seed;
+        run->tuning = tuning;
+        runs.push_back(std::move(*run));
       }
-    }
+    };
+    for (const double rate : arm.rates) collect(rate, config.tuning_seeds, true);
+    const auto means = TuningMeans(runs);
+    if (means.count(arm.name)) collect(BestRate(means.at(arm.name)), config.seeds, false);
   }
   return runs;
 }

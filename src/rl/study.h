@@ -57,10 +57,12 @@ struct StudyOptions {
   std::function<void(const std::string&)> say;  // a line when something is done
 };
 
-// Does what is left to do. False if it was stopped, or if runs of other parts have to end first.
+// Does what is left to do. Error if a folder has a run of another config. False if it was stopped, or if runs of other
+// parts have to end first.
 bool RunStudy(const StudyConfig& config, ThreadPool& pool, const StudyOptions& options);
 
-// The runs of a study that are complete, in the config's order.
+// The runs of a study that are complete, in the config's order: those that tune, and with the rate that they chose
+// those that count.
 std::vector<StudyRun> CollectStudy(const StudyConfig& config);
 void WriteStudyLogs(const std::vector<StudyRun>& runs, const std::filesystem::path& path);  // JSON lines
 std::vector<StudyRun> ReadStudyLogs(const std::filesystem::path& path);

@@ -71,6 +71,15 @@ TEST(Study, RunsTheGridAndGoesOnWhereItStopped) {
 
   const std::vector<StudyRun> runs = CollectStudy(config);
   ASSERT_EQ(runs.size(), 8u);
+  // What was run with a rate that is no longer the best does not count, and runs of another config are not taken for
+  // this one's.
+  Json changed = TinyStudy(dir.path());
+  const double other = runs[2].rate == 0.001 ? 0.01 : 0.001;
+  std::filesystem::copy(config.Folder(config.arms[0], runs[2].rate, 1), config.Folder(config.arms[0], other, 1),
+                        std::filesystem::copy_options::recursive);
+  EXPECT_EQ(CollectStudy(config).size(), 8u);
+  changed["base"]["batches"] = 3;
+  EXPECT_THROW(RunStudy(Written(dir.path(), changed), pool, options), Error);
   for (const StudyRun& r : runs) {
     EXPECT_THAT(r.steps, ElementsAre(0, 1, 2));
     EXPECT_EQ(r.accuracy.size(), 3u);
