@@ -102,6 +102,7 @@ void AddBench(CLI::App& app) {
                  "rate", "machine's limit", "share");
     }
     Json points = Json::array();
+    std::vector<DraftingPoint> drafting;
     std::unique_ptr<ProgressBar> bar;  // on the way to a depth
     const std::vector<BenchmarkPoint> measured = RunBenchmark(
         *model, o->benchmark,
@@ -113,24 +114,24 @@ void AddBench(CLI::App& app) {
           }
           bar->Update(at);
           if (at == depth) bar.reset();
-        });
+        },
+        [&](const DraftingPoint& point) { drafting.push_back(point); });
     if (!o->plot.empty()) WriteFileAtomic(o->plot, Plot(measured));
-    if (!o->json && o->benchmark.draft > 0) {
+    if (!o->json && !drafting.empty()) {
       fmt::print("\n{:<8} {:>8} {:>9} {:>12} {:>15} {:>13} {:>9} {:>9}\n", "drafts", "depth", "text", "tokens/s",
                  "without drafts", "drafted/pass", "right", "speed-up");
     }
-    RunDraftBenchmark(*model, o->benchmark, [&](const DraftingPoint& p) {
+    for (const DraftingPoint& p : drafting) {
       if (o->json) {
         points.push_back(p.ToJson());
-        return;
+        continue;
       }
       const double tokens = static_cast<double>(p.tokens), drafted = static_cast<double>(p.drafted);
       fmt::print("{:<8} {:>8} {:>9} {:>12.1f} {:>15.1f} {:>13.1f} {:>7.0f} % {:>8.2f}x\n", "", p.depth,
                  p.repeats ? "repeats" : "misleads", tokens / p.draft_seconds, tokens / p.plain_seconds,
                  drafted / static_cast<double>(p.passes),
                  100 * static_cast<double>(p.accepted) / std::max(1.0, drafted), p.speedup());
-      std::fflush(stdout);
-    });
+    }
     if (o->json) {
       const Json report = {{"model", o->model},
                            {"threads", pool.threads()},

@@ -223,27 +223,10 @@ Json DraftingPoint::ToJson() const {
           {"speedup", speedup()}};
 }
 
-std::vector<DraftingPoint> RunDraftBenchmark(Model& model, const BenchmarkOptions& options,
-                                             const std::function<void(const DraftingPoint&)>& done) {
-  CheckOptions(model, options);
-  std::vector<DraftingPoint> points;
-  if (options.draft == 0 || options.generate == 0) return points;
-  Rng rng(options.seed);
-  SequenceState deep = model.NewState();
-  for (const int64_t depth : options.depths) {
-    if (deep.length() > depth) deep = model.NewState();
-    Deepen(model, rng, depth, options.chunk, nullptr, deep);
-    for (const bool repeats : {true, false}) {
-      points.push_back(MeasureDrafting(model, options, rng, deep, repeats));
-      done(points.back());
-    }
-  }
-  return points;
-}
-
 std::vector<BenchmarkPoint> RunBenchmark(Model& model, const BenchmarkOptions& options,
                                          const std::function<void(const BenchmarkPoint&)>& done,
-                                         const DepthProgress& progress) {
+                                         const DepthProgress& progress,
+                                         const std::function<void(const DraftingPoint&)>& drafted) {
   CheckOptions(model, options);
   std::vector<BenchmarkPoint> points;
   const auto add = [&](const BenchmarkPoint& point) {
@@ -258,6 +241,8 @@ std::vector<BenchmarkPoint> RunBenchmark(Model& model, const BenchmarkOptions& o
     if (options.prompt > 0) add(MeasurePrefill(model, options, rng, deep));
     if (options.generate == 0) continue;
     for (const int64_t batch : options.batches) add(MeasureDecoding(model, options, rng, deep, batch));
+    if (options.draft == 0 || !drafted) continue;
+    for (const bool repeats : {true, false}) drafted(MeasureDrafting(model, options, rng, deep, repeats));
   }
   return points;
 }

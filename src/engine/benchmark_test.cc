@@ -58,7 +58,16 @@ TEST(Benchmark, DraftsOfATextThatRepeatsItselfAreRight) {
   options.generate = 500;
   options.repeat = 1;
   options.draft = 8;
-  const std::vector<DraftingPoint> points = RunDraftBenchmark(model, options, [](const DraftingPoint&) {});
+  options.batches = {};
+  options.prompt = 0;
+  std::vector<DraftingPoint> points;
+  const auto run = [&] {
+    points.clear();
+    RunBenchmark(
+        model, options, [](const BenchmarkPoint&) {}, nullptr,
+        [&](const DraftingPoint& point) { points.push_back(point); });
+  };
+  run();
   ASSERT_EQ(points.size(), 4u);
   for (size_t i = 0; i < points.size(); ++i) {
     const DraftingPoint& p = points[i];
@@ -74,7 +83,8 @@ TEST(Benchmark, DraftsOfATextThatRepeatsItselfAreRight) {
     }
   }
   options.draft = 0;
-  EXPECT_TRUE(RunDraftBenchmark(model, options, [](const DraftingPoint&) {}).empty());
+  run();
+  EXPECT_TRUE(points.empty());
 }
 
 TEST(Benchmark, BadOptions) {
