@@ -47,6 +47,18 @@ struct Rows {
   }
 };
 
+// Pair s from here. Not a lambda of the loop below: GCC 12 would keep its sums in memory.
+template <int MR>
+__attribute__((always_inline)) inline void Bf16Step(const Rows<MR>& a, const char* b, int s, __m512 (&acc)[MR][2]) {
+  const __m512i b0 = Load(b + s * 128), b1 = Load(b + s * 128 + 64);
+#pragma GCC unroll 12
+  for (int i = 0; i < MR; ++i) {
+    const __m512i x = Broadcast32(a[i] + s * 4);
+    acc[i][0] = DotBf16(acc[i][0], b0, x);
+    acc[i][1] = DotBf16(acc[i][1], b1, x);
+  }
+}
+
 template <int MR>
 void Bf16Tile(const DotTile& t) {
   __m512 acc[MR][2];
@@ -59,27 +71,16 @@ void Bf16Tile(const DotTile& t) {
   }
   Rows<MR> a(t.a, t.a_stride);
   const char* b = t.b;
-  const auto step = [&](int s) {
-    const __m512i b0 = Load(b + s * 128), b1 = Load(b + s * 128 + 64);
-#pragma GCC unroll 12
-    for (int i = 0; i < MR; ++i) {
-      const __m512i x = Broadcast32(a[i] + s * 4);
-      acc[i][0] = DotBf16(acc[i][0], b0, x);
-      acc[i][1] = DotBf16(acc[i][1], b1, x);
-    }
-  };
   Ahead ahead(t, t.steps / 4 + 1);
   int64_t left = t.steps;
   for (; left >= 4; left -= 4, b += 4 * 128) {
     ahead.Step();
-    step(0);
-    step(1);
-    step(2);
-    step(3);
+#pragma GCC unroll 4
+    for (int s = 0; s < 4; ++s) Bf16Step<MR>(a, b, s, acc);
     a.Advance(16);
   }
   for (; left > 0; --left, b += 128) {
-    step(0);
+    Bf16Step<MR>(a, b, 0, acc);
     a.Advance(4);
   }
 #pragma GCC unroll 12

@@ -1,6 +1,7 @@
 #include "ops/gemm.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <type_traits>
 
@@ -88,19 +89,33 @@ class TileA {
   int64_t stride_;
 };
 
-// One k of the tile: MR x NV multiply-adds.
+// One k of the tile: MR x NV multiply-adds. Whichever there are fewer of, rows or vectors, stay in registers: MR x NV
+// sums leave few.
 template <int MR, int NV, ALayout kLayout, typename TB>
 HWY_INLINE void Step(const TileShape& t, const TileA<MR, kLayout>& a, const TB* b, int k, V (&acc)[MR][NV]) {
-  V bv[NV];
+  const auto load_b = [&](int v) HWY_ATTR {
+    return LoadB(b + k * t.ldb + (v / kVecsPerPanel) * t.b_panel + (v % kVecsPerPanel) * kLanes);
+  };
+  if constexpr (MR < NV) {
+    V av[MR];
 #pragma GCC unroll 32
-  for (int v = 0; v < NV; ++v) {
-    bv[v] = LoadB(b + k * t.ldb + (v / kVecsPerPanel) * t.b_panel + (v % kVecsPerPanel) * kLanes);
-  }
+    for (int i = 0; i < MR; ++i) av[i] = a.Get(i, k);
 #pragma GCC unroll 32
-  for (int i = 0; i < MR; ++i) {
-    const V av = a.Get(i, k);
+    for (int v = 0; v < NV; ++v) {
+      const V bv = load_b(v);
 #pragma GCC unroll 32
-    for (int v = 0; v < NV; ++v) acc[i][v] = hn::MulAdd(av, bv[v], acc[i][v]);
+      for (int i = 0; i < MR; ++i) acc[i][v] = hn::MulAdd(av[i], bv, acc[i][v]);
+    }
+  } else {
+    V bv[NV];
+#pragma GCC unroll 32
+    for (int v = 0; v < NV; ++v) bv[v] = load_b(v);
+#pragma GCC unroll 32
+    for (int i = 0; i < MR; ++i) {
+      const V av = a.Get(i, k);
+#pragma GCC unroll 32
+      for (int v = 0; v < NV; ++v) acc[i][v] = hn::MulAdd(av, bv[v], acc[i][v]);
+    }
   }
 }
 
@@ -440,6 +455,9 @@ void MatMulGradWeight(const float* dy, int64_t lddy, const float* x, int64_t ldx
 namespace {
 
 bool g_amx_allowed = true;  // by UseInstructionSet
+// Asking Highway costs tens of microseconds in a virtual machine, where each CPUID instruction leaves it, and every
+// product asks.
+std::atomic<const char*> g_instruction_set = nullptr;
 
 // AMX with the tiles' bf16 and int8 products, and the kernel's leave to use them.
 bool HasAmx() {
@@ -465,8 +483,13 @@ constexpr const char* kAmx = "AMX";
 }  // namespace
 
 const char* InstructionSet() {
-  if (g_amx_allowed && HasAmx()) return kAmx;
-  return hwy::TargetName(hwy::SupportedTargets() & HWY_TARGETS & -(hwy::SupportedTargets() & HWY_TARGETS));
+  const char* name = g_instruction_set.load(std::memory_order_relaxed);
+  if (name == nullptr) {
+    const int64_t targets = hwy::SupportedTargets() & HWY_TARGETS;
+    name = g_amx_allowed && HasAmx() ? kAmx : hwy::TargetName(targets & -targets);
+    g_instruction_set.store(name, std::memory_order_relaxed);
+  }
+  return name;
 }
 
 std::vector<std::string> SupportedInstructionSets() {
@@ -493,6 +516,7 @@ void UseInstructionSet(const std::string& name) {
     hwy::SetSupportedTargetsForTest(target);
   }
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  g_instruction_set.store(nullptr, std::memory_order_relaxed);
 }
 
 }  // namespace fulgur
