@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/aligned.h"
 #include "ops/gemm.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -45,12 +46,6 @@ HWY_INLINE void Prefetch(const float* x, int64_t n) {
   for (int64_t i = 0; i < n; i += 16) __builtin_prefetch(x + i, 0, 2);
 }
 
-// reversed[i] = lambda^(C-1-i) for i < C: decay of a chunk's keys at its end, and from C - 1 - i on that of the keys
-// that row i sees.
-void ReversePowers(const float* power, float* reversed) {
-  for (int64_t i = 0; i < kC; ++i) reversed[i] = power[kC - 1 - i];
-}
-
 // M <- lambda^C M + sum_j lambda^(C-1-j) k_j^T v_j.   k: [D, C] transposed, v: [C, D].
 void FoldChunk(const float* k, const float* v, int64_t d, const float* power, const float* reversed, float* state,
                float* scratch) {
@@ -60,15 +55,91 @@ void FoldChunk(const float* k, const float* v, int64_t d, const float* power, co
   GemmSerial({d, d, kC, scratch, kC, 1, v, d, state, d, true});
 }
 
-void ForwardHead(const LightningSegment& s, int64_t heads, int64_t d, int64_t h, const float* power) {
+// out[0..n) = sum_{x < steps} weights[x] * rows[x * stride + 0..n), x in order, in vectors from the first `begin`
+// values of n on; stops where no group of kVectors fits and returns how far it came.
+template <int kVectors>
+HWY_INLINE int64_t WeightedRowVectors(const float* HWY_RESTRICT weights, int64_t steps, const float* HWY_RESTRICT rows,
+                                      int64_t stride, bool accumulate, int64_t begin, int64_t n,
+                                      float* HWY_RESTRICT out) {
+  const D16 tag;
+  constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(D16()));
+  for (; begin + kVectors * kLanes <= n; begin += kVectors * kLanes) {
+    V16 sum[kVectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) sum[v] = accumulate ? hn::LoadU(tag, out + begin + v * kLanes) : hn::Zero(tag);
+    const float* row = rows + begin;
+    for (int64_t x = 0; x < steps; ++x, row += stride) {
+      const V16 w = hn::Set(tag, weights[x]);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) sum[v] = hn::MulAdd(w, hn::LoadU(tag, row + v * kLanes), sum[v]);
+    }
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) hn::StoreU(sum[v], tag, out + begin + v * kLanes);
+  }
+  return begin;
+}
+// n is a multiple of 16.
+HWY_INLINE void WeightedRows(const float* weights, int64_t steps, const float* rows, int64_t stride, bool accumulate,
+                             int64_t n, float* out) {
+  int64_t at = WeightedRowVectors<8>(weights, steps, rows, stride, accumulate, 0, n, out);
+  at = WeightedRowVectors<4>(weights, steps, rows, stride, accumulate, at, n, out);
+  at = WeightedRowVectors<2>(weights, steps, rows, stride, accumulate, at, n, out);
+  WeightedRowVectors<1>(weights, steps, rows, stride, accumulate, at, n, out);
+}
+
+// What one row of a head reads of memory.
+struct HeadMemory {
+  float* state;
+  float* k;
+  float* v;
+  int64_t offset;  // of the row in its chunk; kC: the chunk is folded first
+};
+HeadMemory MemoryOf(const LightningSegment& s, int64_t d, int64_t h) {
+  return {s.state + h * d * d, s.k + h * d * kC, s.v + h * kC * d, s.position - s.chunk_start};
+}
+
+// ForwardHead for a single row and d a multiple of 16: the same sums, with little around them. Meanwhile it asks for
+// what `next` reads, because a head of a small model is over before the hardware's prefetch begins.
+void ForwardRow(const LightningSegment& s, int64_t heads, int64_t d, int64_t h, const float* power,
+                const float* reversed, const HeadMemory* next) {
+  static thread_local AlignedVector<float> scratch;
+  if (scratch.size() < static_cast<size_t>(std::max(d, kC) * d))
+    scratch.resize(static_cast<size_t>(std::max(d, kC) * d));
+  const HeadMemory at = MemoryOf(s, d, h);
+  int64_t offset = at.offset, chunk_start = s.chunk_start;
+  if (offset == kC) {
+    FoldChunk(at.k, at.v, d, power, reversed, at.state, scratch.data());
+    chunk_start += kC;
+    offset = 0;
+  }
+  const float* const q = s.qkv + h * 3 * d;
+  float* const out = s.out + h * d;
+  for (int64_t x = 0; x < d; ++x) at.k[x * kC + offset] = q[d + x];
+  std::memcpy(at.v + offset * d, q + 2 * d, static_cast<size_t>(d) * sizeof(float));
+  if (next != nullptr) Prefetch(next->state, d * d);
+  if (chunk_start > 0) {
+    ScaleTo(q, d, power[offset + 1], scratch.data());
+    WeightedRows(scratch.data(), d, at.state, d, false, d, out);
+  } else {
+    std::memset(out, 0, static_cast<size_t>(d) * sizeof(float));
+  }
+  const int64_t seen = next == nullptr ? 0 : std::min(next->offset + 1, kC);
+  for (int64_t x = 0; seen > 0 && x < d; ++x) Prefetch(next->k + x * kC, seen);
+  alignas(64) float scores[kC];
+  WeightedRows(q, d, at.k, kC, false, (offset + 16) / 16 * 16, scores);
+  MultiplyBy(reversed + kC - 1 - offset, offset + 1, scores);
+  if (seen > 0) Prefetch(next->v, seen * d);
+  WeightedRows(scores, offset + 1, at.v, d, true, d, out);
+}
+
+void ForwardHead(const LightningSegment& s, int64_t heads, int64_t d, int64_t h, const float* power,
+                 const float* reversed) {
   static thread_local std::vector<float> scratch;
-  scratch.resize(static_cast<size_t>(3 * kC * d + kC * kC + kC));
+  scratch.resize(static_cast<size_t>(3 * kC * d + kC * kC));
   float* const decayed = scratch.data();  // [C, D]: q scaled for the state, or [D, C]: k scaled for folding
   float* const q = decayed + kC * d;      // [C, D]
   float* const k_rows = q + kC * d;       // [C, D]
   float* const scores = k_rows + kC * d;  // [C, C]
-  float* const reversed = scores + kC * kC;
-  ReversePowers(power, reversed);
   float* const state = s.state + h * d * d;
   float* const k = s.k + h * d * kC;
   float* const v = s.v + h * kC * d;
@@ -114,11 +185,28 @@ void ForwardHead(const LightningSegment& s, int64_t heads, int64_t d, int64_t h,
   }
 }
 
+// Heads [begin, end) of all segments, one after the other.
+void ForwardHeads(std::span<const LightningSegment> segments, int64_t heads, int64_t d, const LightningDecay& decay,
+                  int64_t begin, int64_t end) {
+  const auto segment = [&](int64_t i) -> const LightningSegment& { return segments[static_cast<size_t>(i / heads)]; };
+  for (int64_t i = begin; i < end; ++i) {
+    const LightningSegment& s = segment(i);
+    const int64_t h = i % heads;
+    if (s.rows != 1 || d % 16 != 0) {
+      ForwardHead(s, heads, d, h, decay.head(h), decay.reversed(h));
+      continue;
+    }
+    const bool has_next = i + 1 < end && segment(i + 1).rows == 1;
+    const HeadMemory next = has_next ? MemoryOf(segment(i + 1), d, (i + 1) % heads) : HeadMemory{};
+    ForwardRow(s, heads, d, h, decay.head(h), decay.reversed(h), has_next ? &next : nullptr);
+  }
+}
+
 void BackwardHead(const float* qkv, const float* dout, int64_t rows, int64_t heads, int64_t d, int64_t h,
-                  const float* power, float* dqkv) {
+                  const float* power, const float* reversed, float* dqkv) {
   const int64_t chunks = (rows + kC - 1) / kC, row_stride = heads * 3 * d, out_stride = heads * d;
   static thread_local std::vector<float> scratch;
-  scratch.resize(static_cast<size_t>((chunks + 3) * d * d + 10 * kC * d + 2 * kC * kC + kC));
+  scratch.resize(static_cast<size_t>((chunks + 3) * d * d + 10 * kC * d + 2 * kC * kC));
   float* p = scratch.data();
   const auto take = [&](int64_t n) {
     float* at = p;
@@ -132,8 +220,6 @@ void BackwardHead(const float* qkv, const float* dout, int64_t rows, int64_t hea
   float *const kt = take(kC * d), *const vt = take(kC * d), *const tmp = take(kC * d);
   float *const dq = take(kC * d), *const dk = take(kC * d), *const dv = take(kC * d);
   float *const score = take(kC * kC), *const dscore = take(kC * kC);
-  float* const reversed = take(kC);
-  ReversePowers(power, reversed);
 
   const auto load = [&](int64_t c) {
     const int64_t n = std::min(kC, rows - c * kC);
@@ -210,22 +296,27 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace fulgur {
 
-HWY_EXPORT(ForwardHead);
+HWY_EXPORT(ForwardHeads);
 HWY_EXPORT(BackwardHead);
 
 LightningDecay::LightningDecay(std::span<const double> slopes) {
-  powers.reserve(slopes.size() * (kLightningChunk + 1));
+  powers.reserve(slopes.size() * kStride);
   for (const double s : slopes) {
-    for (int64_t n = 0; n <= kLightningChunk; ++n)
-      powers.push_back(static_cast<float>(std::exp(-s * static_cast<double>(n))));
+    const auto power = [s](int64_t n) { return static_cast<float>(std::exp(-s * static_cast<double>(n))); };
+    for (int64_t n = 0; n <= kLightningChunk; ++n) powers.push_back(power(n));
+    for (int64_t n = 0; n < kLightningChunk; ++n) powers.push_back(power(kLightningChunk - 1 - n));
   }
 }
 
 void LightningAttention(std::span<const LightningSegment> segments, int64_t heads, int64_t head_dim,
                         const LightningDecay& decay, ThreadPool& pool) {
-  pool.ParallelFor(static_cast<int64_t>(segments.size()) * heads, [&](int64_t task, int) {
-    const int64_t h = task % heads;
-    HWY_DYNAMIC_DISPATCH(ForwardHead)(segments[static_cast<size_t>(task / heads)], heads, head_dim, h, decay.head(h));
+  // Single rows: a few heads to a task, so that each can ask for the next one's memory.
+  const bool single = std::all_of(segments.begin(), segments.end(), [](const auto& s) { return s.rows == 1; });
+  const int64_t all = static_cast<int64_t>(segments.size()) * heads;
+  const int64_t tasks = single ? std::min<int64_t>(all, 8 * pool.parallelism()) : all;
+  pool.ParallelFor(tasks, [&](int64_t task, int) {
+    HWY_DYNAMIC_DISPATCH(ForwardHeads)
+    (segments, heads, head_dim, decay, all * task / tasks, all * (task + 1) / tasks);
   });
 }
 
@@ -238,7 +329,7 @@ void LightningAttentionBackward(const float* qkv, const float* dout, std::span<c
     if (rows == 0) return;
     HWY_DYNAMIC_DISPATCH(BackwardHead)
     (qkv + first * heads * 3 * head_dim, dout + first * heads * head_dim, rows, heads, head_dim, h, decay.head(h),
-     dqkv + first * heads * 3 * head_dim);
+     decay.reversed(h), dqkv + first * heads * 3 * head_dim);
   });
 }
 

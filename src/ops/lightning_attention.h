@@ -19,11 +19,17 @@ namespace fulgur {
 
 inline constexpr int64_t kLightningChunk = 64;
 
-// lambda^n for n = 0..64, per head: [H, 65]. slopes: s of each head.
+// Powers of each head's lambda. slopes: s of each head.
 struct LightningDecay {
   explicit LightningDecay(std::span<const double> slopes);
-  const float* head(int64_t h) const { return powers.data() + h * (kLightningChunk + 1); }
-  std::vector<float> powers;
+  // lambda^n for n = 0..64.
+  const float* head(int64_t h) const { return powers.data() + h * kStride; }
+  // lambda^(63 - n) for n = 0..63: decay of a chunk's keys at its end, and from n = 63 - i on that of the keys that row
+  // i sees.
+  const float* reversed(int64_t h) const { return head(h) + kLightningChunk + 1; }
+
+  static constexpr int64_t kStride = 2 * kLightningChunk + 1;
+  std::vector<float> powers;  // [H, 129]
 };
 
 // New rows of one sequence, and what it remembers.

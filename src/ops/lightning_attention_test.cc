@@ -66,15 +66,50 @@ TEST(LightningAttention, IsTheRecurrence) {
 }
 
 TEST(LightningAttention, SameBitsHoweverRowsArrive) {
-  const int64_t heads = 3, n = 300, d = 24;
+  const int64_t heads = 3, n = 300;
   const LightningDecay decay(kSlopes);
-  const std::vector<float> qkv = RandomVector(n * heads * 3 * d, 12);
-  const std::vector<float> whole = RunPieces(qkv, n, heads, d, decay, n, 1);
-  for (const int64_t chunk : {1, 2, 9, 63, 64, 65, 128, 250}) {
-    SCOPED_TRACE(chunk);
-    ExpectSameBits(RunPieces(qkv, n, heads, d, decay, chunk, 2), whole);
+  for (const int64_t d : {24, 32, 144, 240}) {
+    const std::vector<float> qkv = RandomVector(n * heads * 3 * d, 12);
+    const std::vector<float> whole = RunPieces(qkv, n, heads, d, decay, n, 1);
+    for (const int64_t chunk : {1, 2, 9, 63, 64, 65, 128, 250}) {
+      SCOPED_TRACE(fmt::format("d {} chunk {}", d, chunk));
+      ExpectSameBits(RunPieces(qkv, n, heads, d, decay, chunk, 2), whole);
+    }
+    for (const int64_t chunk : {1, 100}) {
+      ExpectSameOnAllInstructionSets([&] { return RunPieces(qkv, n, heads, d, decay, chunk, 2); });
+    }
   }
-  ExpectSameOnAllInstructionSets([&] { return RunPieces(qkv, n, heads, d, decay, 100, 2); });
+}
+
+// Single rows of sequences that are at different places of their chunks.
+TEST(LightningAttention, RowsOfManySequencesDoNotMix) {
+  const int64_t heads = 2, n = 140, d = 32, sequences = 5, step = heads * 3 * d;
+  const LightningDecay decay(std::vector<double>{0.3, 0.01});
+  ThreadPool pool(2);
+  struct Sequence {
+    std::vector<float> qkv, out, state, k, v;
+  };
+  std::vector<Sequence> all;
+  for (int64_t s = 0; s < sequences; ++s) {
+    all.push_back({RandomVector(n * step, static_cast<uint64_t>(20 + s)), std::vector<float>(n * heads * d),
+                   std::vector<float>(heads * d * d), std::vector<float>(heads * d * 64),
+                   std::vector<float>(heads * d * 64)});
+  }
+  for (int64_t at = 0; at < n + 13 * sequences; ++at) {  // sequence s begins 13 s steps later
+    std::vector<LightningSegment> segments;
+    for (int64_t s = 0; s < sequences; ++s) {
+      const int64_t t = at - 13 * s;
+      if (t < 0 || t >= n) continue;
+      Sequence& q = all[static_cast<size_t>(s)];
+      segments.push_back({q.qkv.data() + t * step, q.out.data() + t * heads * d, 1, t,
+                          std::max<int64_t>(0, t - 1) / 64 * 64, q.state.data(), q.k.data(), q.v.data()});
+    }
+    LightningAttention(segments, heads, d, decay, pool);
+  }
+  for (Sequence& q : all) {
+    q.out.insert(q.out.end(), q.state.begin(), q.state.end());
+    ExpectSameBits(q.out, RunPieces(q.qkv, n, heads, d, decay, n, 1));
+  }
 }
 
 TEST(LightningAttention, SegmentsDoNotMix) {
