@@ -74,19 +74,46 @@ void LightningProject(const PassContext& c, const LayerParams& p, int64_t first,
   Silu(a.qkv_pre.data() + first * width, n * width, a.qkv.data() + first * width, c.pool);
 }
 
+// f(segments of the pass, their first rows) for those that continue none, then for those that continue another, which
+// have been given its memory.
+template <typename F>
+void InWaves(const PassContext& c, std::span<const RowSegment> segments, const F& f) {
+  static thread_local std::vector<std::pair<const RowSegment*, int64_t>> kept;
+  auto& wave = kept;  // this thread's, in the loop's body too
+  const int64_t block_bytes = KvLayout(segments.empty() ? KvFormat::kF32 : segments[0].memory->kv_format,
+                                       c.config.num_key_value_heads, c.config.head_dim)
+                                  .block_bytes();
+  for (const bool continued : {false, true}) {
+    wave.clear();
+    int64_t row = 0;
+    for (const RowSegment& s : segments) {
+      if ((s.prefix >= 0) == continued) wave.emplace_back(&s, row);
+      row += s.rows;
+    }
+    if (wave.empty()) continue;
+    if (continued) {
+      c.pool.ParallelFor(static_cast<int64_t>(wave.size()), [&](int64_t i, int) {
+        const RowSegment& s = *wave[static_cast<size_t>(i)].first;
+        s.memory->CopyFrom(*segments[static_cast<size_t>(s.prefix)].memory, s.position, block_bytes);
+      });
+    }
+    f(wave);
+  }
+}
+
 void LightningAttend(const PassContext& c, const LightningDecay& decay, std::span<const RowSegment> segments,
                      LayerActivations& a) {
   const int64_t H = c.config.num_attention_heads, D = c.config.head_dim, HD = H * D;
   static thread_local std::vector<LightningSegment> pieces;
-  pieces.clear();
-  int64_t row = 0;
-  for (const RowSegment& s : segments) {
-    SequenceState::Lightning& m = s.memory->lightning;
-    pieces.push_back({a.qkv.data() + row * 3 * HD, a.attention.data() + row * HD, s.rows, s.position, s.chunk_start,
-                      m.state.data(), m.k.data(), m.v.data()});
-    row += s.rows;
-  }
-  LightningAttention(pieces, H, D, decay, c.pool);
+  InWaves(c, segments, [&](const auto& wave) {
+    pieces.clear();
+    for (const auto& [s, row] : wave) {
+      SequenceState::Lightning& m = s->memory->lightning;
+      pieces.push_back({a.qkv.data() + row * 3 * HD, a.attention.data() + row * HD, s->rows, s->position,
+                        s->chunk_start, m.state.data(), m.k.data(), m.v.data()});
+    }
+    LightningAttention(pieces, H, D, decay, c.pool);
+  });
 }
 
 void LightningOutput(const PassContext& c, const LayerParams& p, int64_t first, int64_t n, LayerActivations& a) {
@@ -111,27 +138,27 @@ void SoftmaxAttend(const PassContext& c, std::span<const RowSegment> segments, L
   const int64_t H = c.config.num_attention_heads, K = c.config.num_key_value_heads, D = c.config.head_dim;
   static thread_local std::vector<SoftmaxSegment> pieces;
   static thread_local std::vector<std::byte*> blocks;
-  pieces.clear();
-  blocks.clear();
-  for (const RowSegment& s : segments) {
-    for (const auto& block : s.memory->blocks) blocks.push_back(block.get());
-  }
-  int64_t row = 0;
-  std::byte* const* first = blocks.data();
-  for (const RowSegment& s : segments) {
-    pieces.push_back({a.q.data() + row * H * D,
-                      a.k.data() + row * K * D,
-                      a.v.data() + row * K * D,
-                      a.attention.data() + row * H * D,
-                      a.lse.data() + row * H,
-                      s.rows,
-                      s.position,
-                      {first, s.memory->blocks.size()},
-                      s.memory->kv_format});
-    first += s.memory->blocks.size();
-    row += s.rows;
-  }
-  SoftmaxAttention(pieces, H, K, D, c.pool);
+  InWaves(c, segments, [&](const auto& wave) {
+    pieces.clear();
+    blocks.clear();
+    for (const auto& [s, row] : wave) {
+      for (const auto& block : s->memory->blocks) blocks.push_back(block.get());
+    }
+    std::byte* const* first = blocks.data();
+    for (const auto& [s, row] : wave) {
+      pieces.push_back({a.q.data() + row * H * D,
+                        a.k.data() + row * K * D,
+                        a.v.data() + row * K * D,
+                        a.attention.data() + row * H * D,
+                        a.lse.data() + row * H,
+                        s->rows,
+                        s->position,
+                        {first, s->memory->blocks.size()},
+                        s->memory->kv_format});
+      first += s->memory->blocks.size();
+    }
+    SoftmaxAttention(pieces, H, K, D, c.pool);
+  });
 }
 
 // ---- Attention, backward: dbranch is the gradient of attention_out, dh of h
@@ -406,8 +433,8 @@ void LayerForward(const PassContext& context, int64_t layer, const LayerParams& 
 }
 
 void LayerBackward(const PassContext& context, int64_t layer, const LayerParams& p, const LightningDecay& decay,
-                   std::span<const int64_t> starts, const LayerActivations& a, const float* dout, const AuxLoss& aux,
-                   double aux_coef, LayerParams& g, float* dx, BackwardScratch& s) {
+                   std::span<const DocumentRows> documents, const LayerActivations& a, const float* dout,
+                   const AuxLoss& aux, double aux_coef, LayerParams& g, float* dx, BackwardScratch& s) {
   const ModelConfig& config = context.config;
   const int64_t T = context.rows, C = config.hidden_size, E = config.num_local_experts, k = config.num_experts_per_tok;
   const int64_t H = config.num_attention_heads, D = config.head_dim;
@@ -457,12 +484,12 @@ void LayerBackward(const PassContext& context, int64_t layer, const LayerParams&
     GradWeight(s.dbranch.data(), a.gated.data(), 0, T, g.out, pool);
     GradWeight(s.doutput_gate.data(), a.h.data(), 0, T, g.gate, pool);
     RmsNormGradWeight(s.dnormed.data(), a.attention.data(), a.inv_inner.data(), T, H * D, g.inner_norm.f32(), pool);
-    LightningAttentionBackward(a.qkv.data(), s.dattention.data(), starts, H, D, decay, s.dqkv.data(), pool);
+    LightningAttentionBackward(a.qkv.data(), s.dattention.data(), documents, H, D, decay, s.dqkv.data(), pool);
   } else {
     GradWeight(s.dbranch.data(), a.attention.data(), 0, T, g.o, pool);
     SoftmaxAttentionBackward({a.q.data(), a.k.data(), a.v.data(), a.attention.data(), a.lse.data(), s.dattention.data(),
                               s.dq.data(), s.dk.data(), s.dv.data()},
-                             starts, H, config.num_key_value_heads, D, pool);
+                             documents, H, config.num_key_value_heads, D, pool);
   }
 
   // h = norm(x)

@@ -42,6 +42,9 @@ struct RowSegment {
   int64_t rows;
   int64_t position;     // tokens of the sequence before these rows
   int64_t chunk_start;  // as LightningSegment's
+  // An earlier segment of the pass that this one continues (position: its rows), or -1: `memory` becomes a copy of that
+  // one's before these rows are added. The earlier one begins at position 0 and continues none.
+  int64_t prefix = -1;
 };
 
 // What all layers share in one pass.
@@ -57,8 +60,8 @@ struct PassContext {
 void LayerForward(const PassContext& context, int64_t layer, const LayerParams& p, const LightningDecay& decay,
                   std::span<const RowSegment> segments, LayerActivations& a, float* out, const Observer* observer);
 
-// dout [T, C] -> dx [T, C]; adds to the gradients g. Every segment is a whole document: starts are their first rows,
-// then T. aux: the sums over all layers and rows of the batch; aux_coef its weight.
+// dout [T, C] -> dx [T, C]; adds to the gradients g. Every segment is a whole document. aux: the sums over all layers
+// and rows of the batch; aux_coef its weight.
 struct BackwardScratch {
   using Buffer = LayerActivations::Buffer;
   Buffer dbranch, dh_mid, dx_mid, dh;                 // [T, C]: of a sub-block's output; h', x', h
@@ -68,7 +71,7 @@ struct BackwardScratch {
   Buffer dq, dk, dv;                                                     // softmax: [T, HD], [T, KD] x 2
 };
 void LayerBackward(const PassContext& context, int64_t layer, const LayerParams& p, const LightningDecay& decay,
-                   std::span<const int64_t> starts, const LayerActivations& a, const float* dout, const AuxLoss& aux,
-                   double aux_coef, LayerParams& g, float* dx, BackwardScratch& scratch);
+                   std::span<const DocumentRows> documents, const LayerActivations& a, const float* dout,
+                   const AuxLoss& aux, double aux_coef, LayerParams& g, float* dx, BackwardScratch& scratch);
 
 }  // namespace fulgur

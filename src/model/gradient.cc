@@ -25,6 +25,17 @@ int64_t TokenBatch::targets_counted() const {
   return static_cast<int64_t>(targets.size()) - std::count(targets.begin(), targets.end(), kIgnore);
 }
 
+std::vector<DocumentRows> TokenBatch::documents() const {
+  std::vector<DocumentRows> documents = DocumentsAt(starts);
+  FULGUR_CHECK(prefixes.empty() || prefixes.size() == documents.size());
+  for (size_t d = 0; d < prefixes.size(); ++d) {
+    documents[d].prefix = prefixes[d];
+    FULGUR_CHECK(prefixes[d] < static_cast<int64_t>(d) &&
+                 (prefixes[d] < 0 || prefixes[static_cast<size_t>(prefixes[d])] < 0));
+  }
+  return documents;
+}
+
 RowLoss CrossEntropy(const TokenBatch& batch, int64_t count) {
   if (count <= 0) count = std::max<int64_t>(1, batch.targets_counted());
   const std::vector<int32_t> targets = batch.targets;
@@ -53,6 +64,7 @@ class DocumentPass {
         m_(model.impl()),
         config_(model.config()),
         batch_(batch),
+        documents_(batch.documents()),
         keep_(keep),
         T_(static_cast<int64_t>(batch.tokens.size())),
         aux_(config_.num_local_experts) {
@@ -67,8 +79,8 @@ class DocumentPass {
   void Forward(bool entropies) {
     const int64_t C = config_.hidden_size, L = config_.num_hidden_layers;
     m_.positions.clear();
-    for (size_t d = 0; d + 1 < batch_.starts.size(); ++d) {
-      for (int64_t i = 0; i < batch_.starts[d + 1] - batch_.starts[d]; ++i) m_.positions.push_back(i);
+    for (const DocumentRows& d : documents_) {
+      for (int64_t i = 0; i < d.rows; ++i) m_.positions.push_back(PrefixRows(d) + i);
     }
     m_.rotary_table.resize(static_cast<size_t>(T_ * config_.rotary_dim));
     m_.rotary.Table(m_.positions.data(), T_, m_.rotary_table.data(), model_.pool());
@@ -128,9 +140,8 @@ class DocumentPass {
         std::copy_n(m_.inputs[static_cast<size_t>(n)].data(), T_ * C, a.x.data());
         RunLayer(n);
       }
-      LayerBackward(Context(), n, params_.layers[static_cast<size_t>(n)], m_.decay[static_cast<size_t>(n)],
-                    batch_.starts, a, m_.dout.data(), aux_, aux_coef, grads.layers[static_cast<size_t>(n)],
-                    m_.dx.data(), m_.backward);
+      LayerBackward(Context(), n, params_.layers[static_cast<size_t>(n)], m_.decay[static_cast<size_t>(n)], documents_,
+                    a, m_.dout.data(), aux_, aux_coef, grads.layers[static_cast<size_t>(n)], m_.dx.data(), m_.backward);
       m_.dout.swap(m_.dx);
     }
     float* dembedding = grads.embedding.f32();
@@ -149,22 +160,25 @@ class DocumentPass {
   LayerActivations& Activations(int64_t n) { return m_.tape[keep_ == Keep::kActivations ? static_cast<size_t>(n) : 0]; }
   PassContext Context() const { return {config_, model_.pool(), m_.rotary, m_.rotary_table.data(), T_}; }
 
+  int64_t PrefixRows(const DocumentRows& d) const {
+    return d.prefix < 0 ? 0 : documents_[static_cast<size_t>(d.prefix)].rows;
+  }
+
   // Layer n on its activations' x; the output goes to m_.next. Each document has an empty memory of this layer.
   void RunLayer(int64_t n) {
     const bool lightning = config_.IsLightning(n);
     std::vector<SequenceState::Layer>& memory = lightning ? m_.lightning_memory : m_.softmax_memory;
     m_.segments.clear();
-    const size_t documents = batch_.starts.size() - 1;
-    while (memory.size() < documents) memory.emplace_back(config_, n);
-    for (size_t d = 0; d < documents; ++d) {
-      const int64_t rows = batch_.starts[d + 1] - batch_.starts[d];
-      if (rows == 0) continue;
-      if (lightning) {
-        std::fill(memory[d].lightning.state.begin(), memory[d].lightning.state.end(), 0.0f);
-      } else {
-        memory[d].ReserveBlocks(*m_.document_blocks, rows);
+    while (memory.size() < documents_.size()) memory.emplace_back(config_, n);
+    for (size_t i = 0; i < documents_.size(); ++i) {
+      const DocumentRows& d = documents_[i];
+      const int64_t before = PrefixRows(d);
+      if (!lightning) {
+        memory[i].ReserveBlocks(*m_.document_blocks, before + d.rows);
+      } else if (before == 0) {
+        std::fill(memory[i].lightning.state.begin(), memory[i].lightning.state.end(), 0.0f);
       }
-      m_.segments.push_back({&memory[d], rows, 0, 0});
+      m_.segments.push_back({&memory[i], d.rows, before, std::max<int64_t>(before - 1, 0) / kBlock * kBlock, d.prefix});
     }
     LayerForward(Context(), n, params_.layers[static_cast<size_t>(n)], m_.decay[static_cast<size_t>(n)], m_.segments,
                  Activations(n), m_.next.data(), nullptr);
@@ -188,6 +202,7 @@ class DocumentPass {
   Model::Impl& m_;
   const ModelConfig& config_;
   const TokenBatch& batch_;
+  const std::vector<DocumentRows> documents_;
   const Keep keep_;
   const int64_t T_;
   AuxLoss aux_;

@@ -81,5 +81,65 @@ TEST(Gradient, BitsDoNotDependOnThreadsRecomputationOrCompany) {
   }
 }
 
+// Documents that continue one have the log-probabilities, bit for bit, and but for rounding the gradient, of documents
+// that begin with its tokens.
+TEST(Gradient, ContinuedDocuments) {
+  const ModelConfig config = Config(/*shared_expert=*/true, /*postnorm=*/true);
+  for (const size_t length : {1, 50, 64, 150}) {
+    SCOPED_TRACE(length);
+    Rng rng(4);
+    const auto random = [&](size_t n) {
+      std::vector<int32_t> ids(n);
+      for (int32_t& id : ids) id = static_cast<int32_t>(rng.Below(60));
+      return ids;
+    };
+    const std::vector<int32_t> prefix = random(length);
+    TokenBatch shared, whole;
+    shared.AddDocument(prefix, std::vector<uint8_t>(length, 0));
+    shared.prefixes.push_back(-1);
+    std::vector<int64_t> first;  // row of `whole` at which each continuation begins
+    for (const size_t rows : {90, 1, 70, 5}) {
+      const std::vector<int32_t> rest = random(rows);
+      shared.AddDocument(rest);
+      shared.prefixes.push_back(0);
+      std::vector<int32_t> all = prefix;
+      all.insert(all.end(), rest.begin(), rest.end());
+      std::vector<uint8_t> counts(all.size(), 0);
+      std::fill(counts.begin() + static_cast<std::ptrdiff_t>(length) + 1, counts.end(), 1);
+      first.push_back(static_cast<int64_t>(whole.tokens.size() + length));
+      whole.AddDocument(all, counts);
+    }
+    ASSERT_EQ(shared.targets_counted(), whole.targets_counted());
+    const auto run = [&](const TokenBatch& batch, int threads, bool recompute, LossReport& report) {
+      ThreadPool pool(threads);
+      Model model(config, RandomParams(config, 5), pool, /*keep_weights=*/true);
+      Params grads = ZerosLike(config, model.params());
+      report = AddGradient(model, batch, CrossEntropy(batch), {.recompute = recompute}, grads);
+      std::vector<float> values;
+      ForEachParameter(config, grads, [&](const std::string&, Tensor& tensor, const Shape&) {
+        values.insert(values.end(), tensor.values<float>().begin(), tensor.values<float>().end());
+      });
+      return values;
+    };
+    LossReport of_shared, of_whole, again;
+    const std::vector<float> got = run(shared, 2, false, of_shared), want = run(whole, 2, false, of_whole);
+    for (size_t c = 0; c < first.size(); ++c) {
+      for (int64_t t = shared.starts[c + 1]; t < shared.starts[c + 2]; ++t) {
+        EXPECT_EQ(of_shared.logprobs[static_cast<size_t>(t)],
+                  of_whole.logprobs[static_cast<size_t>(first[c] + t - shared.starts[c + 1])]);
+      }
+    }
+    double largest = 0, difference = 0;
+    for (size_t i = 0; i < want.size(); ++i) {
+      largest = std::max(largest, std::abs(static_cast<double>(want[i])));
+      difference = std::max(difference, std::abs(static_cast<double>(got[i]) - want[i]));
+    }
+    EXPECT_GT(largest, 0);
+    EXPECT_LT(difference, 1e-5 * largest);
+    EXPECT_EQ(run(shared, 1, true, again), got);
+    EXPECT_EQ(run(shared, 8, false, again), got);
+  }
+}
+
 }  // namespace
 }  // namespace fulgur

@@ -25,6 +25,13 @@ void SequenceState::Layer::ReserveBlocks(BlockArena& arena, int64_t tokens) {
   while (static_cast<int64_t>(blocks.size()) * kBlock < tokens) blocks.push_back(arena.Allocate());
 }
 
+void SequenceState::Layer::CopyFrom(const Layer& other, int64_t tokens, int64_t block_bytes) {
+  lightning = other.lightning;
+  for (size_t b = 0; static_cast<int64_t>(b) * kBlock < tokens && b < other.blocks.size(); ++b) {
+    std::memcpy(blocks[b].get(), other.blocks[b].get(), static_cast<size_t>(block_bytes));
+  }
+}
+
 SequenceState::SequenceState(const ModelConfig& config, KvFormat kv_format, std::shared_ptr<BlockArena> arena)
     : layout_(kv_format, config.num_key_value_heads, config.head_dim), arena_(std::move(arena)) {
   const size_t block_bytes = static_cast<size_t>(layout_.block_bytes());

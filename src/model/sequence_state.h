@@ -53,6 +53,8 @@ class SequenceState {
   struct Layer {
     Layer(const ModelConfig& config, int64_t n, KvFormat kv_format = KvFormat::kF32);  // of layer n, empty
     void ReserveBlocks(BlockArena& arena, int64_t tokens);  // softmax layers: blocks for so many tokens
+    // What `other` remembers after `tokens` tokens, into memory of its own: ReserveBlocks has made the blocks.
+    void CopyFrom(const Layer& other, int64_t tokens, int64_t block_bytes);
     Lightning lightning;                                    // lightning layers
     std::vector<std::shared_ptr<std::byte>> blocks;         // softmax layers, as KvLayout has them
     KvFormat kv_format;

@@ -202,56 +202,107 @@ void ForwardHeads(std::span<const LightningSegment> segments, int64_t heads, int
   }
 }
 
-void BackwardHead(const float* qkv, const float* dout, int64_t rows, int64_t heads, int64_t d, int64_t h,
-                  const float* power, const float* reversed, float* dqkv) {
-  const int64_t chunks = (rows + kC - 1) / kC, row_stride = heads * 3 * d, out_stride = heads * d;
-  static thread_local std::vector<float> scratch;
-  scratch.resize(static_cast<size_t>((chunks + 3) * d * d + 10 * kC * d + 2 * kC * kC));
+// ---- Backward, for one head. Pointers are at the head's part of a row.
+
+struct BackwardShape {
+  int64_t d, row_stride, out_stride;  // of qkv and dqkv; of dout
+  const float* power;
+  const float* reversed;
+};
+
+// A document; or, if it continues another, that one's rows since the last chunk began (tail), and the document.
+struct BackwardRows {
+  const float* tail;
+  int64_t tail_rows;
+  const float* qkv;
+  const float* dout;
+  int64_t rows;
+  float* dqkv;
+
+  int64_t total() const { return tail_rows + rows; }
+  const float* row(int64_t t, int64_t stride) const {
+    return t < tail_rows ? tail + t * stride : qkv + (t - tail_rows) * stride;
+  }
+};
+
+// States at the start of chunk 0, 1, ... count - 1; the first one is `initial`, or zero if that is nullptr.
+void StatesOf(const BackwardShape& s, const BackwardRows& rows, const float* initial, int64_t count,
+              AlignedVector<float>& states) {
+  const int64_t d = s.d, square = d * d;
+  static thread_local AlignedVector<float> scratch;
+  if (scratch.size() < static_cast<size_t>(4 * kC * d)) scratch.resize(static_cast<size_t>(4 * kC * d));
+  float *const k = scratch.data(), *const v = k + kC * d, *const kt = v + kC * d, *const tmp = kt + kC * d;
+  if (states.size() < static_cast<size_t>(count * square)) states.resize(static_cast<size_t>(count * square));
+  if (initial != nullptr) {
+    std::copy_n(initial, square, states.data());
+  } else {
+    std::fill_n(states.data(), square, 0.0f);
+  }
+  for (int64_t c = 0; c + 1 < count; ++c) {
+    for (int64_t i = 0; i < kC; ++i) {
+      const float* row = rows.row(c * kC + i, s.row_stride);
+      std::memcpy(k + i * d, row + d, static_cast<size_t>(d) * sizeof(float));
+      std::memcpy(v + i * d, row + 2 * d, static_cast<size_t>(d) * sizeof(float));
+    }
+    Transpose(k, d, kC, d, kt, kC);
+    float* next = states.data() + (c + 1) * square;
+    std::memcpy(next, states.data() + c * square, static_cast<size_t>(square) * sizeof(float));
+    FoldChunk(kt, v, d, s.power, s.reversed, next, tmp);
+  }
+}
+
+// dqkv of the document from the states. dk and dv of the tail are added to dtail [tail, 2, D], and the gradient of the
+// first state to dfirst [D, D], where these are not nullptr. later: gradient, from documents that continue this one, of
+// the state at the start of the last chunk that is not whole, or after the last one if all are; or nullptr.
+void BackwardOf(const BackwardShape& s, const BackwardRows& rows, const float* states, const float* later, float* dtail,
+                float* dfirst) {
+  const int64_t d = s.d, square = d * d, total = rows.total(), chunks = (total + kC - 1) / kC;
+  static thread_local AlignedVector<float> scratch;
+  const auto size = static_cast<size_t>(2 * square + 10 * kC * d + 2 * kC * kC);
+  if (scratch.size() < size) scratch.resize(size);
   float* p = scratch.data();
   const auto take = [&](int64_t n) {
     float* at = p;
     p += n;
     return at;
   };
-  float* const states = take(chunks * d * d);  // state at the start of each chunk
-  float* const dstate = take(d * d);           // gradient of the state after the chunk at hand
-  float* const transposed = take(d * d);
+  float* const dstate = take(square);  // gradient of the state after the chunk at hand
+  float* const transposed = take(square);
   float *const q = take(kC * d), *const k = take(kC * d), *const v = take(kC * d), *const dy = take(kC * d);
   float *const kt = take(kC * d), *const vt = take(kC * d), *const tmp = take(kC * d);
   float *const dq = take(kC * d), *const dk = take(kC * d), *const dv = take(kC * d);
   float *const score = take(kC * kC), *const dscore = take(kC * kC);
-
-  const auto load = [&](int64_t c) {
-    const int64_t n = std::min(kC, rows - c * kC);
-    for (int64_t i = 0; i < n; ++i) {
-      const float* row = qkv + (c * kC + i) * row_stride + h * 3 * d;
-      std::memcpy(q + i * d, row, static_cast<size_t>(d) * sizeof(float));
-      std::memcpy(k + i * d, row + d, static_cast<size_t>(d) * sizeof(float));
-      std::memcpy(v + i * d, row + 2 * d, static_cast<size_t>(d) * sizeof(float));
-      std::memcpy(dy + i * d, dout + (c * kC + i) * out_stride + h * d, static_cast<size_t>(d) * sizeof(float));
-    }
-    return n;
+  const auto copy = [d](const float* from, float* to) {
+    std::memcpy(to, from, static_cast<size_t>(d) * sizeof(float));
+  };
+  const auto add_later = [&] {
+    for (int64_t i = 0; later != nullptr && i < square; ++i) dstate[i] += later[i];
   };
 
-  std::fill(states, states + d * d, 0.0f);
-  for (int64_t c = 0; c + 1 < chunks; ++c) {
-    load(c);
-    Transpose(k, d, kC, d, kt, kC);
-    float* next = states + (c + 1) * d * d;
-    std::memcpy(next, states + c * d * d, static_cast<size_t>(d * d) * sizeof(float));
-    FoldChunk(kt, v, d, power, reversed, next, tmp);
-  }
-  std::fill(dstate, dstate + d * d, 0.0f);
+  std::fill_n(dstate, square, 0.0f);
+  if (total % kC == 0) add_later();
   for (int64_t c = chunks - 1; c >= 0; --c) {
-    const int64_t n = load(c);
-    const float* state = states + c * d * d;
+    const int64_t n = std::min(kC, total - c * kC);
+    for (int64_t i = 0; i < n; ++i) {
+      const int64_t t = c * kC + i;
+      const float* row = rows.row(t, s.row_stride);
+      copy(row, q + i * d);
+      copy(row + d, k + i * d);
+      copy(row + 2 * d, v + i * d);
+      if (t < rows.tail_rows) {
+        std::fill_n(dy + i * d, d, 0.0f);
+      } else {
+        copy(rows.dout + (t - rows.tail_rows) * s.out_stride, dy + i * d);
+      }
+    }
+    const float* state = states + c * square;
     Transpose(k, d, n, d, kt, kC);
     Transpose(v, d, n, d, vt, kC);
     GemmSerial({n, n, d, q, d, 1, kt, kC, score, kC});
     GemmSerial({n, n, d, dy, d, 1, vt, kC, dscore, kC});
     for (int64_t i = 0; i < n; ++i) {
       for (int64_t j = 0; j < n; ++j) {
-        const float decay = j <= i ? power[i - j] : 0.0f;
+        const float decay = j <= i ? s.power[i - j] : 0.0f;
         score[i * kC + j] *= decay;
         dscore[i * kC + j] *= decay;
       }
@@ -259,7 +310,7 @@ void BackwardHead(const float* qkv, const float* dout, int64_t rows, int64_t hea
     // dq_i = lambda^(i+1) dy_i M^T + sum_{j <= i} dscore_ij k_j
     Transpose(state, d, d, d, transposed, d);
     GemmSerial({n, d, d, dy, d, 1, transposed, d, dq, d});
-    for (int64_t i = 0; i < n; ++i) Scale(dq + i * d, d, power[i + 1]);
+    for (int64_t i = 0; i < n; ++i) Scale(dq + i * d, d, s.power[i + 1]);
     GemmSerial({n, d, n, dscore, kC, 1, k, d, dq, d, true});
     // dk_j = lambda^(n-1-j) v_j dM^T + sum_{i >= j} dscore_ij q_i;   dv_j = lambda^(n-1-j) k_j dM + sum_{i >= j}
     // score_ij dy_i
@@ -267,24 +318,68 @@ void BackwardHead(const float* qkv, const float* dout, int64_t rows, int64_t hea
     GemmSerial({n, d, d, v, d, 1, transposed, d, dk, d});
     GemmSerial({n, d, d, k, d, 1, dstate, d, dv, d});
     for (int64_t j = 0; j < n; ++j) {
-      Scale(dk + j * d, d, power[n - 1 - j]);
-      Scale(dv + j * d, d, power[n - 1 - j]);
+      Scale(dk + j * d, d, s.power[n - 1 - j]);
+      Scale(dv + j * d, d, s.power[n - 1 - j]);
     }
     GemmSerial({n, d, n, dscore, 1, kC, q, d, dk, d, true});
     GemmSerial({n, d, n, score, 1, kC, dy, d, dv, d, true});
     for (int64_t i = 0; i < n; ++i) {
-      float* row = dqkv + (c * kC + i) * row_stride + h * 3 * d;
-      std::memcpy(row, dq + i * d, static_cast<size_t>(d) * sizeof(float));
-      std::memcpy(row + d, dk + i * d, static_cast<size_t>(d) * sizeof(float));
-      std::memcpy(row + 2 * d, dv + i * d, static_cast<size_t>(d) * sizeof(float));
+      const int64_t t = c * kC + i;
+      if (t < rows.tail_rows) {
+        float* to = dtail + t * 2 * d;
+        for (int64_t x = 0; x < d; ++x) to[x] += dk[i * d + x];
+        for (int64_t x = 0; x < d; ++x) to[d + x] += dv[i * d + x];
+        continue;
+      }
+      float* row = rows.dqkv + (t - rows.tail_rows) * s.row_stride;
+      copy(dq + i * d, row);
+      copy(dk + i * d, row + d);
+      copy(dv + i * d, row + 2 * d);
     }
-    if (c == 0) break;
+    if (c == 0 && dfirst == nullptr) break;
     // dM <- lambda^n dM + sum_i lambda^(i+1) q_i^T dy_i
-    Scale(dstate, d * d, power[n]);
+    Scale(dstate, square, s.power[n]);
     for (int64_t i = 0; i < n; ++i) {
-      for (int64_t x = 0; x < d; ++x) tmp[i * d + x] = q[i * d + x] * power[i + 1];
+      for (int64_t x = 0; x < d; ++x) tmp[i * d + x] = q[i * d + x] * s.power[i + 1];
     }
     GemmSerial({d, d, n, tmp, 1, d, dy, d, dstate, d, true});
+    if (n < kC) add_later();
+  }
+  for (int64_t i = 0; dfirst != nullptr && i < square; ++i) dfirst[i] += dstate[i];
+}
+
+// Document `root` and those that continue it, for head h.
+void BackwardHead(const float* qkv, const float* dout, std::span<const DocumentRows> documents, int64_t root,
+                  int64_t heads, int64_t d, int64_t h, const float* power, const float* reversed, float* dqkv) {
+  const BackwardShape shape{d, heads * 3 * d, heads * d, power, reversed};
+  const auto rows_of = [&](const DocumentRows& document) {
+    const int64_t at = document.first * shape.row_stride + h * 3 * d;
+    return BackwardRows{nullptr,       0,        qkv + at, dout + document.first * shape.out_stride + h * d,
+                        document.rows, dqkv + at};
+  };
+  static thread_local AlignedVector<float> states, own_states, sums;
+  const BackwardRows whole = rows_of(documents[static_cast<size_t>(root)]);
+  const std::vector<int64_t> continuations = Continuations(documents, root);
+  if (continuations.empty()) {
+    StatesOf(shape, whole, nullptr, (whole.rows + kC - 1) / kC, states);
+    return BackwardOf(shape, whole, states.data(), nullptr, nullptr, nullptr);
+  }
+  const int64_t full = whole.rows / kC, tail = whole.rows % kC;
+  StatesOf(shape, whole, nullptr, full + 1, states);
+  sums.assign(static_cast<size_t>(d * d + 2 * tail * d), 0.0f);
+  float *const dstate = sums.data(), *const dtail = dstate + d * d;
+  for (const int64_t c : continuations) {
+    BackwardRows rows = rows_of(documents[static_cast<size_t>(c)]);
+    rows.tail = whole.qkv + full * kC * shape.row_stride;
+    rows.tail_rows = tail;
+    if (rows.rows == 0) continue;
+    StatesOf(shape, rows, states.data() + full * d * d, (rows.total() + kC - 1) / kC, own_states);
+    BackwardOf(shape, rows, own_states.data(), nullptr, dtail, dstate);
+  }
+  BackwardOf(shape, whole, states.data(), dstate, nullptr, nullptr);
+  for (int64_t t = 0; t < tail; ++t) {
+    float* row = whole.dqkv + (full * kC + t) * shape.row_stride + d;  // dk and dv lie side by side
+    for (int64_t x = 0; x < 2 * d; ++x) row[x] += dtail[t * 2 * d + x];
   }
 }
 
@@ -320,16 +415,15 @@ void LightningAttention(std::span<const LightningSegment> segments, int64_t head
   });
 }
 
-void LightningAttentionBackward(const float* qkv, const float* dout, std::span<const int64_t> starts, int64_t heads,
-                                int64_t head_dim, const LightningDecay& decay, float* dqkv, ThreadPool& pool) {
-  const int64_t documents = static_cast<int64_t>(starts.size()) - 1;
-  pool.ParallelFor(documents * heads, [&](int64_t task, int) {
-    const int64_t h = task % heads, first = starts[static_cast<size_t>(task / heads)];
-    const int64_t rows = starts[static_cast<size_t>(task / heads) + 1] - first;
-    if (rows == 0) return;
+void LightningAttentionBackward(const float* qkv, const float* dout, std::span<const DocumentRows> documents,
+                                int64_t heads, int64_t head_dim, const LightningDecay& decay, float* dqkv,
+                                ThreadPool& pool) {
+  pool.ParallelFor(static_cast<int64_t>(documents.size()) * heads, [&](int64_t task, int) {
+    const int64_t h = task % heads, root = task / heads;
+    const DocumentRows& document = documents[static_cast<size_t>(root)];
+    if (document.prefix >= 0 || document.rows == 0) return;
     HWY_DYNAMIC_DISPATCH(BackwardHead)
-    (qkv + first * heads * 3 * head_dim, dout + first * heads * head_dim, rows, heads, head_dim, h, decay.head(h),
-     decay.reversed(h), dqkv + first * heads * 3 * head_dim);
+    (qkv, dout, documents, root, heads, head_dim, h, decay.head(h), decay.reversed(h), dqkv);
   });
 }
 

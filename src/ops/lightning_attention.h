@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "ops/documents.h"
 
 namespace fulgur {
 
@@ -49,9 +50,10 @@ struct LightningSegment {
 void LightningAttention(std::span<const LightningSegment> segments, int64_t heads, int64_t head_dim,
                         const LightningDecay& decay, ThreadPool& pool);
 
-// Gradient for whole documents, each starting from an empty state. qkv [T, H, 3, D], dout [T, H, D] -> dqkv
-// (overwritten). starts: first row of each document, then T.
-void LightningAttentionBackward(const float* qkv, const float* dout, std::span<const int64_t> starts, int64_t heads,
-                                int64_t head_dim, const LightningDecay& decay, float* dqkv, ThreadPool& pool);
+// Gradient for whole documents, each starting from an empty state or continuing another document. qkv [T, H, 3, D],
+// dout [T, H, D] -> dqkv (overwritten).
+void LightningAttentionBackward(const float* qkv, const float* dout, std::span<const DocumentRows> documents,
+                                int64_t heads, int64_t head_dim, const LightningDecay& decay, float* dqkv,
+                                ThreadPool& pool);
 
 }  // namespace fulgur

@@ -140,12 +140,14 @@ TEST(LightningAttention, GradientMatchesComplexStep) {
   ExpectSameOnAllInstructionSets([&] {
     ThreadPool pool(2);
     std::vector<float> dqkv(qkv.size(), NAN);
-    LightningAttentionBackward(qkv.data(), dout.data(), starts, heads, d, LightningDecay(slopes), dqkv.data(), pool);
+    LightningAttentionBackward(qkv.data(), dout.data(), DocumentsAt(starts), heads, d, LightningDecay(slopes),
+                               dqkv.data(), pool);
     return dqkv;
   });
   ThreadPool pool(1);
   std::vector<float> dqkv(qkv.size(), NAN);
-  LightningAttentionBackward(qkv.data(), dout.data(), starts, heads, d, LightningDecay(slopes), dqkv.data(), pool);
+  LightningAttentionBackward(qkv.data(), dout.data(), DocumentsAt(starts), heads, d, LightningDecay(slopes),
+                             dqkv.data(), pool);
   for (size_t doc = 0; doc + 1 < starts.size(); ++doc) {
     const int64_t first = starts[doc], rows = starts[doc + 1] - first;
     if (rows == 0) continue;
@@ -169,6 +171,44 @@ TEST(LightningAttention, GradientMatchesComplexStep) {
         ExpectClose({got.begin(), got.end()}, ComplexStepGradient(f, parts[w]), 1e-5);
       }
     }
+  }
+}
+
+// Documents that continue another have the gradient of whole ones that begin with its rows; its own is the sum of
+// theirs.
+TEST(LightningAttention, GradientOfContinuedDocuments) {
+  const int64_t heads = 2, d = 16, step = heads * 3 * d, out_step = heads * d;
+  const LightningDecay decay(std::vector<double>{0.2, 0.01});
+  ThreadPool pool(2);
+  for (const int64_t root : {1, 40, 64, 100, 128, 150}) {
+    SCOPED_TRACE(root);
+    const std::vector<DocumentRows> documents = {{0, root},       {root, 90, 0},       {root + 90, 1, 0},
+                                                 {root + 91, 20}, {root + 111, 30, 0}, {root + 141, 0, 0}};
+    const int64_t n = root + 141;
+    const std::vector<float> qkv = RandomVector(n * step, 31), dout = RandomVector(n * out_step, 32);
+    const auto backward = [&](const std::vector<float>& x, const std::vector<float>& dy,
+                              const std::vector<DocumentRows>& rows) {
+      std::vector<float> dx(x.size(), NAN);
+      LightningAttentionBackward(x.data(), dy.data(), rows, heads, d, decay, dx.data(), pool);
+      return dx;
+    };
+    const std::vector<float> got = backward(qkv, dout, documents);
+    std::vector<double> want(got.size());
+    for (const DocumentRows& document : documents) {
+      const int64_t before = document.prefix < 0 ? 0 : root, rows = before + document.rows;
+      if (rows == 0) continue;
+      std::vector<float> x = Slice(qkv, 0, before * step), dy(static_cast<size_t>(before * out_step));
+      const std::vector<float> own = Slice(qkv, document.first * step, document.rows * step),
+                               own_dy = Slice(dout, document.first * out_step, document.rows * out_step);
+      x.insert(x.end(), own.begin(), own.end());
+      dy.insert(dy.end(), own_dy.begin(), own_dy.end());
+      const std::vector<float> dx = backward(x, dy, {{0, rows}});
+      for (int64_t i = 0; i < rows * step; ++i) {
+        const int64_t to = i < before * step ? i : document.first * step + i - before * step;
+        want[static_cast<size_t>(to)] += dx[static_cast<size_t>(i)];
+      }
+    }
+    ExpectClose(got, want, 1e-5);
   }
 }
 

@@ -606,8 +606,9 @@ void FinishItem(const AttentionItem& item, const AttentionShape& shape, float* m
   Finish(t, PartialAt(memory, t.m, t.padded));
 }
 
-// Gradient of one document for one kv head. All pointers are at the document's first row.
-void BackwardHead(const SoftmaxBackwardArgs& a, int64_t rows, int64_t heads, int64_t kv_heads, int64_t d, int64_t kv) {
+// Gradient of document `root`, and of those that continue it, for one kv head.
+void BackwardHead(const SoftmaxBackwardArgs& a, std::span<const DocumentRows> documents, int64_t root, int64_t heads,
+                  int64_t kv_heads, int64_t d, int64_t kv) {
   const int64_t group = heads / kv_heads, q_stride = heads * d, kv_stride = kv_heads * d;
   static thread_local std::vector<float> scratch;
   scratch.resize(static_cast<size_t>(2 * d * kB + 2 * kB * kB + kB));
@@ -617,44 +618,63 @@ void BackwardHead(const SoftmaxBackwardArgs& a, int64_t rows, int64_t heads, int
   float* const ds = p + kB * kB;      // [64, 64] gradient of the scores
   float* const delta = ds + kB * kB;  // [64] dout . out
   const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(d)));
-  const float* k = a.k + kv * d;
-  const float* v = a.v + kv * d;
-  for (int64_t j = 0; j < rows; ++j) {
-    std::fill_n(a.dk + j * kv_stride + kv * d, d, 0.0f);
-    std::fill_n(a.dv + j * kv_stride + kv * d, d, 0.0f);
-    std::fill_n(a.dq + j * q_stride + kv * group * d, group * d, 0.0f);
-  }
-  for (int64_t k0 = 0; k0 < rows; k0 += kB) {
-    const int64_t kn = std::min(kB, rows - k0);
-    Transpose(k + k0 * kv_stride, kv_stride, kn, d, kt, kB);
-    Transpose(v + k0 * kv_stride, kv_stride, kn, d, vt, kB);
-    for (int64_t g = 0; g < group; ++g) {
-      const int64_t head = kv * group + g;
-      for (int64_t q0 = k0; q0 < rows; q0 += kB) {
-        const int64_t qn = std::min(kB, rows - q0);
-        const float* q = a.q + q0 * q_stride + head * d;
-        const float* dout = a.dout + q0 * q_stride + head * d;
-        const float* out = a.out + q0 * q_stride + head * d;
-        GemmSerial({qn, kn, d, q, q_stride, 1, kt, kB, p, kB});
-        GemmSerial({qn, kn, d, dout, q_stride, 1, vt, kB, ds, kB});
-        for (int64_t i = 0; i < qn; ++i) {
-          double dot = 0;
-          for (int64_t x = 0; x < d; ++x) dot += static_cast<double>(dout[i * q_stride + x]) * out[i * q_stride + x];
-          delta[i] = static_cast<float>(dot);
-          float* row = p + i * kB;
-          const int64_t visible = std::min(kn, q0 + i - k0 + 1);
-          Scale(row, kB, scale);
-          std::fill(row + std::max<int64_t>(visible, 0), row + kB, -std::numeric_limits<float>::infinity());
-          ExpRow(row, kB, a.lse[(q0 + i) * heads + head], row);
-          for (int64_t j = 0; j < kn; ++j) ds[i * kB + j] = row[j] * (ds[i * kB + j] - delta[i]) * scale;
+
+  // Queries [q0, q0 + qn) of a head with the keys [k0, k0 + kn) that kt and vt hold; rows of the batch. The first query
+  // sees `seen` of these keys, each further one another.
+  const auto queries = [&](int64_t head, int64_t q0, int64_t qn, int64_t k0, int64_t kn, int64_t seen) HWY_ATTR {
+    const float* q = a.q + q0 * q_stride + head * d;
+    const float* dout = a.dout + q0 * q_stride + head * d;
+    const float* out = a.out + q0 * q_stride + head * d;
+    GemmSerial({qn, kn, d, q, q_stride, 1, kt, kB, p, kB});
+    GemmSerial({qn, kn, d, dout, q_stride, 1, vt, kB, ds, kB});
+    for (int64_t i = 0; i < qn; ++i) {
+      double dot = 0;
+      for (int64_t x = 0; x < d; ++x) dot += static_cast<double>(dout[i * q_stride + x]) * out[i * q_stride + x];
+      delta[i] = static_cast<float>(dot);
+      float* row = p + i * kB;
+      const int64_t visible = std::min(kn, seen + i);
+      Scale(row, kB, scale);
+      std::fill(row + std::max<int64_t>(visible, 0), row + kB, -std::numeric_limits<float>::infinity());
+      ExpRow(row, kB, a.lse[(q0 + i) * heads + head], row);
+      for (int64_t j = 0; j < kn; ++j) ds[i * kB + j] = row[j] * (ds[i * kB + j] - delta[i]) * scale;
+    }
+    const int64_t k_at = k0 * kv_stride + kv * d;
+    GemmSerial({qn, d, kn, ds, kB, 1, a.k + k_at, kv_stride, a.dq + q0 * q_stride + head * d, q_stride, true});
+    GemmSerial({kn, d, qn, ds, 1, kB, q, q_stride, a.dk + k_at, kv_stride, true});
+    GemmSerial({kn, d, qn, p, 1, kB, dout, q_stride, a.dv + k_at, kv_stride, true});
+  };
+  // Keys of `document` with its own queries and those of the documents that continue it.
+  const auto keys = [&](const DocumentRows& document, std::span<const int64_t> continuations) HWY_ATTR {
+    for (int64_t k0 = 0; k0 < document.rows; k0 += kB) {
+      const int64_t kn = std::min(kB, document.rows - k0), row = document.first + k0;
+      Transpose(a.k + row * kv_stride + kv * d, kv_stride, kn, d, kt, kB);
+      Transpose(a.v + row * kv_stride + kv * d, kv_stride, kn, d, vt, kB);
+      for (int64_t head = kv * group; head < (kv + 1) * group; ++head) {
+        for (int64_t q0 = k0; q0 < document.rows; q0 += kB) {
+          queries(head, document.first + q0, std::min(kB, document.rows - q0), row, kn, q0 - k0 + 1);
         }
-        GemmSerial(
-            {qn, d, kn, ds, kB, 1, k + k0 * kv_stride, kv_stride, a.dq + q0 * q_stride + head * d, q_stride, true});
-        GemmSerial({kn, d, qn, ds, 1, kB, q, q_stride, a.dk + k0 * kv_stride + kv * d, kv_stride, true});
-        GemmSerial({kn, d, qn, p, 1, kB, dout, q_stride, a.dv + k0 * kv_stride + kv * d, kv_stride, true});
+        for (const int64_t c : continuations) {
+          const DocumentRows& later = documents[static_cast<size_t>(c)];
+          for (int64_t q0 = 0; q0 < later.rows; q0 += kB) {
+            queries(head, later.first + q0, std::min(kB, later.rows - q0), row, kn, kn);
+          }
+        }
       }
     }
-  }
+  };
+
+  const std::vector<int64_t> continuations = Continuations(documents, root);
+  const auto zero = [&](const DocumentRows& document) {
+    for (int64_t j = document.first; j < document.first + document.rows; ++j) {
+      std::fill_n(a.dk + j * kv_stride + kv * d, d, 0.0f);
+      std::fill_n(a.dv + j * kv_stride + kv * d, d, 0.0f);
+      std::fill_n(a.dq + j * q_stride + kv * group * d, group * d, 0.0f);
+    }
+  };
+  zero(documents[static_cast<size_t>(root)]);
+  for (const int64_t c : continuations) zero(documents[static_cast<size_t>(c)]);
+  keys(documents[static_cast<size_t>(root)], continuations);
+  for (const int64_t c : continuations) keys(documents[static_cast<size_t>(c)], {});
 }
 
 }  // namespace
@@ -796,16 +816,12 @@ void SoftmaxAttention(std::span<const SoftmaxSegment> segments, int64_t heads, i
   }
 }
 
-void SoftmaxAttentionBackward(const SoftmaxBackwardArgs& args, std::span<const int64_t> starts, int64_t heads,
+void SoftmaxAttentionBackward(const SoftmaxBackwardArgs& args, std::span<const DocumentRows> documents, int64_t heads,
                               int64_t kv_heads, int64_t head_dim, ThreadPool& pool) {
-  const int64_t documents = static_cast<int64_t>(starts.size()) - 1;
-  pool.ParallelFor(documents * kv_heads, [&](int64_t task, int) {
-    const int64_t doc = task / kv_heads, first = starts[static_cast<size_t>(doc)];
-    const int64_t q = first * heads * head_dim, kv = first * kv_heads * head_dim;
-    HWY_DYNAMIC_DISPATCH(BackwardHead)
-    ({args.q + q, args.k + kv, args.v + kv, args.out + q, args.lse + first * heads, args.dout + q, args.dq + q,
-      args.dk + kv, args.dv + kv},
-     starts[static_cast<size_t>(doc) + 1] - first, heads, kv_heads, head_dim, task % kv_heads);
+  pool.ParallelFor(static_cast<int64_t>(documents.size()) * kv_heads, [&](int64_t task, int) {
+    const int64_t root = task / kv_heads;
+    if (documents[static_cast<size_t>(root)].prefix >= 0) return;
+    HWY_DYNAMIC_DISPATCH(BackwardHead)(args, documents, root, heads, kv_heads, head_dim, task % kv_heads);
   });
 }
 

@@ -12,6 +12,7 @@
 #include <span>
 
 #include "base/thread_pool.h"
+#include "ops/documents.h"
 #include "ops/kv_cache.h"
 
 namespace fulgur {
@@ -34,8 +35,7 @@ struct SoftmaxSegment {
 void SoftmaxAttention(std::span<const SoftmaxSegment> segments, int64_t heads, int64_t kv_heads, int64_t head_dim,
                       ThreadPool& pool);
 
-// Gradient for whole documents (starts: first row of each, then T). q, out, dout, dq [T, H, D]; k, v, dk, dv [T, K, D];
-// lse [T, H]. Overwrites dq, dk, dv.
+// Gradient for whole documents. q, out, dout, dq [T, H, D]; k, v, dk, dv [T, K, D]; lse [T, H]. Overwrites dq, dk, dv.
 struct SoftmaxBackwardArgs {
   const float* q;
   const float* k;
@@ -47,7 +47,7 @@ struct SoftmaxBackwardArgs {
   float* dk;
   float* dv;
 };
-void SoftmaxAttentionBackward(const SoftmaxBackwardArgs& args, std::span<const int64_t> starts, int64_t heads,
+void SoftmaxAttentionBackward(const SoftmaxBackwardArgs& args, std::span<const DocumentRows> documents, int64_t heads,
                               int64_t kv_heads, int64_t head_dim, ThreadPool& pool);
 
 }  // namespace fulgur

@@ -250,7 +250,7 @@ TEST(SoftmaxAttention, GradientMatchesComplexStep) {
     std::vector<float> dq(in.q.size(), NAN), dk(in.k.size(), NAN), dv(in.v.size(), NAN);
     SoftmaxAttentionBackward(
         {in.q.data(), in.k.data(), in.v.data(), out.data(), lse.data(), dout.data(), dq.data(), dk.data(), dv.data()},
-        starts, s.heads, s.kv_heads, s.d, p);
+        DocumentsAt(starts), s.heads, s.kv_heads, s.d, p);
     dq.insert(dq.end(), dk.begin(), dk.end());
     dq.insert(dq.end(), dv.begin(), dv.end());
     return dq;
@@ -303,6 +303,69 @@ TEST(SoftmaxAttention, GradientMatchesComplexStep) {
       ExpectClose({got_k.begin(), got_k.end()}, want_k, 1e-5);
       ExpectClose({got_v.begin(), got_v.end()}, want_v, 1e-5);
     }
+  }
+}
+
+// As of whole documents that begin with the continued one's rows.
+TEST(SoftmaxAttention, GradientOfContinuedDocuments) {
+  const int64_t heads = 4, kv_heads = 2, d = 8, q_step = heads * d, kv_step = kv_heads * d;
+  ThreadPool pool(2);
+  struct Gradient {
+    std::vector<float> q, k, v;
+  };
+  for (const int64_t root : {1, 40, 64, 100, 150}) {
+    SCOPED_TRACE(root);
+    const std::vector<DocumentRows> documents = {{0, root},       {root, 90, 0},       {root + 90, 1, 0},
+                                                 {root + 91, 20}, {root + 111, 30, 0}, {root + 141, 0, 0}};
+    const Shape3 shape{root + 141, heads, kv_heads, d};
+    const Inputs in(shape, 41);
+    const std::vector<float> dout = RandomVector(shape.n * q_step, 44);
+    // Outputs and log-sum-exps of all rows, and the gradient of whole documents summed to the rows they are made of.
+    std::vector<float> out(in.q.size()), lse(static_cast<size_t>(shape.n * heads));
+    std::vector<double> want_q(in.q.size()), want_k(in.k.size()), want_v(in.v.size());
+    const auto backward = [&](const Inputs& x, const std::vector<float>& y, const std::vector<float>& l,
+                              const std::vector<float>& dy, const std::vector<DocumentRows>& rows) {
+      Gradient g{std::vector<float>(x.q.size(), NAN), std::vector<float>(x.k.size(), NAN),
+                 std::vector<float>(x.v.size(), NAN)};
+      SoftmaxAttentionBackward(
+          {x.q.data(), x.k.data(), x.v.data(), y.data(), l.data(), dy.data(), g.q.data(), g.k.data(), g.v.data()}, rows,
+          heads, kv_heads, d, pool);
+      return g;
+    };
+    for (const DocumentRows& document : documents) {
+      const int64_t before = document.prefix < 0 ? 0 : root, rows = before + document.rows;
+      if (rows == 0) continue;
+      const auto whole = [&](const std::vector<float>& values, int64_t step) {
+        std::vector<float> x = Slice(values, 0, before * step);
+        const std::vector<float> own = Slice(values, document.first * step, document.rows * step);
+        x.insert(x.end(), own.begin(), own.end());
+        return x;
+      };
+      Inputs x(Shape3{0, heads, kv_heads, d});
+      x.q = whole(in.q, q_step);
+      x.k = whole(in.k, kv_step);
+      x.v = whole(in.v, kv_step);
+      const std::vector<float> both = RunPieces({rows, heads, kv_heads, d}, x, rows, 1);
+      const std::vector<float> y = Slice(both, 0, rows * q_step), l = Slice(both, rows * q_step, rows * heads);
+      std::copy_n(y.begin() + before * q_step, document.rows * q_step, out.begin() + document.first * q_step);
+      std::copy_n(l.begin() + before * heads, document.rows * heads, lse.begin() + document.first * heads);
+      std::vector<float> dy = whole(dout, q_step);
+      std::fill_n(dy.begin(), before * q_step, 0.0f);
+      const Gradient g = backward(x, y, l, dy, {{0, rows}});
+      const auto add = [&](const std::vector<float>& from, int64_t step, std::vector<double>& to) {
+        for (int64_t i = 0; i < rows * step; ++i) {
+          const int64_t at = i < before * step ? i : document.first * step + i - before * step;
+          to[static_cast<size_t>(at)] += from[static_cast<size_t>(i)];
+        }
+      };
+      add(g.q, q_step, want_q);
+      add(g.k, kv_step, want_k);
+      add(g.v, kv_step, want_v);
+    }
+    const Gradient got = backward(in, out, lse, dout, documents);
+    ExpectClose(got.q, want_q, 1e-5);
+    ExpectClose(got.k, want_k, 1e-5);
+    ExpectClose(got.v, want_v, 1e-5);
   }
 }
 

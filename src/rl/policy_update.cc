@@ -10,7 +10,7 @@
 namespace fulgur {
 namespace {
 
-// Values of the rows that predict a sampled token of document d.
+// Values of the rows that predict a sampled token of the batch's sample d.
 std::vector<float> Gather(const PolicyBatch& batch, size_t d, const Response& response, std::span<const float> rows) {
   std::vector<float> values;
   values.reserve(response.ids.size());
@@ -61,19 +61,32 @@ std::vector<PolicyBatch> PackSamples(std::span<const PolicySample> samples, int6
     const std::vector<int32_t>& prompt = samples[i].group->prompt;
     const Response& r = *samples[i].response;
     FULGUR_CHECK(!prompt.empty() && !r.ids.empty() && r.sampled.size() == r.ids.size());
-    const auto length = static_cast<int64_t>(prompt.size() + r.ids.size() - 1);
-    if (batches.empty() || static_cast<int64_t>(batches.back().tokens.tokens.size()) + length > micro_tokens) {
+    // The prompt is there already if the sample before is of the same group.
+    const auto shared = static_cast<int64_t>(prompt.size()) - 1, own = static_cast<int64_t>(r.ids.size());
+    const auto held = batches.empty() ? 0 : static_cast<int64_t>(batches.back().tokens.tokens.size());
+    bool here = i > 0 && samples[i].group == samples[i - 1].group;
+    if (batches.empty() || held + own + (here ? 0 : shared) > micro_tokens) {
       batches.emplace_back().tokens.starts.push_back(0);
+      here = false;
     }
     PolicyBatch& batch = batches.back();
     TokenBatch& t = batch.tokens;
+    const auto end_document = [&](int64_t prefix) {
+      t.starts.push_back(static_cast<int64_t>(t.tokens.size()));
+      t.prefixes.push_back(prefix);
+    };
+    if (shared > 0 && !here) {
+      t.tokens.insert(t.tokens.end(), prompt.begin(), prompt.end() - 1);
+      t.targets.resize(t.tokens.size(), kIgnore);
+      end_document(-1);
+    }
+    const int64_t before = here ? t.prefixes.back() : static_cast<int64_t>(t.prefixes.size()) - 1;
     batch.samples.push_back(i);
-    batch.first.push_back(static_cast<int64_t>(t.tokens.size() + prompt.size()) - 1);
-    t.tokens.insert(t.tokens.end(), prompt.begin(), prompt.end());
+    batch.first.push_back(static_cast<int64_t>(t.tokens.size()));
+    t.tokens.push_back(prompt.back());
     t.tokens.insert(t.tokens.end(), r.ids.begin(), r.ids.end() - 1);
-    t.targets.resize(t.targets.size() + prompt.size() - 1, kIgnore);
     for (size_t j = 0; j < r.ids.size(); ++j) t.targets.push_back(r.sampled[j] != 0 ? r.ids[j] : kIgnore);
-    t.starts.push_back(static_cast<int64_t>(t.tokens.size()));
+    end_document(shared > 0 ? before : -1);
   }
   return batches;
 }
@@ -135,7 +148,7 @@ PolicyGradientReport AddPolicyGradient(Model& model, std::span<const PolicySampl
     report.loss += micro.row_loss;
     report.aux += micro.aux * share;
     for (const float entropy : micro.entropies) report.entropy_sum += entropy;
-    report.flops += TrainingFlops(model.config(), batch.tokens.starts);
+    report.flops += TrainingFlops(model.config(), batch.tokens.documents());
   }
   return report;
 }

@@ -36,12 +36,13 @@ struct Agreement {
   double a_ = 0, b_ = 0, aa_ = 0, bb_ = 0, ab_ = 0;
 };
 
-// Samples packed into batches of at most micro_tokens tokens (or one sample), in order. A document is the prompt and
-// the response but for its last token, which predicts nothing.
+// Samples packed into batches of at most micro_tokens tokens (or one sample), in order. Samples of a group that are in
+// one batch share their prompt: a document is the prompt but for its last token, and those that continue it are that
+// token, whose row predicts the first of the response, and the response but for its last token, which predicts nothing.
 struct PolicyBatch {
   TokenBatch tokens;
-  std::vector<size_t> samples;  // which sample each document is of
-  std::vector<int64_t> first;   // row that predicts the first token of each document's response
+  std::vector<size_t> samples;  // those in the batch
+  std::vector<int64_t> first;   // for each: row that predicts the first token of its response
 };
 std::vector<PolicyBatch> PackSamples(std::span<const PolicySample> samples, int64_t micro_tokens);
 
@@ -59,7 +60,7 @@ struct PolicyGradientReport {
   double loss = 0, aux = 0;  // of the objective; load balance
   ObjectiveStats stats;
   double entropy_sum = 0;  // over the sampled tokens, nats
-  int64_t tokens = 0;      // of all documents, prompts included
+  int64_t tokens = 0;      // computed: prompts included, once for the responses that share one
   double flops = 0;
 };
 

@@ -179,7 +179,7 @@ class Trainer {
       const LossReport report = AddGradient(*model_, micro, CrossEntropy(micro, data.targets), options, grads_);
       ce += report.row_loss;
       aux += report.aux * share;
-      flops += TrainingFlops(architecture_, micro.starts);
+      flops += TrainingFlops(architecture_, micro.documents());
       for (size_t i = 0; i < expert_counts.size(); ++i) expert_counts[i] += report.expert_counts[i];
     }
     const double loss = ce + coef * aux;
@@ -385,9 +385,11 @@ ValidationResult Validate(Model& model, const std::vector<Example>& examples, in
   return {sum / n, static_cast<double>(right) / n, count};
 }
 
-double TrainingFlops(const ModelConfig& config, std::span<const int64_t> starts) {
+double TrainingFlops(const ModelConfig& config, std::span<const DocumentRows> documents) {
   double forward = 0;
-  for (size_t d = 0; d + 1 < starts.size(); ++d) forward += ForwardFlops(config, 0, starts[d + 1] - starts[d]);
+  for (const DocumentRows& d : documents) {
+    forward += ForwardFlops(config, d.prefix < 0 ? 0 : documents[static_cast<size_t>(d.prefix)].rows, d.rows);
+  }
   return 3 * forward;  // backward takes twice as much: gradients of inputs and of weights
 }
 

@@ -67,8 +67,8 @@ struct ValidationResult {
 };
 ValidationResult Validate(Model& model, const std::vector<Example>& examples, int64_t micro_tokens);
 
-// Arithmetic of forward and backward (three times ForwardFlops, model/cost.h) on documents with these bounds
-// (TokenBatch::starts). Recomputation does not count.
-double TrainingFlops(const ModelConfig& config, std::span<const int64_t> starts);
+// Arithmetic of forward and backward (three times ForwardFlops, model/cost.h) on these documents (TokenBatch).
+// Recomputation does not count.
+double TrainingFlops(const ModelConfig& config, std::span<const DocumentRows> documents);
 
 }  // namespace fulgur
