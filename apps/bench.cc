@@ -107,10 +107,10 @@ void AddBench(CLI::App& app) {
     const std::vector<BenchmarkPoint> measured = RunBenchmark(
         *model, o->benchmark,
         [&](const BenchmarkPoint& point) { o->json ? points.push_back(point.ToJson()) : PrintPoint(point); },
-        [&](int64_t from, int64_t at, int64_t depth) {
-          if (bar == nullptr) {
+        [&](int64_t at, int64_t depth) {
+          if (bar == nullptr) {  // the time of the first piece is not known
             bar = std::make_unique<ProgressBar>(fmt::format("reading {} tokens", depth), depth, "tokens");
-            bar->StartFrom(from);
+            bar->StartFrom(at);
           }
           bar->Update(at);
           if (at == depth) bar.reset();

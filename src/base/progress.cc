@@ -85,7 +85,7 @@ void ProgressBar::Draw(bool last) {
   } else {
     line += fmt::format("{} {}", HumanCount(static_cast<double>(done_)), unit_);
   }
-  if (rate > 0) line += fmt::format(" {}/s", HumanCount(rate));
+  if (rate > 0) line += rate < 10 ? fmt::format(" {:.2g}/s", rate) : fmt::format(" {}/s", HumanCount(rate));
   if (last) {
     line += " in " + HumanDuration(seconds);
   } else if (total_ > 0 && rate > 0) {

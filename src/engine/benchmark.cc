@@ -31,12 +31,11 @@ std::vector<int32_t> RandomTokens(Rng& rng, const ModelConfig& config, int64_t n
 
 // Appends random tokens up to `depth`.
 void Deepen(Model& model, Rng& rng, int64_t depth, int64_t chunk, const DepthProgress& progress, SequenceState& state) {
-  const int64_t from = state.length();
   while (state.length() < depth) {
     const std::vector<int32_t> tokens = RandomTokens(rng, model.config(), std::min(chunk, depth - state.length()));
     const Segment segment{&state, tokens};
     model.Forward({&segment, 1}, LogitRows::kNone);
-    if (progress) progress(from, state.length(), depth);
+    if (progress) progress(state.length(), depth);
   }
 }
 

@@ -55,9 +55,9 @@ struct DraftingPoint {
 // Measures prefill at every depth, and decoding at every depth with every batch, and with options.draft drafting at
 // every depth; calls `done` or `drafted` after each. Tokens are random, so a trained model's experts are chosen about
 // as evenly as its router can. A sequence goes on from the depth before if that is not deeper; `progress` (may be
-// empty) hears of it: from where, how far it is, the depth wanted. Error if a sequence would be longer than the model's
+// empty) hears of it: how far it is, the depth wanted. Error if a sequence would be longer than the model's
 // context or an option is out of range.
-using DepthProgress = std::function<void(int64_t from, int64_t at, int64_t depth)>;
+using DepthProgress = std::function<void(int64_t at, int64_t depth)>;
 std::vector<BenchmarkPoint> RunBenchmark(Model& model, const BenchmarkOptions& options,
                                          const std::function<void(const BenchmarkPoint&)>& done,
                                          const DepthProgress& progress = nullptr,

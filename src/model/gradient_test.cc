@@ -85,7 +85,7 @@ TEST(Gradient, BitsDoNotDependOnThreadsRecomputationOrCompany) {
 // that begin with its tokens.
 TEST(Gradient, ContinuedDocuments) {
   const ModelConfig config = Config(/*shared_expert=*/true, /*postnorm=*/true);
-  for (const size_t length : {1, 50, 64, 150}) {
+  for (const size_t length : {0, 1, 50, 64, 150}) {
     SCOPED_TRACE(length);
     Rng rng(4);
     const auto random = [&](size_t n) {

@@ -361,6 +361,7 @@ void BackwardHead(const float* qkv, const float* dout, std::span<const DocumentR
   const BackwardRows whole = rows_of(documents[static_cast<size_t>(root)]);
   const std::vector<int64_t> continuations = Continuations(documents, root);
   if (continuations.empty()) {
+    if (whole.rows == 0) return;
     StatesOf(shape, whole, nullptr, (whole.rows + kC - 1) / kC, states);
     return BackwardOf(shape, whole, states.data(), nullptr, nullptr, nullptr);
   }
@@ -420,8 +421,7 @@ void LightningAttentionBackward(const float* qkv, const float* dout, std::span<c
                                 ThreadPool& pool) {
   pool.ParallelFor(static_cast<int64_t>(documents.size()) * heads, [&](int64_t task, int) {
     const int64_t h = task % heads, root = task / heads;
-    const DocumentRows& document = documents[static_cast<size_t>(root)];
-    if (document.prefix >= 0 || document.rows == 0) return;
+    if (documents[static_cast<size_t>(root)].prefix >= 0) return;
     HWY_DYNAMIC_DISPATCH(BackwardHead)
     (qkv, dout, documents, root, heads, head_dim, h, decay.head(h), decay.reversed(h), dqkv);
   });

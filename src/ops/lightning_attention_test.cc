@@ -180,7 +180,7 @@ TEST(LightningAttention, GradientOfContinuedDocuments) {
   const int64_t heads = 2, d = 16, step = heads * 3 * d, out_step = heads * d;
   const LightningDecay decay(std::vector<double>{0.2, 0.01});
   ThreadPool pool(2);
-  for (const int64_t root : {1, 40, 64, 100, 128, 150}) {
+  for (const int64_t root : {0, 1, 40, 64, 100, 128, 150}) {
     SCOPED_TRACE(root);
     const std::vector<DocumentRows> documents = {{0, root},       {root, 90, 0},       {root + 90, 1, 0},
                                                  {root + 91, 20}, {root + 111, 30, 0}, {root + 141, 0, 0}};
