@@ -62,13 +62,15 @@ TEST(RlCommand, TrainsAModelAndGoesOn) {
 }
 
 TEST(RlCommand, ConfigsInTheRepositoryAreRead) {
-  for (const char* name : {"rl-hasty-nano", "rl-nano", "rl-precision"}) {
+  for (const char* name : {"nano-rl", "rl-hasty-nano", "rl-nano", "rl-precision"}) {
     // In a folder without the model, which is looked for once the config was read.
     TestFolder folder;
     const std::string path = std::string(FULGUR_SOURCE_DIR) + "/configs/" + name + ".json";
     const CommandResult result = RunFulgur({"rl", path}, "", folder.path().string());
     EXPECT_EQ(result.status, 1);
-    EXPECT_THAT(result.err, testing::AnyOf(HasSubstr("runs/hasty-nano/model"), HasSubstr("models/nano"))) << name;
+    EXPECT_THAT(result.err, testing::AnyOf(HasSubstr("runs/hasty-nano/model"), HasSubstr("runs/nano/model"),
+                                           HasSubstr("models/nano")))
+        << name;
   }
   TestFolder folder;
   const CommandResult study = RunFulgur({"rl", "--study", std::string(FULGUR_SOURCE_DIR) + "/configs/study-cispo.json"},
