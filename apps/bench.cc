@@ -19,10 +19,11 @@ namespace fulgur {
 namespace {
 
 void PrintPoint(const BenchmarkPoint& p) {
-  fmt::print("{:<8} {:>8} {:>6} {:>12.1f} {:>12.3f} {:>10.1f} {:>9.1f} {:<7} {:>5.0f} %\n",
-             p.decode ? "decode" : "prefill", p.depth, p.batch, p.tokens_per_second(),
-             1000 * p.seconds / static_cast<double>(p.decode ? p.tokens / p.batch : 1), p.rate(), p.limit,
-             p.decode ? "GB/s" : "GFLOP/s", 100 * p.share());
+  const auto passes = static_cast<double>(p.decode ? p.tokens / p.batch : 1);
+  const std::string expected = p.expected_seconds > 0 ? fmt::format("{:.3f}", 1000 * p.expected_seconds / passes) : "";
+  fmt::print("{:<8} {:>8} {:>6} {:>12.1f} {:>12.3f} {:>10} {:>10.1f} {:>9.1f} {:<7} {:>5.0f} %\n",
+             p.decode ? "decode" : "prefill", p.depth, p.batch, p.tokens_per_second(), 1000 * p.seconds / passes,
+             expected, p.rate(), p.limit, p.decode ? "GB/s" : "GFLOP/s", 100 * p.share());
   std::fflush(stdout);
 }
 
@@ -98,8 +99,8 @@ void AddBench(CLI::App& app) {
                  1e-6 * static_cast<double>(CountParameters(model->config()).total),
                  1e-6 * static_cast<double>(CountParameters(model->config()).active), pool.threads(), InstructionSet(),
                  KvFormatName(model->kv_format()));
-      fmt::print("{:<8} {:>8} {:>6} {:>12} {:>12} {:>10} {:>17} {:>7}\n", "", "depth", "batch", "tokens/s", "ms/pass",
-                 "rate", "machine's limit", "share");
+      fmt::print("{:<8} {:>8} {:>6} {:>12} {:>12} {:>10} {:>10} {:>17} {:>7}\n", "", "depth", "batch", "tokens/s",
+                 "ms/pass", "expected", "rate", "machine's limit", "share");
     }
     Json points = Json::array();
     std::vector<DraftingPoint> drafting;

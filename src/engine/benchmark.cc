@@ -199,6 +199,7 @@ Json BenchmarkPoint::ToJson() const {
     json["bytes"] = bytes;
     json["gb_per_second"] = rate();
     json["read_bandwidth_gb_per_second"] = limit;
+    if (expected_seconds > 0) json["expected_seconds"] = expected_seconds;
   } else {
     json["flops"] = flops;
     json["gflop_per_second"] = rate();
@@ -228,7 +229,11 @@ std::vector<BenchmarkPoint> RunBenchmark(Model& model, const BenchmarkOptions& o
                                          const std::function<void(const DraftingPoint&)>& drafted) {
   CheckOptions(model, options);
   std::vector<BenchmarkPoint> points;
-  const auto add = [&](const BenchmarkPoint& point) {
+  const auto add = [&](BenchmarkPoint point) {
+    const auto first = std::find_if(points.begin(), points.end(), [&](const BenchmarkPoint& p) {
+      return p.decode && point.decode && p.batch == point.batch;
+    });
+    if (first != points.end()) point.expected_seconds = first->seconds * point.bytes / first->bytes;
     points.push_back(point);
     done(point);
   };

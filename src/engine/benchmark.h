@@ -33,6 +33,9 @@ struct BenchmarkPoint {
   WeightFormat format = WeightFormat::kF32;  // prefill: of the experts, whose arithmetic is the limit
   // GB/s or GFLOP/s that the machine reaches (ops/peak.h), measured just before.
   double limit = 0;
+  // Decode, at a later depth than the first with this batch: the time that one took, times the bytes to be read now
+  // over those to be read then. 0: none.
+  double expected_seconds = 0;
 
   double tokens_per_second() const { return static_cast<double>(tokens) / seconds; }
   double rate() const { return (decode ? bytes : flops) * 1e-9 / seconds; }  // in the unit of the limit

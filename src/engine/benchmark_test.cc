@@ -34,6 +34,11 @@ TEST(Benchmark, MeasuresEveryCombination) {
     EXPECT_EQ(p.tokens, p.decode ? 4 * p.batch : 20);
     EXPECT_GT(p.seconds, 0);
     EXPECT_GT(p.limit, 0);
+    if (p.decode && i >= 3) {
+      EXPECT_DOUBLE_EQ(p.expected_seconds, points[i - 3].seconds * p.bytes / points[i - 3].bytes);
+    } else {
+      EXPECT_EQ(p.expected_seconds, 0);
+    }
     if (!p.decode) {
       EXPECT_EQ(p.flops, ForwardFlops(config, p.depth, 20));
     } else if (p.batch == 1) {  // one sequence: k experts of each layer
