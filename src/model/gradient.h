@@ -21,8 +21,8 @@ struct TokenBatch {
   std::vector<int32_t> tokens;
   std::vector<int32_t> targets;  // per token: the token it should predict, or kIgnore
   std::vector<int64_t> starts;   // first token of each document, then tokens.size()
-  std::vector<int64_t>
-      prefixes;  // per document: the one that it continues, which continues none, or -1; empty: none do
+  // Per document: the one that it continues, which continues none, or -1. Empty: none does.
+  std::vector<int64_t> prefixes;
 
   // Appends a document whose position t predicts token t + 1 where counts[t + 1] is set; an empty `counts`: everywhere.
   void AddDocument(std::span<const int32_t> document, std::span<const uint8_t> counts = {});
