@@ -55,8 +55,8 @@ class SequenceState {
     void ReserveBlocks(BlockArena& arena, int64_t tokens);  // softmax layers: blocks for so many tokens
     // What `other` remembers after `tokens` tokens, into memory of its own: ReserveBlocks has made the blocks.
     void CopyFrom(const Layer& other, int64_t tokens, int64_t block_bytes);
-    Lightning lightning;                                    // lightning layers
-    std::vector<std::shared_ptr<std::byte>> blocks;         // softmax layers, as KvLayout has them
+    Lightning lightning;                             // lightning layers
+    std::vector<std::shared_ptr<std::byte>> blocks;  // softmax layers, as KvLayout has them
     KvFormat kv_format;
   };
   Layer& layer(int64_t n) { return layers_[static_cast<size_t>(n)]; }
