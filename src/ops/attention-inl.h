@@ -20,38 +20,44 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D16 = hn::CappedTag<float, 16>;
 using V16 = hn::Vec<D16>;
 
-// out[0..d) += sum_{j < n} s[j] * rows[j * stride + 0..d), j in order: the chain of multiply-adds that Gemm makes for a
-// row.
-HWY_INLINE void AddWeightedRows(const float* s, int64_t n, const float* rows, int64_t stride, float* out, int64_t d) {
+// The columns from `begin` on that fill groups of kVectors vectors; returns where they end.
+template <int kVectors>
+HWY_INLINE int64_t WeightedRowVectors(const float* HWY_RESTRICT weights, int64_t rows, const float* HWY_RESTRICT from,
+                                      int64_t stride, bool accumulate, int64_t begin, int64_t n,
+                                      float* HWY_RESTRICT out) {
   const D16 tag;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(tag));
-  int64_t e = 0;
-  for (; e + 4 * lanes <= d; e += 4 * lanes) {
-    V16 a0 = hn::LoadU(tag, out + e), a1 = hn::LoadU(tag, out + e + lanes);
-    V16 a2 = hn::LoadU(tag, out + e + 2 * lanes), a3 = hn::LoadU(tag, out + e + 3 * lanes);
-    for (int64_t j = 0; j < n; ++j) {
-      const float* row = rows + j * stride + e;
-      const V16 w = hn::Set(tag, s[j]);
-      a0 = hn::MulAdd(w, hn::LoadU(tag, row), a0);
-      a1 = hn::MulAdd(w, hn::LoadU(tag, row + lanes), a1);
-      a2 = hn::MulAdd(w, hn::LoadU(tag, row + 2 * lanes), a2);
-      a3 = hn::MulAdd(w, hn::LoadU(tag, row + 3 * lanes), a3);
+  for (; begin + kVectors * lanes <= n; begin += kVectors * lanes) {
+    V16 sum[kVectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) sum[v] = accumulate ? hn::LoadU(tag, out + begin + v * lanes) : hn::Zero(tag);
+    const float* row = from + begin;
+    for (int64_t j = 0; j < rows; ++j, row += stride) {
+      const V16 w = hn::Set(tag, weights[j]);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) sum[v] = hn::MulAdd(w, hn::LoadU(tag, row + v * lanes), sum[v]);
     }
-    hn::StoreU(a0, tag, out + e);
-    hn::StoreU(a1, tag, out + e + lanes);
-    hn::StoreU(a2, tag, out + e + 2 * lanes);
-    hn::StoreU(a3, tag, out + e + 3 * lanes);
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) hn::StoreU(sum[v], tag, out + begin + v * lanes);
   }
-  for (; e + lanes <= d; e += lanes) {
-    V16 a = hn::LoadU(tag, out + e);
-    for (int64_t j = 0; j < n; ++j) a = hn::MulAdd(hn::Set(tag, s[j]), hn::LoadU(tag, rows + j * stride + e), a);
-    hn::StoreU(a, tag, out + e);
-  }
-  for (; e < d; ++e) {
-    const hn::CappedTag<float, 1> one;
-    auto a = hn::LoadU(one, out + e);
-    for (int64_t j = 0; j < n; ++j) a = hn::MulAdd(hn::Set(one, s[j]), hn::LoadU(one, rows + j * stride + e), a);
-    hn::StoreU(a, one, out + e);
+  return begin;
+}
+
+// out[0..n) (+)= sum_{j < rows} weights[j] * from[j * stride + 0..n), j in order: the chain of multiply-adds that Gemm
+// makes for a row.
+HWY_INLINE void WeightedRows(const float* weights, int64_t rows, const float* from, int64_t stride, bool accumulate,
+                             int64_t n, float* out) {
+  int64_t at = WeightedRowVectors<8>(weights, rows, from, stride, accumulate, 0, n, out);
+  at = WeightedRowVectors<4>(weights, rows, from, stride, accumulate, at, n, out);
+  at = WeightedRowVectors<2>(weights, rows, from, stride, accumulate, at, n, out);
+  at = WeightedRowVectors<1>(weights, rows, from, stride, accumulate, at, n, out);
+  const hn::CappedTag<float, 1> one;
+  for (; at < n; ++at) {
+    auto sum = accumulate ? hn::LoadU(one, out + at) : hn::Zero(one);
+    for (int64_t j = 0; j < rows; ++j) {
+      sum = hn::MulAdd(hn::Set(one, weights[j]), hn::LoadU(one, from + j * stride + at), sum);
+    }
+    hn::StoreU(sum, one, out + at);
   }
 }
 

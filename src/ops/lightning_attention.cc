@@ -55,38 +55,6 @@ void FoldChunk(const float* k, const float* v, int64_t d, const float* power, co
   GemmSerial({d, d, kC, scratch, kC, 1, v, d, state, d, true});
 }
 
-// out[0..n) = sum_{x < steps} weights[x] * rows[x * stride + 0..n), x in order, in vectors from the first `begin`
-// values of n on; stops where no group of kVectors fits and returns how far it came.
-template <int kVectors>
-HWY_INLINE int64_t WeightedRowVectors(const float* HWY_RESTRICT weights, int64_t steps, const float* HWY_RESTRICT rows,
-                                      int64_t stride, bool accumulate, int64_t begin, int64_t n,
-                                      float* HWY_RESTRICT out) {
-  const D16 tag;
-  constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(D16()));
-  for (; begin + kVectors * kLanes <= n; begin += kVectors * kLanes) {
-    V16 sum[kVectors];
-#pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) sum[v] = accumulate ? hn::LoadU(tag, out + begin + v * kLanes) : hn::Zero(tag);
-    const float* row = rows + begin;
-    for (int64_t x = 0; x < steps; ++x, row += stride) {
-      const V16 w = hn::Set(tag, weights[x]);
-#pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) sum[v] = hn::MulAdd(w, hn::LoadU(tag, row + v * kLanes), sum[v]);
-    }
-#pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) hn::StoreU(sum[v], tag, out + begin + v * kLanes);
-  }
-  return begin;
-}
-// n is a multiple of 16.
-HWY_INLINE void WeightedRows(const float* weights, int64_t steps, const float* rows, int64_t stride, bool accumulate,
-                             int64_t n, float* out) {
-  int64_t at = WeightedRowVectors<8>(weights, steps, rows, stride, accumulate, 0, n, out);
-  at = WeightedRowVectors<4>(weights, steps, rows, stride, accumulate, at, n, out);
-  at = WeightedRowVectors<2>(weights, steps, rows, stride, accumulate, at, n, out);
-  WeightedRowVectors<1>(weights, steps, rows, stride, accumulate, at, n, out);
-}
-
 // What one row of a head reads of memory.
 struct HeadMemory {
   float* state;
@@ -98,7 +66,7 @@ HeadMemory MemoryOf(const LightningSegment& s, int64_t d, int64_t h) {
   return {s.state + h * d * d, s.k + h * d * kC, s.v + h * kC * d, s.position - s.chunk_start};
 }
 
-// ForwardHead for a single row and d a multiple of 16: the same sums, with little around them. Meanwhile it asks for
+// ForwardHead for a single row: the same sums, with little around them. Meanwhile it asks for
 // what `next` reads, because a head of a small model is over before the hardware's prefetch begins.
 void ForwardRow(const LightningSegment& s, int64_t heads, int64_t d, int64_t h, const float* power,
                 const float* reversed, const HeadMemory* next) {
@@ -178,7 +146,7 @@ void ForwardHead(const LightningSegment& s, int64_t heads, int64_t d, int64_t h,
       const int64_t rows_here = std::min(kRows, n - i0), common = offset + i0 + 1;
       GemmSerial({rows_here, d, common, scores + i0 * kC, kC, 1, v, d, out + i0 * out_stride, out_stride, true});
       for (int64_t i = 1; i < rows_here; ++i) {
-        AddWeightedRows(scores + (i0 + i) * kC + common, i, v + common * d, d, out + (i0 + i) * out_stride, d);
+        WeightedRows(scores + (i0 + i) * kC + common, i, v + common * d, d, true, d, out + (i0 + i) * out_stride);
       }
     }
     r += n;
@@ -192,7 +160,7 @@ void ForwardHeads(std::span<const LightningSegment> segments, int64_t heads, int
   for (int64_t i = begin; i < end; ++i) {
     const LightningSegment& s = segment(i);
     const int64_t h = i % heads;
-    if (s.rows != 1 || d % 16 != 0) {
+    if (s.rows != 1) {
       ForwardHead(s, heads, d, h, decay.head(h), decay.reversed(h));
       continue;
     }
