@@ -23,7 +23,7 @@ void PrintPoint(const BenchmarkPoint& p) {
   const std::string expected = p.expected_seconds > 0 ? fmt::format("{:.3f}", 1000 * p.expected_seconds / passes) : "";
   fmt::print("{:<8} {:>8} {:>6} {:>12.1f} {:>12.3f} {:>10} {:>10.1f} {:>9.1f} {:<7} {:>5.0f} %\n",
              p.decode ? "decode" : "prefill", p.depth, p.batch, p.tokens_per_second(), 1000 * p.seconds / passes,
-             expected, p.rate(), p.limit, p.decode ? "GB/s" : "GFLOP/s", 100 * p.share());
+             expected, p.rate(), p.limit, p.decode ? "GB/s" : "GFLOP/s", 100 * p.share);
   std::fflush(stdout);
 }
 

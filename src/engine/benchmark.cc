@@ -39,6 +39,23 @@ void Deepen(Model& model, Rng& rng, int64_t depth, int64_t chunk, const DepthPro
   }
 }
 
+// Time, limit and share of `repeat` runs, which return what they took; point.bytes or .flops are set.
+void MeasureRuns(int64_t repeat, const std::function<double()>& limit, const std::function<double()>& run,
+                 BenchmarkPoint& point) {
+  std::vector<double> seconds, limits, shares;
+  double before = limit();
+  for (int64_t i = 0; i < repeat; ++i) {
+    seconds.push_back(run());
+    const double after = limit();
+    limits.push_back((before + after) / 2);
+    shares.push_back(point.work() / seconds.back() / limits.back());
+    before = after;
+  }
+  point.seconds = Median(seconds);
+  point.limit = Median(limits);
+  point.share = Median(shares);
+}
+
 BenchmarkPoint MeasurePrefill(Model& model, const BenchmarkOptions& options, Rng& rng, const SequenceState& deep) {
   BenchmarkPoint point;
   point.depth = deep.length();
@@ -46,16 +63,15 @@ BenchmarkPoint MeasurePrefill(Model& model, const BenchmarkOptions& options, Rng
   point.format = model.params().layers[0].experts[0].w1.packed.format();
   point.tokens = options.prompt;
   point.flops = ForwardFlops(model.config(), point.depth, options.prompt);
-  point.limit = MeasurePeakOf(point.format, model.pool());
-  std::vector<double> seconds;
-  for (int64_t run = -1; run < options.repeat; ++run) {  // the first allocates, and does not count
+  const auto run = [&] {
     SequenceState state = deep;
     const std::vector<int32_t> tokens = RandomTokens(rng, model.config(), options.prompt);
     const Segment segment{&state, tokens};
-    const double s = Seconds([&] { model.Forward({&segment, 1}, LogitRows::kLast); });
-    if (run >= 0) seconds.push_back(s);
-  }
-  point.seconds = Median(seconds);
+    return Seconds([&] { model.Forward({&segment, 1}, LogitRows::kLast); });
+  };
+  run();  // allocates, and does not count
+  MeasureRuns(
+      options.repeat, [&] { return MeasurePeakOf(point.format, model.pool()); }, run, point);
   return point;
 }
 
@@ -68,7 +84,6 @@ BenchmarkPoint MeasureDecoding(Model& model, const BenchmarkOptions& options, Rn
   point.state_bytes = static_cast<int64_t>(deep.bytes());
   point.batch = batch;
   point.tokens = batch * options.generate;
-  point.limit = MeasureReadBandwidth(model.pool());
 
   std::vector<std::vector<int32_t>> tokens(static_cast<size_t>(batch));  // one each, drawn for every step
   const auto step = [&](std::vector<SequenceState>& states, const Observer* observer) {
@@ -80,27 +95,29 @@ BenchmarkPoint MeasureDecoding(Model& model, const BenchmarkOptions& options, Rn
     for (std::vector<int32_t>& t : tokens) t = RandomTokens(rng, config, 1);
   };
 
+  const auto run = [&](const Observer* observer) {
+    std::vector<SequenceState> states(static_cast<size_t>(batch), deep);
+    double sum = 0;
+    for (int64_t i = 0; i < options.generate; ++i) {
+      draw();
+      sum += Seconds([&] { step(states, observer); });
+    }
+    return sum;
+  };
+
   // One run that does not count shows which experts the steps choose.
   int64_t experts = 0;
   const Observer count = [&](const std::string& name, const float* values, int64_t rows, int64_t cols) {
     if (name.starts_with("selected_experts.")) experts += std::set<float>(values, values + rows * cols).size();
   };
-  std::vector<double> seconds;
-  for (int64_t run = -1; run < options.repeat; ++run) {
-    std::vector<SequenceState> states(static_cast<size_t>(batch), deep);
-    double sum = 0;
-    for (int64_t i = 0; i < options.generate; ++i) {
-      draw();
-      sum += Seconds([&] { step(states, run < 0 ? &count : nullptr); });
-    }
-    if (run >= 0) seconds.push_back(sum);
-  }
-  point.seconds = Median(seconds);
+  run(&count);
   for (int64_t i = 0; i < options.generate; ++i) {
     point.bytes += BytesOfDecoding(config, model.params(), 0, batch, point.depth + i, deep.kv_format()).total();
   }
   point.bytes += BytesOfDecoding(config, model.params(), experts, batch, 0).weights -
                  BytesOfDecoding(config, model.params(), 0, batch, 0).weights;
+  MeasureRuns(
+      options.repeat, [&] { return MeasureReadBandwidth(model.pool()); }, [&] { return run(nullptr); }, point);
   return point;
 }
 
@@ -206,7 +223,7 @@ Json BenchmarkPoint::ToJson() const {
     json["peak_gflop_per_second"] = limit;
     json["weights"] = WeightFormatName(format);
   }
-  json["share"] = share();
+  json["share"] = share;
   return json;
 }
 

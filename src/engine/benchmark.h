@@ -31,15 +31,16 @@ struct BenchmarkPoint {
   double bytes = 0;         // decode: that had to be read (BytesOfDecoding, with the experts that were in fact chosen)
   double flops = 0;         // prefill: ForwardFlops
   WeightFormat format = WeightFormat::kF32;  // prefill: of the experts, whose arithmetic is the limit
-  // GB/s or GFLOP/s that the machine reaches (ops/peak.h), measured just before.
-  double limit = 0;
+  // GB/s or GFLOP/s that the machine reaches (ops/peak.h). Measured before and after each run: on a shared machine it
+  // changes from one second to the next. Median, and of each run's rate over the mean of the two around it.
+  double limit = 0, share = 0;
   // Decode, at a later depth than the first with this batch: the time that one took, times the bytes to be read now
   // over those to be read then. 0: none.
   double expected_seconds = 0;
 
   double tokens_per_second() const { return static_cast<double>(tokens) / seconds; }
-  double rate() const { return (decode ? bytes : flops) * 1e-9 / seconds; }  // in the unit of the limit
-  double share() const { return rate() / limit; }
+  double work() const { return 1e-9 * (decode ? bytes : flops); }  // GB or GFLOP
+  double rate() const { return work() / seconds; }                 // in the unit of the limit
   Json ToJson() const;
 };
 

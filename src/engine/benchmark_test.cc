@@ -34,6 +34,7 @@ TEST(Benchmark, MeasuresEveryCombination) {
     EXPECT_EQ(p.tokens, p.decode ? 4 * p.batch : 20);
     EXPECT_GT(p.seconds, 0);
     EXPECT_GT(p.limit, 0);
+    EXPECT_GT(p.share, 0);
     if (p.decode && i >= 3) {
       EXPECT_DOUBLE_EQ(p.expected_seconds, points[i - 3].seconds * p.bytes / points[i - 3].bytes);
     } else {

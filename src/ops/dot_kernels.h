@@ -52,7 +52,7 @@ struct Ahead {
       : at(t.ahead), end(t.ahead + t.lines * 64), share((t.lines + steps - 1) / steps * 64) {}
   void Step() {
     const char* const to = end - at < share ? end : at + share;
-    for (; at < to; at += 64) __builtin_prefetch(at, 0, 2);
+    for (; at < to; at += 64) __builtin_prefetch(at);
   }
 };
 

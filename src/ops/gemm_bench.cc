@@ -40,6 +40,7 @@ void Shapes(benchmark::internal::Benchmark* b) {
   for (const int threads : {1, 2}) {
     for (const int m : {1, 4, 12, 64, 1024}) b->Args({m, 768, 256, threads});   // models/nano and its like
     for (const int m : {1, 4, 16, 32, 512}) b->Args({m, 9216, 6144, threads});  // an expert of M1
+    for (const int m : {1, 2, 4}) b->Args({m, 55296, 6144, threads});           // six: too large for any cache
   }
   b->UseRealTime();
 }
