@@ -1,27 +1,21 @@
 #include "apps/task_selection.h"
 
-#include <filesystem>
+#include <set>
 
 #include "base/error.h"
-#include "base/json.h"
+#include "train/trained_tasks.h"
 
 namespace fulgur {
 namespace {
 
-// What tasks.json in the model's folder lists: the tasks that the model was trained on.
-std::vector<const Task*> TrainedTasks(const std::filesystem::path& model) {
-  const std::filesystem::path path = model / "tasks.json";
-  if (!std::filesystem::exists(path)) {
-    throw Error("{}: there is no such file, so --task trained means nothing here; name the tasks, or all",
-                path.string());
+std::vector<const Task*> TrainedTasks(const std::string& model) {
+  const std::set<std::string> names = ReadTrainedTasks(model);
+  if (names.empty()) {
+    throw Error("{} has no tasks.json that lists any, so --task trained means nothing here; name the tasks, or all",
+                model);
   }
-  const Json names = ReadJsonFile(path);
-  if (!names.is_array() || names.empty()) throw Error("{}: must be a list of names of tasks", path.string());
   std::vector<const Task*> tasks;
-  for (const Json& name : names) {
-    if (!name.is_string()) throw Error("{}: {} is not the name of a task", path.string(), name.dump());
-    tasks.push_back(&GetTask(name.get<std::string>()));
-  }
+  for (const std::string& name : names) tasks.push_back(&GetTask(name));
   return tasks;
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <set>
 
 #include "base/crc32c.h"
 #include "base/file.h"
@@ -26,6 +27,7 @@
 #include "train/optimizer.h"
 #include "train/run_folder.h"
 #include "train/run_state.h"
+#include "train/trained_tasks.h"
 #include "train/trainer.h"
 
 namespace fulgur {
@@ -125,6 +127,26 @@ Json AgreementJson(const Agreement& a) {
           {"correlation", a.correlation()}};
 }
 
+// The tasks that the run's model has learned at its end.
+std::set<std::string> TrainedTasks(const RlConfig& config) {
+  std::set<std::string> names = ReadTrainedTasks(config.model);
+  for (const ProblemSourceConfig& source : config.data) {
+    for (const TaskMix& mix : source.tasks) {
+      if (mix.weight > 0) names.insert(mix.name);
+    }
+  }
+  return names;
+}
+
+void SaveModel(const RlConfig& config, const ModelConfig& architecture, const std::set<std::string>& trained_tasks,
+               Params& params, const fs::path& dir) {
+  CopyTextFiles(config.model, dir);
+  WriteTrainedTasks(dir, trained_tasks);
+  SaveOptions save;
+  save.dtype = config.save_dtype;
+  SaveCheckpoint(dir, architecture, params, save);
+}
+
 class RlTrainer {
  public:
   RlTrainer(const RlConfig& config, ThreadPool& pool, const RlOptions& options)
@@ -139,7 +161,8 @@ class RlTrainer {
         problems_(config.data, Mix(config.seed, kProblems)),
         curriculum_(config.curriculum),
         stages_(config.stages, config.stage_rule),
-        checkpoints_(config.out / "checkpoints") {
+        checkpoints_(config.out / "checkpoints"),
+        trained_tasks_(TrainedTasks(config)) {
     stop_tokens_ = GenerationDefaults::FromFolder(config.model, architecture_, text_.tokenizer).stop_tokens;
     if (stop_tokens_.empty()) throw Error("{} names no token that ends an answer", config.model.string());
     model_ = Model::Load(config.model, pool_, /*keep_weights=*/true);
@@ -216,10 +239,7 @@ class RlTrainer {
     if (result.finished) {
       result.model = config_.out / "model";
       if (!fs::exists(result.model / kConfigFile)) {  // written last
-        CopyTextFiles(config_.model, result.model);
-        SaveOptions save;
-        save.dtype = config_.save_dtype;
-        SaveCheckpoint(result.model, architecture_, model_->params(), save);
+        SaveModel(config_, architecture_, trained_tasks_, model_->params(), result.model);
       }
     }
     Report(/*now=*/true);
@@ -685,6 +705,7 @@ class RlTrainer {
   Curriculum curriculum_;
   Stages stages_;
   RunCheckpoints checkpoints_;
+  const std::set<std::string> trained_tasks_;
   std::vector<int32_t> stop_tokens_;
   std::unique_ptr<Model> model_, reference_;
   std::unique_ptr<RolloutModel> rollout_model_;
@@ -722,10 +743,7 @@ int64_t ExportRlModel(const RlConfig& config, const fs::path& dir) {
   for (Params* p : {&params, &m, &v}) *p = ZerosLike(architecture, shapes);
   const auto state = RunCheckpoints(config.out / "checkpoints").ReadNewest(architecture, 0, params, m, v);
   if (!state) throw Error("{} holds no checkpoint yet", config.out.string());
-  CopyTextFiles(config.model, dir);
-  SaveOptions save;
-  save.dtype = config.save_dtype;
-  SaveCheckpoint(dir, architecture, params, save);
+  SaveModel(config, architecture, TrainedTasks(config), params, dir);
   return state->step;
 }
 

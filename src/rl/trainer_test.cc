@@ -15,6 +15,7 @@
 #include "base/rng.h"
 #include "rl/gzip_lines.h"
 #include "rl/test_util.h"
+#include "train/trained_tasks.h"
 
 namespace fulgur {
 namespace {
@@ -149,12 +150,14 @@ TEST(RlTrainer, LearnsWhatItIsRewardedForAndLeavesACompleteRun) {
   EXPECT_TRUE(std::filesystem::exists(folder / "run/tensorboard"));
   ThreadPool pool(1);
   EXPECT_NO_THROW(Model::Load(folder / "run/model", pool));
+  EXPECT_EQ(ReadTrainedTasks(folder / "run/model"), (std::set<std::string>{"addition"}));
 
   // It is finished; and can be written once more.
   EXPECT_TRUE(TrainQuietly(json).finished);
   EXPECT_EQ(Lines(folder / "run/metrics.jsonl").size(), 26u);
   EXPECT_EQ(ExportRlModel(RlConfig::FromJson(json, "test"), folder / "exported"), 25);
   EXPECT_EQ(ReadFile(folder / "exported/model.safetensors"), Weights(json));
+  EXPECT_EQ(ReadFile(folder / "exported/tasks.json"), ReadFile(folder / "run/model/tasks.json"));
 }
 
 TEST(RlTrainer, SameRunSameBitsWhateverTheThreadsTheBatchAndRecomputation) {

@@ -16,6 +16,7 @@
 #include "train/optimizer.h"
 #include "train/run_folder.h"
 #include "train/run_state.h"
+#include "train/trained_tasks.h"
 
 namespace fulgur {
 namespace {
@@ -79,6 +80,12 @@ class Trainer {
         folder_(config.out, fingerprint_, options.fresh),
         mixture_(TrainingMixture(config)),
         checkpoints_(config.out / "checkpoints") {
+    if (!config.model.path.empty()) trained_tasks_ = ReadTrainedTasks(config.model.path);
+    for (const SourceConfig& source : config.data) {
+      for (const TaskMix& mix : source.tasks) {
+        if (source.weight > 0 && mix.weight > 0) trained_tasks_.insert(mix.name);
+      }
+    }
     if (config.validation.every > 0) {
       validation_ = ValidationExamples(config.validation.data, encoder_, config.validation.instances,
                                        Mix(config.seed, kValidationStream));
@@ -142,7 +149,7 @@ class Trainer {
       result.model = config_.out / "model";
       if (!fs::exists(result.model / kConfigFile)) {  // written last
         CopyTextFiles(config_.model.tokenizer, result.model);
-        WriteTasks(result.model / "tasks.json");
+        WriteTrainedTasks(result.model, trained_tasks_);
         SaveOptions save;
         save.dtype = config_.save_dtype;
         SaveCheckpoint(result.model, architecture_, model_->params(), save);
@@ -152,17 +159,6 @@ class Trainer {
   }
 
  private:
-  // The tasks that the data has, for fulgur eval --task trained; no file if there are none.
-  void WriteTasks(const fs::path& path) const {
-    std::set<std::string> names;
-    for (const SourceConfig& source : config_.data) {
-      for (const TaskMix& mix : source.tasks) {
-        if (source.weight > 0 && mix.weight > 0) names.insert(mix.name);
-      }
-    }
-    if (!names.empty()) WriteFileAtomic(path, Json(names).dump() + "\n");
-  }
-
   // One optimizer step; the line for the metrics.
   Json Step(const StepData& data, Clock::time_point start) {
     const int64_t step = state_.step + 1;
@@ -267,6 +263,7 @@ class Trainer {
   RunFolder folder_;
   Mixture mixture_;
   RunCheckpoints checkpoints_;
+  std::set<std::string> trained_tasks_;  // that the starting model was trained on, and those of the data
   std::map<std::string, std::vector<Example>> validation_;
   std::unique_ptr<Model> model_;
   Params grads_;
