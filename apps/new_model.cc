@@ -39,11 +39,11 @@ Json EditedConfig(const Options& o) {
     json["num_hidden_layers"] = o.layers;
     for (const char* key : {"attn_type_list", "layer_types"}) {
       if (!json.contains(key) || !json[key].is_array()) continue;
-      if (json[key].size() < static_cast<size_t>(o.layers)) {
-        throw Error("--layers {}: {} has only {} layers; give more with --set '{}=[...]'", o.layers, path.string(),
-                    json[key].size(), key);
-      }
-      json[key].get_ref<Json::array_t&>().resize(static_cast<size_t>(o.layers));
+      auto& list = json[key].get_ref<Json::array_t&>();
+      if (list.empty()) throw Error("{}: {} is empty", path.string(), key);
+      const size_t period = list.size();
+      while (list.size() < static_cast<size_t>(o.layers)) list.push_back(Json(list[list.size() - period]));
+      list.resize(static_cast<size_t>(o.layers));
     }
   }
   return json;
@@ -108,7 +108,10 @@ void AddNewModel(CLI::App& app) {
   CLI::App* command = app.add_subcommand("new-model", "Write a model with random weights");
   command->add_option("config", o->config, "config.json, or a folder that has one")->required();
   command->add_option("out", o->out, "Folder to write")->required();
-  command->add_option("--layers", o->layers, "Only the first N layers of the config")->check(WholeNumber(1));
+  command
+      ->add_option("--layers", o->layers,
+                   "The first N layers of the config; its attention pattern goes on from its beginning if N is more")
+      ->check(WholeNumber(1, 10000));
   command->add_option("--seed", o->seed, "The weights follow from it")->check(Seed());
   command->add_option("--dtype", o->dtype, "f32 or bf16 (default: the config's torch_dtype, else bf16)")
       ->check(CLI::IsMember({"f32", "bf16"}));

@@ -154,13 +154,24 @@ TEST(Cli, BadValuesAreNamedWithWhatWouldBeRight) {
            {{"eval", "m", "--samples"}, "--samples requires --json"},
            {{"eval", "m", "--task", "juggling"}, "there is no task \"juggling\""},
            {{"inspect", "m", "--context", "-5"}, "--context: must be a whole number from 0 to 4294967296, not -5"},
-           {{"new-model", "c", "m", "--layers", "0"}, "--layers: must be a whole number of at least 1, not 0"},
+           {{"new-model", "c", "m", "--layers", "0"}, "--layers: must be a whole number from 1 to 10000, not 0"},
            {{"train", "c", "--threads", "-2"}, "--threads: must be a whole number from 0 to 1024, not -2"}}) {
     const CommandResult result = RunFulgur(c.args);
     EXPECT_EQ(result.status, 1) << c.message;
     EXPECT_THAT(result.err, AllOf(testing::StartsWith("fulgur: "), HasSubstr(c.message)));
     EXPECT_THAT(result.out, IsEmpty()) << c.message;
   }
+}
+
+TEST(Cli, MoreLayersThanTheConfigHasRepeatItsPattern) {
+  const TestFolder folder;
+  const std::string out = (folder / "model").string();
+  const CommandResult result = RunFulgur({"new-model", FULGUR_SOURCE_DIR "/models/nano", out, "--layers", "17", "--set",
+                                          "hidden_size=8", "--set", "intermediate_size=8"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  const Json config = ReadJsonFile(folder / "model/config.json");
+  EXPECT_EQ(config["num_hidden_layers"], 17);
+  EXPECT_EQ(config["attn_type_list"], Json({0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0}));
 }
 
 TEST(Cli, StandardInputThatIsNoTextIsAnError) {
