@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -27,6 +28,25 @@ inline void Relax() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
 #endif
+}
+
+// Loops follow each other closely within a forward pass, and waking a processor that has gone idle takes long, in a
+// virtual machine most of all: so a thread that waits for `done` looks for a while before it sleeps, offering its
+// processor to others meanwhile.
+template <typename Done>
+void SpinUntil(const Done& done) {
+  for (int spin = 0; spin < 2000; ++spin) {
+    if (done()) return;
+    Relax();
+  }
+  const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(500);
+  while (std::chrono::steady_clock::now() < end) {
+    for (int spin = 0; spin < 50; ++spin) {
+      if (done()) return;
+      Relax();
+    }
+    sched_yield();
+  }
 }
 
 }  // namespace
@@ -67,8 +87,7 @@ struct ThreadPool::Impl {
   void WorkerMain(int worker) {
     uint64_t seen = 0;
     while (true) {
-      // Loops follow each other closely within a forward pass: spin a little before sleeping.
-      for (int spin = 0; spin < 2000 && generation.load(std::memory_order_acquire) == seen && !stop; ++spin) Relax();
+      SpinUntil([&] { return generation.load(std::memory_order_acquire) != seen || stop; });
       {
         std::unique_lock lock(mutex);
         wake.wait(lock, [&] { return stop || generation.load(std::memory_order_acquire) != seen; });
@@ -129,7 +148,7 @@ void ThreadPool::ParallelFor(int64_t n, const std::function<void(int64_t, int)>&
     p.open = false;
   }
   // Wait only for the helpers that joined: one that was not scheduled in time does not hold up the loop.
-  for (int spin = 0; spin < 2000 && p.active.load(std::memory_order_acquire) > 0; ++spin) Relax();
+  SpinUntil([&] { return p.active.load(std::memory_order_acquire) == 0; });
   for (int left = p.active.load(std::memory_order_acquire); left > 0; left = p.active.load(std::memory_order_acquire)) {
     p.active.wait(left, std::memory_order_acquire);
   }
