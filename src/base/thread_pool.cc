@@ -30,8 +30,8 @@ inline void Relax() {
 #endif
 }
 
-// Loops follow each other closely within a forward pass, and waking a processor that has gone idle takes long, in a
-// virtual machine most of all: so a thread that waits for `done` looks for a while before it sleeps, offering its
+// Loops follow each other closely within a forward pass, and waking a sleeping one takes long, most of all in a
+// virtual machine: so a thread that waits for `done` looks for a while before it sleeps, offering its
 // processor to others meanwhile.
 template <typename Done>
 void SpinUntil(const Done& done) {

@@ -17,8 +17,8 @@ constexpr int64_t kPanelBlock = 16;    // panels that take turns
 constexpr int64_t kTilesToExpand = 2;  // for more than that, a block of 4-bit weights is expanded once
 constexpr int64_t kGroupsPerBlock = 16;
 
-// Bytes to ask for memory ahead where a panel is read in one go, measured. Zen 4, share of read bandwidth with 1 to 3
-// rows: 86-100 % with 4 KiB, 45-97 % with 8 KiB. Sapphire Rapids, q4, one row: 75 % with 4 KiB, 87 % with 8 KiB.
+// Bytes to ask for memory ahead where a panel is read in one go, measured as share of read bandwidth with one row. One
+// Zen 4 core: 89-92 % with 4 KiB, 65-73 % with 8 KiB. Sapphire Rapids, q4: 75 % with 4 KiB, 87 % with 8 KiB.
 int64_t ReadAhead() {
 #if defined(__x86_64__)
   static const bool amd = __builtin_cpu_is("amd") != 0;

@@ -16,6 +16,7 @@
 #include "model/checkpoint.h"
 #include "train/metrics.h"
 #include "train/test_util.h"
+#include "train/trained_tasks.h"
 
 namespace fulgur {
 namespace {
@@ -79,11 +80,14 @@ TEST(Trainer, LearnsAndWritesACompleteModel) {
   // A finished run is finished; a model starts another run.
   EXPECT_TRUE(TrainQuietly(json).finished);
   EXPECT_EQ(Lines(folder / "run/metrics.jsonl").size(), 30u);
+  EXPECT_EQ(ReadTrainedTasks(folder / "run/model"), (std::set<std::string>{"addition"}));
+  WriteTrainedTasks(folder / "run/model", {"sudoku"});  // as if it had been trained on that
   Json tuning = In(folder, json, "tuning");
   tuning["model"] = {{"path", (folder / "run/model").string()}};
   tuning["steps"] = 4;
   tuning["schedule"] = {{"lr", 1e-4}};
   EXPECT_TRUE(TrainQuietly(tuning).finished);
+  EXPECT_EQ(ReadTrainedTasks(folder / "tuning/model"), (std::set<std::string>{"addition", "sudoku"}));
   EXPECT_LT(Lines(folder / "tuning/metrics.jsonl")[0]["ce"].get<double>(), 0.8 * lines[0]["ce"].get<double>());
 }
 
