@@ -1,10 +1,14 @@
 #include "base/json.h"
 
+#include <algorithm>
 #include <cmath>
+#include <string_view>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "base/file.h"
+#include "base/json_as_given.h"
 
 namespace fulgur {
 
@@ -14,14 +18,19 @@ namespace {
 // takes n * n steps for n members: it searches for the key at each insertion and for discarded values at each end.)
 class JsonBuilder final : public nlohmann::json_sax<Json> {
  public:
-  explicit JsonBuilder(const std::string& where) : where_(where) {}
+  JsonBuilder(const std::string& where, bool as_given) : where_(where), as_given_(as_given) {}
   Json Take() { return std::move(root_); }
 
   bool null() override { return Put(nullptr); }
   bool boolean(bool value) override { return Put(value); }
   bool number_integer(number_integer_t value) override { return Put(value); }
   bool number_unsigned(number_unsigned_t value) override { return Put(value); }
-  bool number_float(number_float_t value, const string_t&) override { return Put(value); }
+  bool number_float(number_float_t value, const string_t& text) override {
+    if (as_given_ && text.find_first_of(".eE") == std::string::npos) {
+      return Put(Json::binary({text.begin(), text.end()}));
+    }
+    return Put(value);
+  }
   bool string(string_t& value) override { return Put(std::move(value)); }
   bool binary(binary_t&) override { return false; }  // not in JSON text
   bool start_object(size_t) override { return Open(Json::object()); }
@@ -29,7 +38,7 @@ class JsonBuilder final : public nlohmann::json_sax<Json> {
   bool end_object() override { return Close(); }
   bool end_array() override { return Close(); }
   bool key(string_t& key) override {
-    if (!open_.back().keys.insert(key).second) {
+    if (!as_given_ && !open_.back().keys.insert(key).second) {
       throw Error("{}: key \"{}\" appears twice in one JSON object", where_, key);
     }
     key_ = std::move(key);
@@ -81,6 +90,7 @@ class JsonBuilder final : public nlohmann::json_sax<Json> {
   }
 
   const std::string& where_;
+  const bool as_given_;
   Json root_;
   std::vector<Level> open_;
   std::string key_;
@@ -89,9 +99,68 @@ class JsonBuilder final : public nlohmann::json_sax<Json> {
 }  // namespace
 
 Json ParseJson(std::string_view text, const std::string& where) {
-  JsonBuilder builder(where);
+  JsonBuilder builder(where, /*as_given=*/false);
   Json::sax_parse(text.begin(), text.end(), &builder);
   return builder.Take();
+}
+
+Json ParseJsonAsGiven(std::string_view text, const std::string& where) {
+  JsonBuilder builder(where, /*as_given=*/true);
+  Json::sax_parse(text.begin(), text.end(), &builder);
+  return builder.Take();
+}
+
+// No JSON text has binary values, so that kind is free for the digits.
+bool IsBigInteger(const Json& value) { return value.is_binary(); }
+
+std::string BigIntegerDigits(const Json& value) {
+  FULGUR_CHECK(IsBigInteger(value));
+  const Json::binary_t& digits = value.get_binary();
+  return {digits.begin(), digits.end()};
+}
+
+std::optional<std::string> RepeatedKey(const Json& value) {
+  std::unordered_set<std::string_view> keys;
+  for (const auto& [key, member] : value.items()) {
+    if (value.is_object() && !keys.insert(key).second) return key;
+    if (!member.is_structured()) continue;
+    if (std::optional<std::string> inner = RepeatedKey(member)) return inner;
+  }
+  return std::nullopt;
+}
+
+namespace {
+
+bool HasBigInteger(const Json& value) {
+  return IsBigInteger(value) || (value.is_structured() && std::any_of(value.begin(), value.end(),
+                                                                      [](const Json& v) { return HasBigInteger(v); }));
+}
+
+void AppendJson(const Json& value, std::string* out) {
+  if (IsBigInteger(value)) {
+    *out += BigIntegerDigits(value);
+    return;
+  }
+  if (!HasBigInteger(value)) {
+    *out += value.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+    return;
+  }
+  *out += value.is_object() ? '{' : '[';
+  bool first = true;
+  for (const auto& [key, member] : value.items()) {
+    if (!std::exchange(first, false)) *out += ',';
+    if (value.is_object()) *out += Json(key).dump(-1, ' ', false, Json::error_handler_t::replace) + ':';
+    AppendJson(member, out);
+  }
+  *out += value.is_object() ? '}' : ']';
+}
+
+}  // namespace
+
+std::string DumpJson(const Json& value) {
+  std::string out;
+  AppendJson(value, &out);
+  return out;
 }
 
 Json ReadJsonFile(const std::filesystem::path& path) { return ParseJson(ReadFile(path), path.string()); }

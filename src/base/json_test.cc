@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/json_as_given.h"
+
 namespace fulgur {
 namespace {
 
@@ -57,6 +59,33 @@ TEST(Json, OtherTypes) {
   EXPECT_THAT([] { Get<bool>(R"({"x": 1})"); }, ThrowsMessage<Error>(HasSubstr("true or false, found 1")));
   EXPECT_THAT([] { Get<double>(R"({"x": "3"})"); }, ThrowsMessage<Error>(HasSubstr("a number")));
   EXPECT_THAT([] { Get<std::string>(R"({"x": 3})"); }, ThrowsMessage<Error>(HasSubstr("a string")));
+}
+
+TEST(Json, BigIntegersKeepTheirDigits) {
+  for (const char* digits : {"100000000000000000000", "-9223372036854775809", "18446744073709551616",
+                             "123456789012345678901234567890123456789012345678901234567890"}) {
+    const std::string text = fmt::format(R"({{"é":[{},1,1.5],"b":{{"c":{}}}}})", digits, digits);
+    const Json json = ParseJsonAsGiven(text, "here");
+    EXPECT_TRUE(IsBigInteger(json["é"][0])) << digits;
+    EXPECT_EQ(BigIntegerDigits(json["b"]["c"]), digits);
+    EXPECT_EQ(DumpJson(json), text);
+  }
+  for (const char* number : {"18446744073709551615", "-9223372036854775808", "1e20", "100000000000000000000.0"}) {
+    EXPECT_FALSE(IsBigInteger(ParseJsonAsGiven(number, "here"))) << number;
+  }
+  EXPECT_TRUE(ParseJson("100000000000000000000", "here").is_number_float());
+}
+
+TEST(Json, KeysThatAppearTwiceAreKept) {
+  const Json json = ParseJsonAsGiven(R"({"x": [{"a": 1, "b": 2, "a": 3}]})", "here");
+  EXPECT_EQ(DumpJson(json), R"({"x":[{"a":1,"b":2,"a":3}]})");
+  EXPECT_EQ(RepeatedKey(json), "a");
+  EXPECT_EQ(RepeatedKey(ParseJsonAsGiven(R"({"a": {"a": 1}, "b": [{"a": 1}, {"a": 1}]})", "here")), std::nullopt);
+}
+
+TEST(Json, DumpReplacesWhatIsNoText) {
+  EXPECT_EQ(DumpJson(Json{{"k\xff", "\xc3"}}), "{\"k\xEF\xBF\xBD\":\"\xEF\xBF\xBD\"}");
+  EXPECT_EQ(DumpJson(nullptr), "null");
 }
 
 TEST(Json, MissingKeys) {

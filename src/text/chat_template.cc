@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/json_as_given.h"
 #include "text/jinja.h"
 
 namespace fulgur {
@@ -49,15 +50,22 @@ const Json& FunctionOf(const Json& call, const std::string& where) {
 }
 
 // One line of a <tool_calls> block. Clients send the arguments as a string of JSON; the model writes the value itself.
+// What stands in "written" instead goes into the line as it is.
 std::string CallLine(const Json& call, const std::string& where) {
   const Json& function = FunctionOf(call, where);
+  const std::string name = JsonGet<std::string>(function, "name", where);
+  if (IsSet(function, "written")) {
+    static const JinjaTemplate line("{\"name\": {{ name | tojson }}, \"arguments\": {{ written }}}");
+    return line.Render({{"name", name}, {"written", JsonGet<std::string>(function, "written", where)}});
+  }
   Json arguments = function.contains("arguments") ? function["arguments"] : Json::object();
   if (arguments.is_string()) {
-    const std::string& text = arguments.get_ref<const std::string&>();
-    arguments = text.empty() ? Json::object() : ParseJson(text, where + ": arguments");
+    const std::string text = arguments.get<std::string>();
+    arguments = text.empty() ? Json::object() : ParseJsonAsGiven(text, where + ": arguments");
+    if (const auto key = RepeatedKey(arguments)) throw Error("{}: arguments have the key \"{}\" twice", where, *key);
   }
   static const JinjaTemplate line("{\"name\": {{ name | tojson }}, \"arguments\": {{ arguments | tojson }}}");
-  return line.Render({{"name", JsonGet<std::string>(function, "name", where)}, {"arguments", std::move(arguments)}});
+  return line.Render({{"name", name}, {"arguments", std::move(arguments)}});
 }
 
 Json Assistant(const Json& message, const std::string& where, std::map<std::string, std::string>* names) {

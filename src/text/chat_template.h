@@ -24,7 +24,9 @@ class ChatTemplate {
                 // name
   };
 
-  // messages: OpenAI-style array. tools: array or null. Throws Error as the template does.
+  // messages: OpenAI-style array. tools: array or null. Throws Error as the template does. A call's function has
+  // "arguments", an object or its JSON text; or, for what is no JSON object, "written", which becomes part of the
+  // prompt as it is.
   std::string Render(const Json& messages, const Json& tools, bool add_generation_prompt, Mode mode) const;
 
   // Render(kServing), then ids, in which only the template's own text can produce special tokens: whatever comes from

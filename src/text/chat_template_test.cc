@@ -1,5 +1,6 @@
 #include "text/chat_template.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,10 +9,13 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/json_as_given.h"
 #include "base/test_folder.h"
 
 namespace fulgur {
 namespace {
+
+using testing::HasSubstr;
 
 namespace fs = std::filesystem;
 constexpr auto kOfficial = ChatTemplate::Mode::kOfficial;
@@ -86,6 +90,21 @@ TEST(ChatTemplateTest, ServingWritesToolCallsAndNamesResults) {
   const Json parts = {{"role", "tool"},
                       {"content", {{{"name", "f"}, {"type", "text"}, {"text", "1"}}, {{"name", "g"}, {"text", "2"}}}}};
   EXPECT_EQ(Serve(Json::array({parts})), Official().Render(Json::array({parts}), nullptr, false, kOfficial));
+}
+
+TEST(ChatTemplateTest, ServingKeepsDigitsAndWhatWasWritten) {
+  const auto served = [](const Json& function) {
+    return Serve(Json::array({{{"role", "assistant"}, {"tool_calls", Json::array({{{"function", function}}})}}}));
+  };
+  const std::string digits(60, '7');
+  const Json function = {{"name", "f"},
+                         {"arguments", fmt::format(R"({{"a":-100000000000000000000,"b":[{}]}})", digits)}};
+  EXPECT_THAT(served(function), HasSubstr("{\"a\": -100000000000000000000, \"b\": [" + digits + "]}}\n</tool_calls>"));
+  EXPECT_THAT(served({{"name", "f"}, {"written", "{\"city\": \"Os"}}),
+              HasSubstr("{\"name\": \"f\", \"arguments\": {\"city\": \"Os}\n</tool_calls>"));
+  const Json tool = ParseJsonAsGiven(R"({"name": "f", "parameters": {"maximum": 18446744073709551616}})", "test");
+  EXPECT_THAT(Serve(Json::array({Message("user", "hi")}), Json::array({tool})),
+              HasSubstr("{\"maximum\": 18446744073709551616}"));
 }
 
 TEST(ChatTemplateTest, ServingUnwrapsTools) {

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/json_as_given.h"
 #include "text/jinja_unicode.h"
 
 namespace fulgur::jinja {
@@ -167,6 +168,18 @@ Value MakeTuple(std::vector<Value> items) { return Value(std::make_shared<Sequen
 
 namespace {
 
+// As Python's int where it fits; beyond, templates can pass it on and print it.
+Value BigInteger(const std::string& digits) {
+  constexpr size_t kSurelyFits = 38;
+  const bool negative = digits[0] == '-';
+  if (digits.size() - (negative ? 1 : 0) > kSurelyFits) {
+    return Value(std::make_shared<const String>(String{Text(digits), /*markup=*/false, /*number=*/true}));
+  }
+  Int number = 0;
+  for (size_t i = negative ? 1 : 0; i < digits.size(); ++i) number = 10 * number + (digits[i] - '0');
+  return Value(negative ? -number : number);
+}
+
 Value FromJsonAt(const Json& json, bool trusted, int depth) {
   if (depth >= Object::kMaxDepth) throw Error("values nested deeper than {} levels", Object::kMaxDepth);
   switch (json.type()) {
@@ -178,6 +191,8 @@ Value FromJsonAt(const Json& json, bool trusted, int depth) {
       return Value(static_cast<Int>(json.get<uint64_t>()));
     case Json::value_t::number_float:
       return Value(json.get<double>());
+    case Json::value_t::binary:
+      return BigInteger(BigIntegerDigits(json));
     case Json::value_t::string: {
       const std::string& text = json.get_ref<const std::string&>();
       if (!IsValidUtf8(text)) throw Error("a string in the messages or tools is not valid UTF-8");
@@ -219,7 +234,7 @@ const char* TypeName(const Value& value) {
     case Type::kFloat:
       return "float";
     case Type::kString:
-      return value.markup() ? "Markup" : "str";
+      return value.markup() ? "Markup" : value.is_long_number() ? "int" : "str";
     case Type::kList:
       return "list";
     case Type::kTuple:
@@ -355,7 +370,9 @@ void AppendRepr(const Value& value, std::string* out, int depth) {
       *out += FloatRepr(value.as_double());
       break;
     case Type::kString:
-      *out += value.markup() ? "Markup(" + StringRepr(value.str()) + ")" : StringRepr(value.str());
+      *out += value.markup()           ? "Markup(" + StringRepr(value.str()) + ")"
+              : value.is_long_number() ? value.str()
+                                       : StringRepr(value.str());
       break;
     case Type::kList:
       list("[", value.as<Sequence>().items, "]");
@@ -812,7 +829,11 @@ void AppendJson(const Value& value, const JsonStyle& style, int level, std::stri
       break;
     }
     case Type::kString:
-      AppendJsonString(value.str(), style, out);
+      if (value.is_long_number()) {
+        *out += value.str();
+      } else {
+        AppendJsonString(value.str(), style, out);
+      }
       break;
     case Type::kList:
     case Type::kTuple: {

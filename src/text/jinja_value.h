@@ -91,6 +91,7 @@ struct Undefined {
 struct String {
   Text text;
   bool markup = false;  // already escaped for HTML
+  bool number = false;  // the digits of an integer that Int has no room for
 };
 
 class Value;
@@ -118,7 +119,8 @@ class Value {
   Value(std::shared_ptr<Object> object) : data_(std::move(object)) {}  // NOLINT
   template <typename T>
   requires std::is_base_of_v<Object, T> Value(std::shared_ptr<T> object)
-      : data_(std::shared_ptr<Object>(std::move(object))) {}  // NOLINT
+      : data_(std::shared_ptr<Object>(std::move(object))) {}                 // NOLINT
+  Value(std::shared_ptr<const String> string) : data_(std::move(string)) {}  // NOLINT
   static Value Str(std::string bytes, bool trusted = false) { return Value(Text(std::move(bytes), trusted)); }
   static Value Integer(int64_t i) { return Value(static_cast<Int>(i)); }
   static Value MakeUndefined(std::string message);
@@ -139,6 +141,7 @@ class Value {
   const Text& text() const { return std::get<std::shared_ptr<const String>>(data_)->text; }
   const std::string& str() const { return text().str(); }
   bool markup() const { return is_string() && std::get<std::shared_ptr<const String>>(data_)->markup; }
+  bool is_long_number() const { return is_string() && std::get<std::shared_ptr<const String>>(data_)->number; }
   const std::string& undefined_message() const { return *std::get<Undefined>(data_).message; }
   template <typename T>
   T& as() const {

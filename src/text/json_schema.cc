@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/json_as_given.h"
 #include "text/char_automaton.h"
 
 namespace fulgur {
@@ -130,7 +131,7 @@ class JsonParts {
       parts.push_back(value.empty() ? b_.Literal("}") : Closing("}"));
       return b_.Sequence(std::move(parts));
     }
-    return b_.Literal(value.dump());
+    return b_.Literal(DumpJson(value));
   }
 
   // Numbers in units of 1e-17 from low to high, with up to `digits` digits behind the point.
@@ -623,11 +624,15 @@ class SchemaCompiler {
     if (!value.is_boolean()) Fail(pointer, "true or false is needed");
     return value.get<bool>();
   }
+  static bool IsNumber(const Json& value) { return value.is_number() || IsBigInteger(value); }
   uint32_t Count(const Json& value, const std::string& pointer) const {
     const bool whole = value.is_number_integer() ||
                        (value.is_number_float() && value.get<double>() == std::floor(value.get<double>()));
-    if (!whole || value.get<double>() < 0) Fail(pointer, "a whole number of at least 0 is needed");
-    if (value.get<double>() > kMaxCount) Fail(pointer, "{} is more than the limit of {}", value.dump(), kMaxCount);
+    const bool big = IsBigInteger(value) && BigIntegerDigits(value)[0] != '-';
+    if (!big && (!whole || value.get<double>() < 0)) Fail(pointer, "a whole number of at least 0 is needed");
+    if (big || value.get<double>() > kMaxCount) {
+      Fail(pointer, "{} is more than the limit of {}", DumpJson(value), kMaxCount);
+    }
     return static_cast<uint32_t>(value.get<double>());
   }
 
@@ -654,8 +659,8 @@ class SchemaCompiler {
     bool exact;
   };
   Units UnitsOf(const Json& value, const std::string& pointer) const {
-    if (!value.is_number()) Fail(pointer, "a number is needed");
-    const std::string text = value.dump();  // the shortest spelling: -12, 1.5, 1e+20, 1.5e-07
+    if (!IsNumber(value)) Fail(pointer, "a number is needed");
+    const std::string text = DumpJson(value);  // the shortest spelling: -12, 1.5, 1e+20, 1.5e-07
     const size_t e = text.find('e');
     int exponent = e == std::string::npos ? 0 : std::stoi(text.substr(e + 1));
     std::string digits;
@@ -1019,7 +1024,7 @@ class SchemaCompiler {
       } else if (value->is_number_float() && !std::isfinite(value->get<double>())) {
         continue;
       } else {
-        scalars.push_back(value->dump());
+        scalars.push_back(DumpJson(*value));
       }
     }
     for (const Schema* s : leaves) {
@@ -1035,7 +1040,7 @@ class SchemaCompiler {
       type = kNull;
     } else if (value.is_boolean()) {
       type = kBoolean;
-    } else if (value.is_number()) {
+    } else if (IsNumber(value)) {
       const bool whole = !value.is_number_float() || value.get<double>() == std::floor(value.get<double>());
       type = whole ? kWhole : kFractional;
     } else {
@@ -1051,7 +1056,7 @@ class SchemaCompiler {
         Fail(listed.place.pointer,
              "arrays and objects in enum or const together with other keywords about them are not supported");
       }
-      if (value.is_number() && s->bounded) {
+      if (IsNumber(value) && s->bounded) {
         const Units units = UnitsOf(value, s->place.pointer);
         const Wide unit = PowerOfTen(kFractionDigits - s->digits);
         if (!units.exact || units.floor < s->low || units.floor > s->high || units.floor % unit != 0) return false;

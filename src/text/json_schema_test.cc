@@ -8,6 +8,7 @@
 #include <regex>
 
 #include "base/error.h"
+#include "base/json_as_given.h"
 #include "base/rng.h"
 
 namespace fulgur {
@@ -16,7 +17,7 @@ namespace {
 using ::testing::HasSubstr;
 
 std::shared_ptr<const Grammar> Of(const std::string& schema) {
-  return JsonSchemaGrammar(ParseJson(schema, "test"), "the schema");
+  return JsonSchemaGrammar(ParseJsonAsGiven(schema, "test"), "the schema");
 }
 
 std::string ErrorOf(const std::string& schema) {
@@ -157,6 +158,10 @@ TEST(JsonSchemaTest, Keywords) {
       {R"({"type": "string", "enum": ["a", 1]})", {"\"a\""}, {"1"}},
       {R"({"enum": [1, 5, 10], "minimum": 3, "type": "integer"})", {"5", "10"}, {"1"}},
       {R"({"enum": ["a", "bb", "cc"], "pattern": "^b|c", "maxLength": 2})", {"\"bb\"", "\"cc\""}, {"\"a\""}},
+      {R"({"const": 100000000000000000001})", {"100000000000000000001"}, {"1e+20", "100000000000000000000"}},
+      {R"({"enum": [1, -100000000000000000001, [18446744073709551616]], "minimum": 0})", {"1"}, {"-100000000000000000001"}},
+      {R"({"enum": [[18446744073709551616]]})", {"[18446744073709551616]"}, {"[1.8446744073709552e+19]"}},
+      {R"({"type": "integer", "minimum": 5, "maximum": 340282366920938463463374607431768211455})", {"5", "1000"}, {"4"}},
       {R"({"const": {"a": []}})", {"{\"a\":[]}"}, {"{}"}},
       {R"({"const": "\u00e9\"\n"})", {R"("é\"\n")"}, {R"("e")"}},
       // Combinations.
@@ -215,6 +220,7 @@ TEST(JsonSchemaTest, ErrorsNameTheKeywordAndItsPlace) {
       {R"({"minLength": -1})", "#/minLength: a whole number"},
       {R"({"maxItems": 1.5})", "#/maxItems"},
       {R"({"maxLength": 100000000})", "#/maxLength: 100000000 is more than"},
+      {R"({"maxLength": 100000000000000000000})", "#/maxLength: 100000000000000000000 is more than"},
       {R"({"minimum": "1"})", "#/minimum: a number"},
       {R"({"enum": []})", "#/enum: a list of at least one"},
       {R"({"properties": {"a": 1}})", "#/properties/a: a schema is an object, true or false"},
