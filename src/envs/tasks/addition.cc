@@ -27,7 +27,7 @@ class Addition : public Task {
   int nano_difficulty() const override { return 4; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem p = Read(instance);
+    const Puzzle p = Read(instance);
     if (p.plus) return Finish(ColumnSum(p.a, p.b), p);
     const char order = p.a < p.b ? '<' : p.a > p.b ? '>' : '=';
     const std::string compare = fmt::format("{}{}{}{}\n", p.a, order, p.b, p.a < p.b ? " negative" : "");
@@ -36,7 +36,7 @@ class Addition : public Task {
 
   // a + b is b + a.
   std::string Key(const TaskInstance& instance) const override {
-    const Problem p = Read(instance);
+    const Puzzle p = Read(instance);
     return p.plus ? fmt::format("{}+{}", std::min(p.a, p.b), std::max(p.a, p.b)) : fmt::format("{}-{}", p.a, p.b);
   }
 
@@ -61,24 +61,23 @@ class Addition : public Task {
   }
 
  private:
-  struct Problem {
+  struct Puzzle {
     int64_t a, b;
     bool plus;
     int64_t result() const { return plus ? a + b : a - b; }
   };
 
-  Problem Read(const TaskInstance& instance) const {
+  Puzzle Read(const TaskInstance& instance) const {
     const std::string where = "data of addition";
     const std::string op = JsonGet<std::string>(instance.data, "op", where);
     if (op != "+" && op != "-") throw Error("{}: \"op\" must be + or -", where);
-    const Problem p{JsonGet<int64_t>(instance.data, "a", where), JsonGet<int64_t>(instance.data, "b", where),
-                    op == "+"};
+    const Puzzle p{JsonGet<int64_t>(instance.data, "a", where), JsonGet<int64_t>(instance.data, "b", where), op == "+"};
     constexpr int64_t kLimit = 1'000'000'000'000'000;
     if (p.a < 0 || p.b < 0 || p.a > kLimit || p.b > kLimit) throw Error("{}: a and b must be in 0..{}", where, kLimit);
     return p;
   }
 
-  static Solution Finish(const std::string& lines, const Problem& p) {
+  static Solution Finish(const std::string& lines, const Puzzle& p) {
     const std::string result = std::to_string(p.result());
     return {lines + "answer " + result, BoxedAnswer(result)};
   }

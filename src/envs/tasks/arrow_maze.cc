@@ -38,47 +38,47 @@ constexpr std::array<Direction, 8> kDirections = {{{"N", "\xe2\x86\x91", "\\upar
                                                    {"NW", "\xe2\x86\x96", "\\nwarrow", "", -1, -1}}};
 constexpr int kMostNumber = 99;
 
-struct Problem {
+struct Puzzle {
   int rows = 0, columns = 0, directions = 4;
   std::vector<int> grid;  // numbers; 0: empty
 };
 
 // The cell `steps` away, or -1 outside the grid.
-int Away(const Problem& problem, int cell, int direction, int steps) {
-  const int row = cell / problem.columns + kDirections[direction].rows * steps;
-  const int column = cell % problem.columns + kDirections[direction].columns * steps;
-  if (row < 0 || row >= problem.rows || column < 0 || column >= problem.columns) return -1;
-  return row * problem.columns + column;
+int Away(const Puzzle& puzzle, int cell, int direction, int steps) {
+  const int row = cell / puzzle.columns + kDirections[direction].rows * steps;
+  const int column = cell % puzzle.columns + kDirections[direction].columns * steps;
+  if (row < 0 || row >= puzzle.rows || column < 0 || column >= puzzle.columns) return -1;
+  return row * puzzle.columns + column;
 }
 
 struct Ray {
   int number, direction, longest;  // cell of the number
 };
 
-std::vector<Ray> Rays(const Problem& problem) {
+std::vector<Ray> Rays(const Puzzle& puzzle) {
   std::vector<Ray> rays;
-  for (int cell = 0; cell < problem.rows * problem.columns; ++cell) {
-    if (problem.grid[cell] == 0) continue;
-    for (int direction = 0; direction < problem.directions; ++direction) {
+  for (int cell = 0; cell < puzzle.rows * puzzle.columns; ++cell) {
+    if (puzzle.grid[cell] == 0) continue;
+    for (int direction = 0; direction < puzzle.directions; ++direction) {
       int longest = 0;
-      for (int next = Away(problem, cell, direction, 1); next >= 0 && problem.grid[next] == 0;) {
+      for (int next = Away(puzzle, cell, direction, 1); next >= 0 && puzzle.grid[next] == 0;) {
         ++longest;
-        next = Away(problem, cell, direction, longest + 1);
+        next = Away(puzzle, cell, direction, longest + 1);
       }
-      if (longest > 0) rays.push_back({cell, direction, std::min(longest, problem.grid[cell])});
+      if (longest > 0) rays.push_back({cell, direction, std::min(longest, puzzle.grid[cell])});
     }
   }
   return rays;
 }
 
 // "2 E E; N 1 ?": `arrow` has a direction or -1 for every cell.
-std::string Text(const Problem& problem, const std::vector<int>& arrow) {
+std::string Text(const Puzzle& puzzle, const std::vector<int>& arrow) {
   std::string text;
-  for (int cell = 0; cell < problem.rows * problem.columns; ++cell) {
-    if (cell > 0) text += cell % problem.columns == 0 ? "; " : " ";
-    text += problem.grid[cell] != 0 ? std::to_string(problem.grid[cell])
-            : arrow[cell] < 0       ? "?"
-                                    : std::string(kDirections[arrow[cell]].name);
+  for (int cell = 0; cell < puzzle.rows * puzzle.columns; ++cell) {
+    if (cell > 0) text += cell % puzzle.columns == 0 ? "; " : " ";
+    text += puzzle.grid[cell] != 0 ? std::to_string(puzzle.grid[cell])
+            : arrow[cell] < 0      ? "?"
+                                   : std::string(kDirections[arrow[cell]].name);
   }
   return text;
 }
@@ -99,27 +99,25 @@ class ArrowMaze : public Task {
   int nano_difficulty() const override { return 1; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
-    const auto render = Render(problem);
-    return WorkedSolution(Logic(problem), render, render, "data of arrow_maze");
+    const Puzzle puzzle = Read(instance);
+    const auto render = Render(puzzle);
+    return WorkedSolution(Logic(puzzle), render, render, "data of arrow_maze");
   }
 
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
-    Problem problem;
+    Puzzle puzzle;
     do {
-      problem = DrawChains(rng, level);
-    } while (problem.grid.empty() || !Logic(problem).ForcedWithin(Render(problem), level.most_text));
-    instance->data = {{"rows", problem.rows},
-                      {"columns", problem.columns},
-                      {"directions", problem.directions},
-                      {"grid", problem.grid}};
+      puzzle = DrawChains(rng, level);
+    } while (puzzle.grid.empty() || !Logic(puzzle).ForcedWithin(Render(puzzle), level.most_text));
+    instance->data = {
+        {"rows", puzzle.rows}, {"columns", puzzle.columns}, {"directions", puzzle.directions}, {"grid", puzzle.grid}};
     std::string lines;
-    for (int row = 0; row < problem.rows; ++row) {
+    for (int row = 0; row < puzzle.rows; ++row) {
       lines += static_cast<char>('a' + row);
-      for (int column = 0; column < problem.columns; ++column) {
-        const int number = problem.grid[row * problem.columns + column];
+      for (int column = 0; column < puzzle.columns; ++column) {
+        const int number = puzzle.grid[row * puzzle.columns + column];
         lines += number == 0 ? " ?" : " " + std::to_string(number);
       }
       lines += "\n";
@@ -128,8 +126,8 @@ class ArrowMaze : public Task {
                                                 "Replace every ? of this maze by an arrow."};
     instance->prompt =
         rng.Pick(prompts) +
-        (problem.directions == 4 ? " Arrows point to N (up), E (right), S (down) or W (left)."
-                                 : " Arrows point to N (up), NE, E (right), SE, S (down), SW, W (left) or NW.") +
+        (puzzle.directions == 4 ? " Arrows point to N (up), E (right), S (down) or W (left)."
+                                : " Arrows point to N (up), NE, E (right), SE, S (down), SW, W (left) or NW.") +
         " Straight chains of arrows start in cells next to a number and all point away from it; every arrow is part of "
         "such a chain, and each number is the count of the arrows in its chains.\n" +
         lines +
@@ -137,41 +135,41 @@ class ArrowMaze : public Task {
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     std::vector<std::string> words;
     std::string reason;
-    if (!ParseWordGridAnswer(Spelled(answer), problem.rows, problem.columns, &words, &reason)) return {0, reason};
-    const int size = problem.rows * problem.columns;
+    if (!ParseWordGridAnswer(Spelled(answer), puzzle.rows, puzzle.columns, &words, &reason)) return {0, reason};
+    const int size = puzzle.rows * puzzle.columns;
     std::vector<int> arrow(size, -1);
     for (int cell = 0; cell < size; ++cell) {
-      const std::string name = CellName(cell / problem.columns, cell % problem.columns);
-      if (problem.grid[cell] != 0) {
-        if (words[cell] != std::to_string(problem.grid[cell])) return {0, "the number at " + name + " is changed"};
+      const std::string name = CellName(cell / puzzle.columns, cell % puzzle.columns);
+      if (puzzle.grid[cell] != 0) {
+        if (words[cell] != std::to_string(puzzle.grid[cell])) return {0, "the number at " + name + " is changed"};
         continue;
       }
       arrow[cell] = FindDirection(words[cell]);
-      if (arrow[cell] < 0 || arrow[cell] >= problem.directions) {
+      if (arrow[cell] < 0 || arrow[cell] >= puzzle.directions) {
         return {0, fmt::format("{} at {} is not an arrow", Quoted(words[cell]), name)};
       }
     }
     for (int cell = 0; cell < size; ++cell) {
-      const std::string name = CellName(cell / problem.columns, cell % problem.columns);
-      if (problem.grid[cell] == 0) {
-        const int before = Away(problem, cell, arrow[cell], -1);
-        if (before < 0 || (problem.grid[before] == 0 && arrow[before] != arrow[cell])) {
+      const std::string name = CellName(cell / puzzle.columns, cell % puzzle.columns);
+      if (puzzle.grid[cell] == 0) {
+        const int before = Away(puzzle, cell, arrow[cell], -1);
+        if (before < 0 || (puzzle.grid[before] == 0 && arrow[before] != arrow[cell])) {
           return {0, "the arrow at " + name + " comes from no number"};
         }
         continue;
       }
       int count = 0;
-      for (int direction = 0; direction < problem.directions; ++direction) {
+      for (int direction = 0; direction < puzzle.directions; ++direction) {
         for (int steps = 1;; ++steps) {
-          const int next = Away(problem, cell, direction, steps);
+          const int next = Away(puzzle, cell, direction, steps);
           if (next < 0 || arrow[next] != direction) break;
           ++count;
         }
       }
-      if (count != problem.grid[cell]) return {0, fmt::format("{} has {} arrows", name, count)};
+      if (count != puzzle.grid[cell]) return {0, fmt::format("{} has {} arrows", name, count)};
     }
     return {1, ""};
   }
@@ -195,9 +193,9 @@ class ArrowMaze : public Task {
     return text;
   }
 
-  static Problem DrawChains(Rng& rng, const Level& level) {
+  static Puzzle DrawChains(Rng& rng, const Level& level) {
     const int size = level.rows * level.columns;
-    Problem problem = {level.rows, level.columns, level.directions, std::vector<int>(size)};
+    Puzzle puzzle = {level.rows, level.columns, level.directions, std::vector<int>(size)};
     std::vector<int> cells(size);
     for (int i = 0; i < size; ++i) cells[i] = i;
     rng.Shuffle<int>(cells);
@@ -212,61 +210,60 @@ class ArrowMaze : public Task {
       for (const int direction : directions) {
         if (!rng.Chance(0.75)) continue;
         for (int steps = 1; rng.Chance(0.9); ++steps) {
-          const int next = Away(problem, cell, direction, steps);
+          const int next = Away(puzzle, cell, direction, steps);
           if (next < 0 || taken[next]) break;
           taken[next] = true;
           ++count;
         }
       }
       if (count == 0) return {};
-      problem.grid[cell] = count;
+      puzzle.grid[cell] = count;
     }
-    return problem;
+    return puzzle;
   }
 
-  static std::vector<int> Arrows(const Problem& problem, const std::vector<Ray>& rays,
-                                 const std::vector<int>& lengths) {
-    std::vector<int> arrow(problem.grid.size(), -1);
+  static std::vector<int> Arrows(const Puzzle& puzzle, const std::vector<Ray>& rays, const std::vector<int>& lengths) {
+    std::vector<int> arrow(puzzle.grid.size(), -1);
     for (size_t i = 0; i < rays.size(); ++i) {
       for (int steps = 1; steps <= lengths[i]; ++steps) {
-        arrow[Away(problem, rays[i].number, rays[i].direction, steps)] = rays[i].direction;
+        arrow[Away(puzzle, rays[i].number, rays[i].direction, steps)] = rays[i].direction;
       }
     }
     return arrow;
   }
 
-  static CellLogic::Render Render(const Problem& problem) {
-    return [problem, rays = Rays(problem)](const std::vector<int>& values) {
-      return Text(problem, Arrows(problem, rays, values));
+  static CellLogic::Render Render(const Puzzle& puzzle) {
+    return [puzzle, rays = Rays(puzzle)](const std::vector<int>& values) {
+      return Text(puzzle, Arrows(puzzle, rays, values));
     };
   }
 
-  static CellLogic Logic(const Problem& problem) {
-    const std::vector<Ray> rays = Rays(problem);
+  static CellLogic Logic(const Puzzle& puzzle) {
+    const std::vector<Ray> rays = Rays(puzzle);
     std::vector<std::string> names;
     int longest = 1;
     for (const Ray& ray : rays) {
-      names.push_back(CellName(ray.number / problem.columns, ray.number % problem.columns) +
+      names.push_back(CellName(ray.number / puzzle.columns, ray.number % puzzle.columns) +
                       std::string(kDirections[ray.direction].name));
       longest = std::max(longest, ray.longest);
     }
     CellLogic logic(names, 0, longest);
-    std::vector<std::vector<int>> of_number(problem.grid.size());
+    std::vector<std::vector<int>> of_number(puzzle.grid.size());
     std::vector<std::vector<std::pair<int, int>>> over(
-        problem.grid.size());  // rays that may cover a cell, from how long
+        puzzle.grid.size());  // rays that may cover a cell, from how long
     for (size_t i = 0; i < rays.size(); ++i) {
       logic.Allow(static_cast<int>(i), (2u << rays[i].longest) - 1);
       of_number[rays[i].number].push_back(static_cast<int>(i));
       for (int steps = 1; steps <= rays[i].longest; ++steps) {
-        over[Away(problem, rays[i].number, rays[i].direction, steps)].emplace_back(static_cast<int>(i), steps);
+        over[Away(puzzle, rays[i].number, rays[i].direction, steps)].emplace_back(static_cast<int>(i), steps);
       }
     }
-    for (size_t cell = 0; cell < problem.grid.size(); ++cell) {
+    for (size_t cell = 0; cell < puzzle.grid.size(); ++cell) {
       const std::string name =
-          CellName(static_cast<int>(cell) / problem.columns, static_cast<int>(cell) % problem.columns);
-      if (problem.grid[cell] != 0) {
-        logic.AddRule(fmt::format("{} {}", name, problem.grid[cell]), of_number[cell], false,
-                      [count = problem.grid[cell], size = of_number[cell].size()](std::span<const int> values) {
+          CellName(static_cast<int>(cell) / puzzle.columns, static_cast<int>(cell) % puzzle.columns);
+      if (puzzle.grid[cell] != 0) {
+        logic.AddRule(fmt::format("{} {}", name, puzzle.grid[cell]), of_number[cell], false,
+                      [count = puzzle.grid[cell], size = of_number[cell].size()](std::span<const int> values) {
                         int sum = 0;
                         for (const int value : values) sum += value;
                         return values.size() == size ? sum == count : sum <= count;
@@ -284,21 +281,21 @@ class ArrowMaze : public Task {
     return logic;
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of arrow_maze";
-    Problem problem;
+    Puzzle puzzle;
     const int64_t rows = JsonGet<int64_t>(instance.data, "rows", where);
     const int64_t columns = JsonGet<int64_t>(instance.data, "columns", where);
     const int64_t directions = JsonGet<int64_t>(instance.data, "directions", where);
     if (rows < 1 || rows > 8 || columns < 1 || columns > 8)
       throw Error("{}: there must be 1 to 8 rows and columns", where);
     if (directions != 4 && directions != 8) throw Error("{}: \"directions\" must be 4 or 8", where);
-    problem.rows = static_cast<int>(rows);
-    problem.columns = static_cast<int>(columns);
-    problem.directions = static_cast<int>(directions);
-    problem.grid = NumbersFromData(instance.data, "grid", static_cast<size_t>(rows * columns), 0, kMostNumber, where);
-    if (Rays(problem).size() > static_cast<size_t>(CellLogic::kMostCells)) throw Error("{}: too many numbers", where);
-    return problem;
+    puzzle.rows = static_cast<int>(rows);
+    puzzle.columns = static_cast<int>(columns);
+    puzzle.directions = static_cast<int>(directions);
+    puzzle.grid = NumbersFromData(instance.data, "grid", static_cast<size_t>(rows * columns), 0, kMostNumber, where);
+    if (Rays(puzzle).size() > static_cast<size_t>(CellLogic::kMostCells)) throw Error("{}: too many numbers", where);
+    return puzzle;
   }
 };
 

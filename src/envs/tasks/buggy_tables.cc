@@ -195,10 +195,10 @@ class BuggyTables : public Task {
   int nano_difficulty() const override { return 3; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     std::string thinking;
-    const Table table = Right(problem, &thinking);
-    const Question& question = problem.question;
+    const Table table = Right(puzzle, &thinking);
+    const Question& question = puzzle.question;
     const int column = IndexOf(table.columns, question.column), where = IndexOf(table.columns, question.where);
     thinking += QuestionText(question) + "\n";
     int64_t result = 0;
@@ -228,7 +228,7 @@ class BuggyTables : public Task {
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
-    Problem problem;
+    Puzzle puzzle;
     Table table;
     table.columns = Sample(rng, kColumns, level.columns);
     for (size_t i = 0; i < level.rows; ++i) {
@@ -252,7 +252,7 @@ class BuggyTables : public Task {
       Row& row = table.rows[rng.Below(table.rows.size())];
       row[rng.Below(row.size())] = 0;
     }
-    problem.question = DrawQuestion(rng, level, table);
+    puzzle.question = DrawQuestion(rng, level, table);
     for (const Kind kind : kinds) {
       Bug bug;
       bug.kind = kind;
@@ -262,8 +262,8 @@ class BuggyTables : public Task {
         bug.a = two[0];
         if (kind == Kind::kSwap) bug.b = two[1];
         // A bug in a column nobody asks about would be none.
-        if (!problem.question.column.empty() && bug.a != problem.question.column && bug.b != problem.question.column) {
-          bug.a = problem.question.column;
+        if (!puzzle.question.column.empty() && bug.a != puzzle.question.column && bug.b != puzzle.question.column) {
+          bug.a = puzzle.question.column;
         }
       }
       if (kind == Kind::kAdd) bug.number = rng.Int(1, 9);
@@ -276,7 +276,7 @@ class BuggyTables : public Task {
         }
       }
       Do(bug, rng, level.most, &table);
-      problem.bugs.push_back(bug);
+      puzzle.bugs.push_back(bug);
     }
     Json lines = Json::array(), bugs = Json::array();
     std::string text = Join(table.columns, " ") + "\n", happened;
@@ -284,7 +284,7 @@ class BuggyTables : public Task {
       lines.push_back(row);
       text += RowText(row) + "\n";
     }
-    for (const Bug& bug : problem.bugs) {
+    for (const Bug& bug : puzzle.bugs) {
       bugs.push_back({{"kind", kKinds[static_cast<size_t>(bug.kind)]}});
       Json& entry = bugs.back();
       if (!bug.a.empty()) entry["a"] = bug.a;
@@ -296,7 +296,7 @@ class BuggyTables : public Task {
       }
       happened += (happened.empty() ? "" : "; then ") + Sentence(bug);
     }
-    const Question& question = problem.question;
+    const Question& question = puzzle.question;
     instance->data = {{"columns", table.columns}, {"lines", lines}, {"bugs", bugs}};
     instance->data["question"] = {{"kind", question.kind}};
     if (!question.column.empty()) instance->data["question"]["column"] = question.column;
@@ -307,14 +307,14 @@ class BuggyTables : public Task {
     const std::array<std::string_view, 2> openings = {"This table has a bug: ", "When this table was written, "};
     instance->prompt =
         fmt::format("{}{}.\n{}In the right table, what is the {}? Put the number in \\boxed{{}}.",
-                    problem.bugs.size() > 1 ? std::string_view("When this table was written, ") : rng.Pick(openings),
+                    puzzle.bugs.size() > 1 ? std::string_view("When this table was written, ") : rng.Pick(openings),
                     happened, text, QuestionText(question));
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
-    const Table table = Right(problem, nullptr);
-    const Question& question = problem.question;
+    const Puzzle puzzle = Read(instance);
+    const Table table = Right(puzzle, nullptr);
+    const Question& question = puzzle.question;
     const int column = IndexOf(table.columns, question.column), where = IndexOf(table.columns, question.where);
     int64_t sum = 0, count = 0, largest = 0;
     for (const Row& row : table.rows) {
@@ -329,7 +329,7 @@ class BuggyTables : public Task {
   }
 
  private:
-  struct Problem {
+  struct Puzzle {
     Table table;  // as written
     std::vector<Bug> bugs;
     Question question;
@@ -361,10 +361,10 @@ class BuggyTables : public Task {
   }
 
   // The table as it should be, and how it was found.
-  static Table Right(const Problem& problem, std::string* text) {
-    Table table = problem.table;
-    for (size_t i = problem.bugs.size(); i-- > 0;) {
-      const Bug& bug = problem.bugs[i];
+  static Table Right(const Puzzle& puzzle, std::string* text) {
+    Table table = puzzle.table;
+    for (size_t i = puzzle.bugs.size(); i-- > 0;) {
+      const Bug& bug = puzzle.bugs[i];
       const std::string wrong = Undo(bug, &table);
       if (!wrong.empty()) throw Error("data of buggy_tables: {}: {}", kKinds[static_cast<size_t>(bug.kind)], wrong);
       if (text == nullptr) continue;
@@ -380,7 +380,7 @@ class BuggyTables : public Task {
     return table;
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of buggy_tables";
     const auto number = [&](const Json& value) {
       if (!value.is_number_integer() || value.get<int64_t>() < -kMostValue || value.get<int64_t>() > kMostValue) {
@@ -388,14 +388,14 @@ class BuggyTables : public Task {
       }
       return value.get<int64_t>();
     };
-    Problem problem;
-    problem.table.columns = JsonNames(instance.data, "columns", where, 1, kMostValues);
+    Puzzle puzzle;
+    puzzle.table.columns = JsonNames(instance.data, "columns", where, 1, kMostValues);
     for (const Json& line : JsonList(instance.data, "lines", where, 1, kMostLines)) {
       if (!line.is_array() || line.size() > kMostValues)
         throw Error("{}: {} is not a line", where, Quoted(line.dump()));
       Row row;
       for (const Json& value : line) row.push_back(number(value));
-      problem.table.rows.push_back(row);
+      puzzle.table.rows.push_back(row);
     }
     for (const Json& entry : JsonList(instance.data, "bugs", where, 0, kKinds.size())) {
       Bug bug;
@@ -412,21 +412,21 @@ class BuggyTables : public Task {
           bug.cells.emplace_back(cell[0].get<size_t>(), cell[1].get<size_t>());
         }
       }
-      problem.bugs.push_back(bug);
+      puzzle.bugs.push_back(bug);
     }
     const Json question = instance.data.value("question", Json());
-    problem.question.kind = JsonGet<std::string>(question, "kind", where);
-    problem.question.column = JsonGetOr<std::string>(question, "column", "", where);
-    problem.question.where = JsonGetOr<std::string>(question, "where", "", where);
-    problem.question.more = question.contains("more") ? number(question["more"]) : 0;
-    const bool counts = problem.question.kind == "count";
-    const bool known = counts || problem.question.kind == "sum" || problem.question.kind == "largest";
-    const auto there = [&](const std::string& column) { return IndexOf(problem.table.columns, column) >= 0; };
-    if (!known || (counts ? problem.question.where.empty() : !there(problem.question.column)) ||
-        (!problem.question.where.empty() && !there(problem.question.where))) {
+    puzzle.question.kind = JsonGet<std::string>(question, "kind", where);
+    puzzle.question.column = JsonGetOr<std::string>(question, "column", "", where);
+    puzzle.question.where = JsonGetOr<std::string>(question, "where", "", where);
+    puzzle.question.more = question.contains("more") ? number(question["more"]) : 0;
+    const bool counts = puzzle.question.kind == "count";
+    const bool known = counts || puzzle.question.kind == "sum" || puzzle.question.kind == "largest";
+    const auto there = [&](const std::string& column) { return IndexOf(puzzle.table.columns, column) >= 0; };
+    if (!known || (counts ? puzzle.question.where.empty() : !there(puzzle.question.column)) ||
+        (!puzzle.question.where.empty() && !there(puzzle.question.where))) {
       throw Error("{}: \"question\" must have a kind (sum, count, largest) and columns of the table", where);
     }
-    return problem;
+    return puzzle;
   }
 };
 

@@ -35,7 +35,7 @@ struct Cage {
   int target = 0;
 };
 
-struct Problem {
+struct Puzzle {
   int side = 0;
   std::vector<Cage> cages;
 };
@@ -74,32 +74,32 @@ class Calcudoko : public Task {
   int nano_difficulty() const override { return 2; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
-    const auto render = Render(problem);
-    return WorkedSolution(Logic(problem), render, render, "data of calcudoko");
+    const Puzzle puzzle = Read(instance);
+    const auto render = Render(puzzle);
+    return WorkedSolution(Logic(puzzle), render, render, "data of calcudoko");
   }
 
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
-    Problem problem;
+    Puzzle puzzle;
     do {
-      problem = DrawCages(rng, level);
-    } while (!Logic(problem).ForcedWithin(Render(problem), level.most_text));
+      puzzle = DrawCages(rng, level);
+    } while (!Logic(puzzle).ForcedWithin(Render(puzzle), level.most_text));
     Json cages = Json::array();
     std::string list;
-    for (const Cage& cage : problem.cages) {
-      cages.push_back({{"cells", Cells(cage, problem.side)}, {"op", std::string(1, cage.op)}, {"target", cage.target}});
+    for (const Cage& cage : puzzle.cages) {
+      cages.push_back({{"cells", Cells(cage, puzzle.side)}, {"op", std::string(1, cage.op)}, {"target", cage.target}});
       list += list.empty() ? "" : ", ";
-      list += Cells(cage, problem.side) + " ";
+      list += Cells(cage, puzzle.side) + " ";
       if (cage.op != '=') list += cage.op;
       list += std::to_string(cage.target);
     }
-    instance->data = {{"side", problem.side}, {"cages", cages}};
+    instance->data = {{"side", puzzle.side}, {"cages", cages}};
     const std::array<std::string, 2> prompts = {
-        fmt::format("Fill {0} rows (a, b, ...) and {0} columns so that each has 1 to {0} once.", problem.side),
+        fmt::format("Fill {0} rows (a, b, ...) and {0} columns so that each has 1 to {0} once.", puzzle.side),
         fmt::format("Solve this calcudoko: each of the {0} rows (a, b, ...) and {0} columns has 1 to {0} once.",
-                    problem.side)};
+                    puzzle.side)};
     instance->prompt =
         rng.Pick(prompts) +
         " The numbers in the cells of a cage make its result: +7 is their sum, *6 their product, -1 the "
@@ -108,8 +108,8 @@ class Calcudoko : public Task {
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
-    const int side = problem.side;
+    const Puzzle puzzle = Read(instance);
+    const int side = puzzle.side;
     CharGrid grid;
     std::string reason;
     const std::string_view symbols = std::string_view("123456789").substr(0, side);
@@ -121,7 +121,7 @@ class Calcudoko : public Task {
         }
       }
     }
-    for (const Cage& cage : problem.cages) {
+    for (const Cage& cage : puzzle.cages) {
       std::vector<int> numbers;
       for (const int cell : cage.cells) numbers.push_back(grid.cells[cell] - '0');
       if (!Makes(cage.op, cage.target, numbers)) {
@@ -140,11 +140,11 @@ class Calcudoko : public Task {
     return text;
   }
 
-  static Problem DrawCages(Rng& rng, const Level& level) {
+  static Puzzle DrawCages(Rng& rng, const Level& level) {
     const int side = level.side;
     const CharGrid full = RandomLatinSquare(rng, side);
-    Problem problem;
-    problem.side = side;
+    Puzzle puzzle;
+    puzzle.side = side;
     std::vector<bool> taken(full.size());
     for (int i = 0; i < full.size(); ++i) {
       if (taken[i]) continue;
@@ -179,17 +179,17 @@ class Calcudoko : public Task {
                     : cage.op == '-' ? *high - *low
                     : cage.op == '/' ? *high / *low
                                      : *high;
-      problem.cages.push_back(cage);
+      puzzle.cages.push_back(cage);
     }
-    return problem;
+    return puzzle;
   }
 
-  static CellLogic::Render Render(const Problem& problem) {
-    return [side = problem.side](const std::vector<int>& values) { return JoinedRows(DigitGrid(values, side, side)); };
+  static CellLogic::Render Render(const Puzzle& puzzle) {
+    return [side = puzzle.side](const std::vector<int>& values) { return JoinedRows(DigitGrid(values, side, side)); };
   }
 
-  static CellLogic Logic(const Problem& problem) {
-    const int side = problem.side;
+  static CellLogic Logic(const Puzzle& puzzle) {
+    const int side = puzzle.side;
     CellLogic logic(CellNames(side, side), 1, side);
     std::vector<std::pair<std::string, std::vector<int>>> lines;
     for (int i = 0; i < side; ++i) {
@@ -202,7 +202,7 @@ class Calcudoko : public Task {
       lines.emplace_back("column " + std::to_string(i + 1), column);
     }
     for (const auto& [name, cells] : lines) logic.AddUnit(name, cells);
-    for (const Cage& cage : problem.cages) {
+    for (const Cage& cage : puzzle.cages) {
       if (cage.op == '=') {
         logic.Set(cage.cells[0], cage.target);
         continue;
@@ -213,7 +213,7 @@ class Calcudoko : public Task {
     for (const auto& [name, cells] : lines) {
       // Cages that are inside the line, with the places of their cells in it.
       std::vector<std::pair<Cage, std::vector<size_t>>> inside;
-      for (const Cage& cage : problem.cages) {
+      for (const Cage& cage : puzzle.cages) {
         std::vector<size_t> places;
         for (const int cell : cage.cells) {
           const auto found = std::find(cells.begin(), cells.end(), cell);
@@ -235,21 +235,21 @@ class Calcudoko : public Task {
     return logic;
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of calcudoko";
-    Problem problem;
+    Puzzle puzzle;
     const int64_t side = JsonGet<int64_t>(instance.data, "side", where);
     if (side < 1 || side > kMostSide) throw Error("{}: \"side\" must be from 1 to {}", where, kMostSide);
-    problem.side = static_cast<int>(side);
+    puzzle.side = static_cast<int>(side);
     const auto cages = instance.data.find("cages");
     if (cages == instance.data.end() || !cages->is_array()) throw Error("{}: \"cages\" must be a list", where);
-    std::vector<bool> taken(problem.side * problem.side);
+    std::vector<bool> taken(puzzle.side * puzzle.side);
     for (const Json& json : *cages) {
       Cage cage;
       const std::string op = JsonGet<std::string>(json, "op", where);
       const int64_t target = JsonGet<int64_t>(json, "target", where);
       for (const std::string& name : SplitList(JsonGet<std::string>(json, "cells", where))) {
-        const int cell = FindCell(name, problem.side, problem.side);
+        const int cell = FindCell(name, puzzle.side, puzzle.side);
         if (cell < 0 || taken[cell]) throw Error("{}: {} is no cell, or in two cages", where, Quoted(name));
         taken[cell] = true;
         cage.cells.push_back(cell);
@@ -267,9 +267,9 @@ class Calcudoko : public Task {
       cage.op = op[0];
       cage.target = static_cast<int>(target);
       std::sort(cage.cells.begin(), cage.cells.end());
-      problem.cages.push_back(cage);
+      puzzle.cages.push_back(cage);
     }
-    return problem;
+    return puzzle;
   }
 };
 

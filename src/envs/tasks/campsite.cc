@@ -25,7 +25,7 @@ struct Level {
 constexpr std::array<Level, 7> kLevels = {
     {{}, {3, 4, 2, 3, 250}, {4, 4, 3, 4, 270}, {5, 5, 5, 5, 0}, {6, 6, 7, 7, 0}, {7, 7, 10, 10, 0}, {8, 8, 12, 12, 0}}};
 
-struct Problem {
+struct Puzzle {
   CharGrid grid;                   // T and .
   std::vector<int> rows, columns;  // tents
 };
@@ -61,9 +61,9 @@ class Campsite : public Task {
   int nano_difficulty() const override { return 2; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
-    const auto render = Render(problem);
-    const Solution solution = WorkedSolution(Logic(problem), render, render, "data of campsite");
+    const Puzzle puzzle = Read(instance);
+    const auto render = Render(puzzle);
+    const Solution solution = WorkedSolution(Logic(puzzle), render, render, "data of campsite");
     if (Verify(instance, solution.answer).value != 1) throw Error("data of campsite: no solution was found");
     return solution;
   }
@@ -71,31 +71,31 @@ class Campsite : public Task {
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
-    Problem problem;
+    Puzzle puzzle;
     do {
-      problem = DrawTents(rng, level);
-    } while (problem.grid.rows == 0 || !Logic(problem).UniqueWithin(Render(problem), level.most_text));
-    instance->data = {{"grid", JoinedRows(problem.grid)}, {"rows", problem.rows}, {"columns", problem.columns}};
+      puzzle = DrawTents(rng, level);
+    } while (puzzle.grid.rows == 0 || !Logic(puzzle).UniqueWithin(Render(puzzle), level.most_text));
+    instance->data = {{"grid", JoinedRows(puzzle.grid)}, {"rows", puzzle.rows}, {"columns", puzzle.columns}};
     const std::array<std::string, 2> prompts = {"Put up the tents of this campsite, whose trees are T.",
                                                 "Every tree (T) of this campsite needs a tent."};
     instance->prompt =
         rng.Pick(prompts) +
         " Each tree has its own tent in a cell that shares a side with it, and there are no other tents. Tents do not "
         "touch each other, not even diagonally.\n" +
-        LetteredRows(problem.grid) +
-        fmt::format("Tents in rows: {}\nTents in columns: {}\n", RowList(problem.rows), ColumnList(problem.columns)) +
+        LetteredRows(puzzle.grid) +
+        fmt::format("Tents in rows: {}\nTents in columns: {}\n", RowList(puzzle.rows), ColumnList(puzzle.columns)) +
         "Put the rows in \\boxed{}, with C for a tent, T for a tree and . for an empty cell.";
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     CharGrid grid;
     std::string reason;
-    if (!ParseGridAnswer(answer, problem.grid.rows, problem.grid.columns, "TC.", "tTcC-._.0.", &grid, &reason)) {
+    if (!ParseGridAnswer(answer, puzzle.grid.rows, puzzle.grid.columns, "TC.", "tTcC-._.0.", &grid, &reason)) {
       return {0, reason};
     }
     for (int i = 0; i < grid.size(); ++i) {
-      if ((grid.cells[i] == 'T') != (problem.grid.cells[i] == 'T')) {
+      if ((grid.cells[i] == 'T') != (puzzle.grid.cells[i] == 'T')) {
         return {0, "the tree map is changed at " + CellName(i, grid)};
       }
       if (grid.cells[i] != 'C') continue;
@@ -108,20 +108,20 @@ class Campsite : public Task {
     for (int row = 0; row < grid.rows; ++row) {
       int count = 0;
       for (int column = 0; column < grid.columns; ++column) count += grid.at(row, column) == 'C';
-      if (count != problem.rows[row]) {
+      if (count != puzzle.rows[row]) {
         return {0, fmt::format("row {} has {} tents", static_cast<char>('a' + row), count)};
       }
     }
     for (int column = 0; column < grid.columns; ++column) {
       int count = 0;
       for (int row = 0; row < grid.rows; ++row) count += grid.at(row, column) == 'C';
-      if (count != problem.columns[column]) return {0, fmt::format("column {} has {} tents", column + 1, count)};
+      if (count != puzzle.columns[column]) return {0, fmt::format("column {} has {} tents", column + 1, count)};
     }
     return OneTentATree(grid) ? Score{1, ""} : Score{0, "not every tree has a tent of its own"};
   }
 
  private:
-  static Problem DrawTents(Rng& rng, const Level& level) {
+  static Puzzle DrawTents(Rng& rng, const Level& level) {
     CharGrid grid(level.rows, level.columns, '.');
     std::vector<int> cells(grid.size());
     for (int i = 0; i < grid.size(); ++i) cells[i] = i;
@@ -140,18 +140,18 @@ class Campsite : public Task {
       --left;
     }
     if (left > 0) return {};
-    Problem problem = {grid, std::vector<int>(grid.rows), std::vector<int>(grid.columns)};
+    Puzzle puzzle = {grid, std::vector<int>(grid.rows), std::vector<int>(grid.columns)};
     for (int i = 0; i < grid.size(); ++i) {
       if (grid.cells[i] != 'C') continue;
-      ++problem.rows[i / grid.columns];
-      ++problem.columns[i % grid.columns];
-      problem.grid.cells[i] = '.';
+      ++puzzle.rows[i / grid.columns];
+      ++puzzle.columns[i % grid.columns];
+      puzzle.grid.cells[i] = '.';
     }
-    return problem;
+    return puzzle;
   }
 
-  static CellLogic::Render Render(const Problem& problem) {
-    return [grid = problem.grid](const std::vector<int>& values) {
+  static CellLogic::Render Render(const Puzzle& puzzle) {
+    return [grid = puzzle.grid](const std::vector<int>& values) {
       CharGrid state = grid;
       for (int i = 0; i < grid.size(); ++i) {
         if (grid.cells[i] != 'T') state.cells[i] = values[i] < 0 ? '?' : values[i] == 1 ? 'C' : '.';
@@ -160,8 +160,8 @@ class Campsite : public Task {
     };
   }
 
-  static CellLogic Logic(const Problem& problem) {
-    const CharGrid& grid = problem.grid;
+  static CellLogic Logic(const Puzzle& puzzle) {
+    const CharGrid& grid = puzzle.grid;
     const auto count_is = [](int count, int size) {
       return [=](std::span<const int> values) {
         const int so_far = static_cast<int>(std::count(values.begin(), values.end(), 1));
@@ -180,14 +180,14 @@ class Campsite : public Task {
     for (int row = 0; row < grid.rows; ++row) {
       std::vector<int> cells;
       for (int column = 0; column < grid.columns; ++column) cells.push_back(row * grid.columns + column);
-      logic.AddRule(fmt::format("row {} {}", static_cast<char>('a' + row), problem.rows[row]), cells, false,
-                    count_is(problem.rows[row], grid.columns));
+      logic.AddRule(fmt::format("row {} {}", static_cast<char>('a' + row), puzzle.rows[row]), cells, false,
+                    count_is(puzzle.rows[row], grid.columns));
     }
     for (int column = 0; column < grid.columns; ++column) {
       std::vector<int> cells;
       for (int row = 0; row < grid.rows; ++row) cells.push_back(row * grid.columns + column);
-      logic.AddRule(fmt::format("column {} {}", column + 1, problem.columns[column]), cells, false,
-                    count_is(problem.columns[column], grid.rows));
+      logic.AddRule(fmt::format("column {} {}", column + 1, puzzle.columns[column]), cells, false,
+                    count_is(puzzle.columns[column], grid.rows));
     }
     for (int i = 0; i < grid.size(); ++i) {
       if (grid.cells[i] != 'T') continue;
@@ -200,12 +200,12 @@ class Campsite : public Task {
     return logic;
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of campsite";
-    Problem problem = {GridFromData(instance.data, "grid", "T.", where), {}, {}};
-    problem.rows = NumbersFromData(instance.data, "rows", problem.grid.rows, 0, kMostGridSide, where);
-    problem.columns = NumbersFromData(instance.data, "columns", problem.grid.columns, 0, kMostGridSide, where);
-    return problem;
+    Puzzle puzzle = {GridFromData(instance.data, "grid", "T.", where), {}, {}};
+    puzzle.rows = NumbersFromData(instance.data, "rows", puzzle.grid.rows, 0, kMostGridSide, where);
+    puzzle.columns = NumbersFromData(instance.data, "columns", puzzle.grid.columns, 0, kMostGridSide, where);
+    return puzzle;
   }
 };
 

@@ -46,7 +46,7 @@ class Cipher : public Task {
   // left w have c a, w is t
   // have c a t
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem p = Read(instance);
+    const Puzzle p = Read(instance);
     std::string thinking = p.shift != 0 && p.reverse ? fmt::format("back {} and reverse\n", p.shift)
                            : p.shift != 0            ? fmt::format("back {}\n", p.shift)
                                                      : "reverse\n";
@@ -94,7 +94,7 @@ class Cipher : public Task {
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem p = Read(instance);
+    const Puzzle p = Read(instance);
     std::string expected = p.text, given;
     for (char& c : expected) c = Move(c, -p.shift);
     if (p.reverse) std::reverse(expected.begin(), expected.end());
@@ -109,16 +109,16 @@ class Cipher : public Task {
   }
 
  private:
-  struct Problem {
+  struct Puzzle {
     std::string text;
     int64_t shift;
     bool reverse;
   };
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of cipher";
-    Problem p{JsonGet<std::string>(instance.data, "text", where), JsonGet<int64_t>(instance.data, "shift", where),
-              JsonGet<bool>(instance.data, "reverse", where)};
+    Puzzle p{JsonGet<std::string>(instance.data, "text", where), JsonGet<int64_t>(instance.data, "shift", where),
+             JsonGet<bool>(instance.data, "reverse", where)};
     const bool letters = std::all_of(p.text.begin(), p.text.end(), [](char c) { return c >= 'a' && c <= 'z'; });
     if (p.text.empty() || !letters) throw Error("{}: \"text\" must be lowercase letters", where);
     if (p.shift < 0 || p.shift > 25) throw Error("{}: \"shift\" must be in 0..25", where);

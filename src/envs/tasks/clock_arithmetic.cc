@@ -44,10 +44,10 @@ class ClockArithmetic : public Task {
   int nano_difficulty() const override { return 3; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
-    int64_t time = problem.start;
+    const Puzzle puzzle = Read(instance);
+    int64_t time = puzzle.start;
     std::string thinking;
-    for (const int64_t step : problem.steps) {
+    for (const int64_t step : puzzle.steps) {
       const int64_t by = step < 0 ? -step : step, hour = time / 60, minute = time % 60;
       const char sign = step < 0 ? '-' : '+';
       thinking += fmt::format("{} {} {}\n", Clock(time), sign, Clock(by));
@@ -77,28 +77,28 @@ class ClockArithmetic : public Task {
 
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
-    Problem problem;
-    problem.start = rng.Int(0, kDay - 1);
+    Puzzle puzzle;
+    puzzle.start = rng.Int(0, kDay - 1);
     for (int i = 0; i < kSteps[difficulty]; ++i) {
       const int64_t step = difficulty == 1 ? rng.Int(1, 59) : rng.Int(1, kLongest);
-      problem.steps.push_back(difficulty >= 3 && rng.Chance(0.5) ? -step : step);
+      puzzle.steps.push_back(difficulty >= 3 && rng.Chance(0.5) ? -step : step);
     }
-    instance->data = {{"start", problem.start}, {"steps", problem.steps}};
+    instance->data = {{"start", puzzle.start}, {"steps", puzzle.steps}};
     std::string steps;
-    for (const int64_t step : problem.steps) {
+    for (const int64_t step : puzzle.steps) {
       if (!steps.empty()) steps += ", then ";
       steps += Duration(step < 0 ? -step : step) + (step < 0 ? " earlier" : " later");
     }
     const std::array<std::string, 2> prompts = {
-        fmt::format("It is {}. What time is it {}?", Clock(problem.start), steps),
-        fmt::format("What is the time {}, from {}?", steps, Clock(problem.start))};
+        fmt::format("It is {}. What time is it {}?", Clock(puzzle.start), steps),
+        fmt::format("What is the time {}, from {}?", steps, Clock(puzzle.start))};
     instance->prompt = rng.Pick(prompts) + " Put the time, as on a 24-hour clock, in \\boxed{}.";
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
-    int64_t time = problem.start, hour = 0, minute = 0;
-    for (const int64_t step : problem.steps) time = ((time + step) % kDay + kDay) % kDay;
+    const Puzzle puzzle = Read(instance);
+    int64_t time = puzzle.start, hour = 0, minute = 0;
+    for (const int64_t step : puzzle.steps) time = ((time + step) % kDay + kDay) % kDay;
     // h:mm or hh:mm
     const size_t colon = answer.find(':');
     const bool shape = colon != std::string::npos && colon >= 1 && colon <= 2 && answer.size() == colon + 3;
@@ -117,16 +117,16 @@ class ClockArithmetic : public Task {
   }
 
  private:
-  struct Problem {
+  struct Puzzle {
     int64_t start = 0;           // minutes since midnight
     std::vector<int64_t> steps;  // minutes, negative for earlier
   };
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of clock_arithmetic";
-    Problem problem;
-    problem.start = JsonGet<int64_t>(instance.data, "start", where);
-    if (problem.start < 0 || problem.start >= kDay) throw Error("{}: \"start\" must be in 0..{}", where, kDay - 1);
+    Puzzle puzzle;
+    puzzle.start = JsonGet<int64_t>(instance.data, "start", where);
+    if (puzzle.start < 0 || puzzle.start >= kDay) throw Error("{}: \"start\" must be in 0..{}", where, kDay - 1);
     const auto steps = instance.data.find("steps");
     if (steps == instance.data.end() || !steps->is_array() || steps->empty()) {
       throw Error("{}: \"steps\" must be a list of minutes", where);
@@ -135,9 +135,9 @@ class ClockArithmetic : public Task {
       if (!step.is_number_integer() || step.get<int64_t>() < -kLongest || step.get<int64_t>() > kLongest) {
         throw Error("{}: \"steps\": {} is not a number of minutes in {}..{}", where, step.dump(), -kLongest, kLongest);
       }
-      problem.steps.push_back(step.get<int64_t>());
+      puzzle.steps.push_back(step.get<int64_t>());
     }
-    return problem;
+    return puzzle;
   }
 };
 

@@ -33,57 +33,57 @@ class Countdown : public Task {
   int nano_difficulty() const override { return 4; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
-    const ArithmeticSolution solution = SearchArithmetic(problem.numbers, problem.target);
+    const Puzzle puzzle = Read(instance);
+    const ArithmeticSolution solution = SearchArithmetic(puzzle.numbers, puzzle.target);
     if (!solution.found) throw Error("data of countdown: the search finds no solution");
     return {solution.trace, BoxedAnswer(solution.expression)};
   }
 
   std::string Key(const TaskInstance& instance) const override {
-    Problem problem = Read(instance);
-    std::sort(problem.numbers.begin(), problem.numbers.end());
-    return fmt::format("{} to {}", fmt::join(problem.numbers, " "), problem.target);
+    Puzzle puzzle = Read(instance);
+    std::sort(puzzle.numbers.begin(), puzzle.numbers.end());
+    return fmt::format("{} to {}", fmt::join(puzzle.numbers, " "), puzzle.target);
   }
 
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
-    Problem problem;
+    Puzzle puzzle;
     for (;;) {
-      problem.numbers.clear();
-      for (int i = 0; i < level.numbers; ++i) problem.numbers.push_back(rng.Int(1, level.largest));
-      problem.target = rng.Int(2, level.target);
-      const ArithmeticSolution solution = SearchArithmetic(problem.numbers, problem.target);
+      puzzle.numbers.clear();
+      for (int i = 0; i < level.numbers; ++i) puzzle.numbers.push_back(rng.Int(1, level.largest));
+      puzzle.target = rng.Int(2, level.target);
+      const ArithmeticSolution solution = SearchArithmetic(puzzle.numbers, puzzle.target);
       if (solution.found && (level.combinations == 0 || solution.tried <= level.combinations)) break;
     }
-    instance->data = {{"numbers", problem.numbers}, {"target", problem.target}};
-    const std::string list = fmt::format("{}", fmt::join(problem.numbers, " "));
+    instance->data = {{"numbers", puzzle.numbers}, {"target", puzzle.target}};
+    const std::string list = fmt::format("{}", fmt::join(puzzle.numbers, " "));
     const std::array<std::string, 3> prompts = {
-        fmt::format("Make {} from the numbers {}.", problem.target, list),
-        fmt::format("Use the numbers {} to reach {}.", list, problem.target),
-        fmt::format("The numbers are {} and the target is {}.", list, problem.target)};
+        fmt::format("Make {} from the numbers {}.", puzzle.target, list),
+        fmt::format("Use the numbers {} to reach {}.", list, puzzle.target),
+        fmt::format("The numbers are {} and the target is {}.", list, puzzle.target)};
     instance->prompt = rng.Pick(prompts) + " Use each number once, with + - * /. Put the expression in \\boxed{}.";
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
-    return JudgeArithmetic(answer, problem.numbers, problem.target);
+    const Puzzle puzzle = Read(instance);
+    return JudgeArithmetic(answer, puzzle.numbers, puzzle.target);
   }
 
  private:
-  struct Problem {
+  struct Puzzle {
     std::vector<int64_t> numbers;
     int64_t target = 0;
   };
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of countdown";
-    const Problem problem = {ArithmeticNumbersFromData(instance.data, where),
-                             JsonGet<int64_t>(instance.data, "target", where)};
-    if (problem.target < 1 || problem.target > kMostArithmeticValue) {
-      throw Error("{}: \"target\": {} is not in 1..{}", where, problem.target, kMostArithmeticValue);
+    const Puzzle puzzle = {ArithmeticNumbersFromData(instance.data, where),
+                           JsonGet<int64_t>(instance.data, "target", where)};
+    if (puzzle.target < 1 || puzzle.target > kMostArithmeticValue) {
+      throw Error("{}: \"target\": {} is not in 1..{}", where, puzzle.target, kMostArithmeticValue);
     }
-    return problem;
+    return puzzle;
   }
 };
 

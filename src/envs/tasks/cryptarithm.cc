@@ -27,18 +27,18 @@ constexpr size_t kMostLetters = 12;  // of a word
 constexpr int kMostSteps = 200'000;
 constexpr int kShownRetreats = 3;
 
-struct Problem {
+struct Puzzle {
   std::array<std::string, 3> words;  // two that are added, and the sum
   std::map<char, int> given;
 };
 
-std::string Equation(const Problem& problem) {
-  return fmt::format("{} + {} = {}", problem.words[0], problem.words[1], problem.words[2]);
+std::string Equation(const Puzzle& puzzle) {
+  return fmt::format("{} + {} = {}", puzzle.words[0], puzzle.words[1], puzzle.words[2]);
 }
 
-std::string Letters(const Problem& problem) {
+std::string Letters(const Puzzle& puzzle) {
   std::string letters;
-  for (const std::string& word : problem.words) {
+  for (const std::string& word : puzzle.words) {
     for (const char c : word) {
       if (letters.find(c) == std::string::npos) letters += c;
     }
@@ -47,17 +47,17 @@ std::string Letters(const Problem& problem) {
   return letters;
 }
 
-bool Leads(const Problem& problem, char letter) {
-  return std::any_of(problem.words.begin(), problem.words.end(),
+bool Leads(const Puzzle& puzzle, char letter) {
+  return std::any_of(puzzle.words.begin(), puzzle.words.end(),
                      [&](const std::string& word) { return word.size() > 1 && word[0] == letter; });
 }
 
 class Adder {
  public:
-  Adder(const Problem& problem, int limit, bool words) : problem_(problem), limit_(limit), words_(words) {
+  Adder(const Puzzle& puzzle, int limit, bool words) : problem_(puzzle), limit_(limit), words_(words) {
     digit_.fill(-1);
-    for (const char c : Letters(problem)) leads_[c - 'A'] = Leads(problem, c);
-    for (const auto& [letter, digit] : problem.given) {
+    for (const char c : Letters(puzzle)) leads_[c - 'A'] = Leads(puzzle, c);
+    for (const auto& [letter, digit] : puzzle.given) {
       digit_[letter - 'A'] = digit;
       used_ |= 1u << digit;
     }
@@ -141,7 +141,7 @@ class Adder {
     }
   }
 
-  const Problem& problem_;
+  const Puzzle& problem_;
   int limit_;
   bool words_;
   std::array<int, 26> digit_{};
@@ -160,10 +160,10 @@ class Cryptarithm : public Task {
   int nano_difficulty() const override { return 2; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
-    Adder adder(problem, 1, true);
-    if (adder.Run() == 0) throw Error("data of cryptarithm: the search finds no digits for {}", Equation(problem));
-    std::array<std::string, 3> numbers = problem.words;
+    const Puzzle puzzle = Read(instance);
+    Adder adder(puzzle, 1, true);
+    if (adder.Run() == 0) throw Error("data of cryptarithm: the search finds no digits for {}", Equation(puzzle));
+    std::array<std::string, 3> numbers = puzzle.words;
     for (std::string& word : numbers) {
       for (char& c : word) c = static_cast<char>('0' + adder.found()[0][c - 'A']);
     }
@@ -176,16 +176,16 @@ class Cryptarithm : public Task {
     const Level& level = kLevels[difficulty];
     int64_t low = 1;
     for (int i = 1; i < level.digits; ++i) low *= 10;
-    Problem problem;
+    Puzzle puzzle;
     for (;;) {
       std::array<char, 26> letters{};
       for (int i = 0; i < 26; ++i) letters[i] = static_cast<char>('A' + i);
       rng.Shuffle<char>(letters);
       const int64_t a = rng.Int(low, low * 10 - 1), b = rng.Int(low, low * 10 - 1);
-      problem.given.clear();
-      problem.words = {std::to_string(a), std::to_string(b), std::to_string(a + b)};
+      puzzle.given.clear();
+      puzzle.words = {std::to_string(a), std::to_string(b), std::to_string(a + b)};
       std::map<char, int> digit;
-      for (std::string& word : problem.words) {
+      for (std::string& word : puzzle.words) {
         for (char& c : word) {
           const int value = c - '0';
           c = letters[value];
@@ -193,31 +193,31 @@ class Cryptarithm : public Task {
         }
       }
       if (static_cast<int>(digit.size()) < level.unknown && level.unknown < 10) continue;
-      std::string order = Letters(problem);
+      std::string order = Letters(puzzle);
       rng.Shuffle<char>(order);
       size_t next = 0;
-      while (static_cast<int>(order.size() - next) > level.unknown || Adder(problem, 2, false).Run() != 1) {
+      while (static_cast<int>(order.size() - next) > level.unknown || Adder(puzzle, 2, false).Run() != 1) {
         if (next == order.size()) break;
-        problem.given[order[next]] = digit[order[next]];
+        puzzle.given[order[next]] = digit[order[next]];
         ++next;
       }
       // The easy levels have exactly so many unknown letters, the others at least one.
       const int unknown = static_cast<int>(order.size() - next);
       if (unknown < (level.most_text != 0 ? level.unknown : 1)) continue;
       if (level.most_text == 0) break;
-      Adder adder(problem, 1, true);
+      Adder adder(puzzle, 1, true);
       adder.Run();
       if (adder.text().size() <= level.most_text) break;
     }
     Json given = Json::object();
     std::string list;
-    for (const auto& [letter, digit] : problem.given) {
+    for (const auto& [letter, digit] : puzzle.given) {
       given[std::string(1, letter)] = digit;
       list += fmt::format("{}{} = {}", list.empty() ? "" : ", ", letter, digit);
     }
-    instance->data = {{"words", problem.words}, {"given", given}};
-    const std::array<std::string, 2> prompts = {fmt::format("Which digits make {} true?", Equation(problem)),
-                                                fmt::format("Solve the cryptarithm {}.", Equation(problem))};
+    instance->data = {{"words", puzzle.words}, {"given", given}};
+    const std::array<std::string, 2> prompts = {fmt::format("Which digits make {} true?", Equation(puzzle)),
+                                                fmt::format("Solve the cryptarithm {}.", Equation(puzzle))};
     instance->prompt = rng.Pick(prompts) +
                        " Every letter stands for one digit from 0 to 9, different letters for different digits, and no "
                        "number of several digits begins with 0." +
@@ -227,24 +227,24 @@ class Cryptarithm : public Task {
 
   // The addition with digits, or a digit for every letter that is not given: A=1, B=2.
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     std::map<char, int> digit;
     std::string reason;
     const bool equation = answer.find('+') != std::string::npos;
-    if (!(equation ? ReadEquation(problem, answer, &digit, &reason) : ReadLetters(problem, answer, &digit, &reason))) {
+    if (!(equation ? ReadEquation(puzzle, answer, &digit, &reason) : ReadLetters(puzzle, answer, &digit, &reason))) {
       return {0, reason};
     }
     std::map<int, char> letter_of;
     for (const auto& [letter, value] : digit) {
-      const auto given = problem.given.find(letter);
-      if (given != problem.given.end() && given->second != value) return {0, fmt::format("{} was given", letter)};
-      if (value == 0 && Leads(problem, letter)) return {0, "a number begins with 0"};
+      const auto given = puzzle.given.find(letter);
+      if (given != puzzle.given.end() && given->second != value) return {0, fmt::format("{} was given", letter)};
+      if (value == 0 && Leads(puzzle, letter)) return {0, "a number begins with 0"};
       const auto [other, inserted] = letter_of.emplace(value, letter);
       if (!inserted) return {0, fmt::format("{} and {} are both {}", other->second, letter, value)};
     }
     std::array<int64_t, 3> numbers{};
     for (size_t i = 0; i < 3; ++i) {
-      for (const char c : problem.words[i]) numbers[i] = numbers[i] * 10 + digit[c];
+      for (const char c : puzzle.words[i]) numbers[i] = numbers[i] * 10 + digit[c];
     }
     if (numbers[0] + numbers[1] != numbers[2]) {
       return {0, fmt::format("{} and {} do not make {}", numbers[0], numbers[1], numbers[2])};
@@ -253,7 +253,7 @@ class Cryptarithm : public Task {
   }
 
  private:
-  static bool ReadEquation(const Problem& problem, const std::string& answer, std::map<char, int>* digit,
+  static bool ReadEquation(const Puzzle& puzzle, const std::string& answer, std::map<char, int>* digit,
                            std::string* reason) {
     std::string given;
     for (const std::string& piece : SplitList(answer)) given += piece;
@@ -261,7 +261,7 @@ class Cryptarithm : public Task {
       *reason = "that is not one addition";
       return false;
     }
-    const std::string wanted = fmt::format("{}+{}={}", problem.words[0], problem.words[1], problem.words[2]);
+    const std::string wanted = fmt::format("{}+{}={}", puzzle.words[0], puzzle.words[1], puzzle.words[2]);
     if (given.size() != wanted.size()) {
       *reason = "the numbers have not as many digits as the words letters";
       return false;
@@ -283,9 +283,9 @@ class Cryptarithm : public Task {
     return true;
   }
 
-  static bool ReadLetters(const Problem& problem, const std::string& answer, std::map<char, int>* digit,
+  static bool ReadLetters(const Puzzle& puzzle, const std::string& answer, std::map<char, int>* digit,
                           std::string* reason) {
-    const std::string letters = Letters(problem);
+    const std::string letters = Letters(puzzle);
     char open = '\0';
     for (size_t i = 0; i < answer.size(); ++i) {
       const char c = answer[i];
@@ -307,7 +307,7 @@ class Cryptarithm : public Task {
       *reason = fmt::format("{} has no digit", open);
       return false;
     }
-    for (const auto& [letter, value] : problem.given) digit->emplace(letter, value);
+    for (const auto& [letter, value] : puzzle.given) digit->emplace(letter, value);
     for (const char letter : letters) {
       if (digit->count(letter) != 0) continue;
       *reason = fmt::format("{} has no digit", letter);
@@ -316,23 +316,23 @@ class Cryptarithm : public Task {
     return true;
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of cryptarithm";
-    Problem problem;
+    Puzzle puzzle;
     const auto words = instance.data.is_object() ? instance.data.find("words") : instance.data.end();
     if (!instance.data.is_object() || words == instance.data.end() || !words->is_array() || words->size() != 3) {
       throw Error("{}: \"words\" must be three words", where);
     }
     for (size_t i = 0; i < 3; ++i) {
       const Json& word = (*words)[i];
-      problem.words[i] = word.is_string() ? word.get<std::string>() : "";
-      if (problem.words[i].empty() || problem.words[i].size() > kMostLetters ||
-          problem.words[i].find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ") != std::string::npos) {
+      puzzle.words[i] = word.is_string() ? word.get<std::string>() : "";
+      if (puzzle.words[i].empty() || puzzle.words[i].size() > kMostLetters ||
+          puzzle.words[i].find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ") != std::string::npos) {
         throw Error("{}: \"words\": {} is not 1 to {} letters from A to Z", where, word.dump(), kMostLetters);
       }
     }
-    const std::string letters = Letters(problem);
-    if (problem.words[2].size() < std::max(problem.words[0].size(), problem.words[1].size()) || letters.size() > 10) {
+    const std::string letters = Letters(puzzle);
+    if (puzzle.words[2].size() < std::max(puzzle.words[0].size(), puzzle.words[1].size()) || letters.size() > 10) {
       throw Error("{}: \"words\": the sum is too short, or there are more than ten letters", where);
     }
     const auto given = instance.data.find("given");
@@ -346,9 +346,9 @@ class Cryptarithm : public Task {
                     digit.dump());
       }
       used |= 1u << digit.get<int>();
-      problem.given[letter[0]] = digit.get<int>();
+      puzzle.given[letter[0]] = digit.get<int>();
     }
-    return problem;
+    return puzzle;
   }
 };
 

@@ -51,14 +51,14 @@ class DyckLanguageReasoningErrors : public Task {
   // 1 ( right ( shown ( same
   // 2 [ right ( [ shown [ wrong
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     std::string thinking, stack;
     std::vector<std::string> wrong;
-    for (size_t i = 0; i < problem.symbols.size(); ++i) {
-      Push(problem.symbols[i], &stack);
-      const bool same = problem.shown[i] == stack;
-      thinking += fmt::format("{} {} right {} shown {} {}\n", i + 1, problem.symbols[i], Spaced(stack),
-                              Spaced(problem.shown[i]), same ? "same" : "wrong");
+    for (size_t i = 0; i < puzzle.symbols.size(); ++i) {
+      Push(puzzle.symbols[i], &stack);
+      const bool same = puzzle.shown[i] == stack;
+      thinking += fmt::format("{} {} right {} shown {} {}\n", i + 1, puzzle.symbols[i], Spaced(stack),
+                              Spaced(puzzle.shown[i]), same ? "same" : "wrong");
       if (!same) wrong.push_back(std::to_string(i + 1));
     }
     const std::string answer = wrong.empty() ? "none" : Join(wrong, ", ");
@@ -99,12 +99,12 @@ class DyckLanguageReasoningErrors : public Task {
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     std::set<int64_t> wrong, given;
     std::string stack;
-    for (size_t i = 0; i < problem.symbols.size(); ++i) {
-      Push(problem.symbols[i], &stack);
-      if (problem.shown[i] != stack) wrong.insert(static_cast<int64_t>(i) + 1);
+    for (size_t i = 0; i < puzzle.symbols.size(); ++i) {
+      Push(puzzle.symbols[i], &stack);
+      if (puzzle.shown[i] != stack) wrong.insert(static_cast<int64_t>(i) + 1);
     }
     const std::vector<std::string> words = AnswerWords(answer);
     if (words.size() != 1 || words[0] != "none") {
@@ -123,7 +123,7 @@ class DyckLanguageReasoningErrors : public Task {
   }
 
  private:
-  struct Problem {
+  struct Puzzle {
     std::string symbols;
     std::vector<std::string> shown;  // stack after each symbol
   };
@@ -150,9 +150,9 @@ class DyckLanguageReasoningErrors : public Task {
     }
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of dyck_language_reasoning_errors";
-    Problem problem;
+    Puzzle puzzle;
     std::string stack;
     for (const std::string& piece : SplitList(JsonGet<std::string>(instance.data, "symbols", where))) {
       for (const char c : piece) {
@@ -160,20 +160,20 @@ class DyckLanguageReasoningErrors : public Task {
           throw Error("{}: \"symbols\" must begin a balanced sequence of ( ) [ ] < >", where);
         }
         Push(c, &stack);
-        problem.symbols += c;
+        puzzle.symbols += c;
       }
     }
-    if (problem.symbols.empty() || problem.symbols.size() > kMostSymbols) {
+    if (puzzle.symbols.empty() || puzzle.symbols.size() > kMostSymbols) {
       throw Error("{}: \"symbols\" must be 1 to {} of ( ) [ ] < >", where, kMostSymbols);
     }
     for (const std::string& step :
-         JsonTexts(instance.data, "steps", where, problem.symbols.size(), problem.symbols.size())) {
+         JsonTexts(instance.data, "steps", where, puzzle.symbols.size(), puzzle.symbols.size())) {
       std::string shown;
       for (const std::string& piece : SplitList(step == "empty" ? "" : step)) shown += piece;
       if (!std::all_of(shown.begin(), shown.end(), IsOpen)) throw Error("{}: {} is no stack", where, Quoted(step));
-      problem.shown.push_back(shown);
+      puzzle.shown.push_back(shown);
     }
-    return problem;
+    return puzzle;
   }
 };
 

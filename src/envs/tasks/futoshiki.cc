@@ -31,7 +31,7 @@ struct Level {
 constexpr std::array<Level, 7> kLevels = {
     {{}, {3, 2, true}, {4, 3, true}, {5, 3, true}, {7, 6, false}, {9, 9, false}, {10, 12, false}}};
 
-struct Problem {
+struct Puzzle {
   Grid grid{};
   std::vector<Less> comparisons;
 };
@@ -75,12 +75,12 @@ struct Step {
   std::string text;
 };
 
-Step Look(const Problem& problem, int cell, bool words) {
+Step Look(const Puzzle& puzzle, int cell, bool words) {
   Step step{cell, {}, false, ""};
   std::vector<int> row, column;
   for (int i = 0; i < kSide; ++i) {
-    if (const int in_row = problem.grid[cell / kSide * kSide + i]; in_row != 0) row.push_back(in_row);
-    if (const int in_column = problem.grid[i * kSide + cell % kSide]; in_column != 0) column.push_back(in_column);
+    if (const int in_row = puzzle.grid[cell / kSide * kSide + i]; in_row != 0) row.push_back(in_row);
+    if (const int in_column = puzzle.grid[i * kSide + cell % kSide]; in_column != 0) column.push_back(in_column);
   }
   for (int number = 1; number <= kSide; ++number) {
     if (std::count(row.begin(), row.end(), number) + std::count(column.begin(), column.end(), number) == 0) {
@@ -90,11 +90,11 @@ Step Look(const Problem& problem, int cell, bool words) {
   if (words) {
     step.text = fmt::format("{} row {} column {} left {}", Cell(cell), Digits(row), Digits(column), Digits(step.left));
   }
-  for (const Less& less : problem.comparisons) {
+  for (const Less& less : puzzle.comparisons) {
     if ((less.small != cell && less.large != cell) || step.left.size() == 1) continue;
     step.compared = true;
     const bool smaller = less.small == cell;
-    const int other = problem.grid[smaller ? less.large : less.small];
+    const int other = puzzle.grid[smaller ? less.large : less.small];
     const int bound = other != 0 ? other : smaller ? kSide : 1;
     std::erase_if(step.left, [&](int number) { return smaller ? number >= bound : number <= bound; });
     if (words) step.text += fmt::format(", {} {}{} left {}", Text(less), smaller ? "<" : ">", bound, Digits(step.left));
@@ -108,14 +108,14 @@ struct Run {
   Grid grid{};
 };
 
-Run Fill(Problem problem, bool words = true) {
+Run Fill(Puzzle puzzle, bool words = true) {
   Run run;
-  int empty = static_cast<int>(std::count(problem.grid.begin(), problem.grid.end(), 0));
+  int empty = static_cast<int>(std::count(puzzle.grid.begin(), puzzle.grid.end(), 0));
   for (; empty > 0; --empty) {
     std::optional<Step> next;
     for (int cell = 0; cell < kCells && !next; ++cell) {
-      if (problem.grid[cell] != 0) continue;
-      Step step = Look(problem, cell, words);
+      if (puzzle.grid[cell] != 0) continue;
+      Step step = Look(puzzle, cell, words);
       if (step.left.size() == 1) {
         next = std::move(step);
       } else {
@@ -123,25 +123,25 @@ Run Fill(Problem problem, bool words = true) {
       }
     }
     if (!next) return run;
-    problem.grid[next->cell] = next->left[0];
+    puzzle.grid[next->cell] = next->left[0];
     run.compared = run.compared || next->compared;
-    if (words) run.text += next->text + "\n" + Lettered(problem.grid);
+    if (words) run.text += next->text + "\n" + Lettered(puzzle.grid);
   }
   run.solved = true;
-  run.grid = problem.grid;
+  run.grid = puzzle.grid;
   return run;
 }
 
 // Empty if the grid is a Latin square that keeps the givens and the comparisons; else what is wrong.
-std::string Broken(const Problem& problem, const Grid& grid) {
+std::string Broken(const Puzzle& puzzle, const Grid& grid) {
   for (int cell = 0; cell < kCells; ++cell) {
-    if (problem.grid[cell] != 0 && problem.grid[cell] != grid[cell]) return Cell(cell) + " was given and is changed";
+    if (puzzle.grid[cell] != 0 && puzzle.grid[cell] != grid[cell]) return Cell(cell) + " was given and is changed";
     for (int other = 0; other < cell; ++other) {
       const bool line = other / kSide == cell / kSide || other % kSide == cell % kSide;
       if (line && grid[other] == grid[cell]) return Cell(other) + " and " + Cell(cell) + " are equal";
     }
   }
-  for (const Less& less : problem.comparisons) {
+  for (const Less& less : puzzle.comparisons) {
     if (grid[less.small] >= grid[less.large]) return Text(less) + " does not hold";
   }
   return "";
@@ -165,53 +165,53 @@ class Futoshiki : public Task {
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
-    Problem problem;
+    Puzzle puzzle;
     for (;;) {
       const Grid full = LatinSquare(rng);
-      problem.grid = full;
+      puzzle.grid = full;
       // A cell from whose row and column the same second number is missing too: only a comparison can decide it.
       const int corner = static_cast<int>(rng.Below(kCells));
       const int second = static_cast<int>(1 + (full[corner] + rng.Below(kSide - 1)) % kSide);
       for (int cell = 0; cell < kCells; ++cell) {
         const bool line = cell / kSide == corner / kSide || cell % kSide == corner % kSide;
-        if (cell == corner || (line && full[cell] == second)) problem.grid[cell] = 0;
+        if (cell == corner || (line && full[cell] == second)) puzzle.grid[cell] = 0;
       }
       for (int empty = 3; empty < level.empty;) {
-        int& cell = problem.grid[rng.Below(kCells)];
+        int& cell = puzzle.grid[rng.Below(kCells)];
         if (cell == 0) continue;
         cell = 0;
         ++empty;
       }
-      problem.comparisons.clear();
-      while (static_cast<int>(problem.comparisons.size()) < level.comparisons) {
+      puzzle.comparisons.clear();
+      while (static_cast<int>(puzzle.comparisons.size()) < level.comparisons) {
         const int a = static_cast<int>(rng.Below(kCells));
         const bool right = rng.Chance(0.5);
         if (right ? a % kSide == kSide - 1 : a / kSide == kSide - 1) continue;
         const int b = a + (right ? 1 : kSide);
         // Written in reading order of the cells.
         const Less less = full[a] < full[b] ? Less{a, b, false} : Less{b, a, true};
-        const bool there = std::any_of(problem.comparisons.begin(), problem.comparisons.end(),
+        const bool there = std::any_of(puzzle.comparisons.begin(), puzzle.comparisons.end(),
                                        [&](const Less& l) { return l.small == less.small && l.large == less.large; });
         // A comparison of two given numbers tells nothing.
-        if (!there && (problem.grid[a] == 0 || problem.grid[b] == 0)) problem.comparisons.push_back(less);
+        if (!there && (puzzle.grid[a] == 0 || puzzle.grid[b] == 0)) puzzle.comparisons.push_back(less);
       }
-      const Run run = Fill(problem, false);
+      const Run run = Fill(puzzle, false);
       if (run.solved && run.compared && (run.in_order || !level.in_order)) break;
     }
-    std::sort(problem.comparisons.begin(), problem.comparisons.end(),
+    std::sort(puzzle.comparisons.begin(), puzzle.comparisons.end(),
               [](const Less& a, const Less& b) { return Text(a) < Text(b); });
     std::vector<std::string> comparisons;
-    for (const Less& less : problem.comparisons) comparisons.push_back(Text(less));
-    instance->data = {{"grid", Rows(problem.grid, " ")}, {"comparisons", comparisons}};
+    for (const Less& less : puzzle.comparisons) comparisons.push_back(Text(less));
+    instance->data = {{"grid", Rows(puzzle.grid, " ")}, {"comparisons", comparisons}};
     const std::string list = fmt::format("{}", fmt::join(comparisons, ", "));
     const std::array<std::string, 2> prompts = {
         fmt::format("Fill in the zeros so that every row and column has 1 2 3 4, and {}.\n", list),
         fmt::format("Solve this futoshiki with 0 for an empty cell and {}.\n", list)};
-    instance->prompt = rng.Pick(prompts) + Lettered(problem.grid) + "Put the four rows in \\boxed{}.";
+    instance->prompt = rng.Pick(prompts) + Lettered(puzzle.grid) + "Put the four rows in \\boxed{}.";
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     Grid grid{};
     int filled = 0;
     for (const char c : answer) {
@@ -223,7 +223,7 @@ class Futoshiki : public Task {
       }
     }
     if (filled < kCells) return {0, fmt::format("{} numbers instead of 16", filled)};
-    const std::string broken = Broken(problem, grid);
+    const std::string broken = Broken(puzzle, grid);
     return broken.empty() ? Score{1, ""} : Score{0, broken};
   }
 
@@ -252,14 +252,14 @@ class Futoshiki : public Task {
     return row < 0 || row >= kSide || column < 0 || column >= kSide ? -1 : row * kSide + column;
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of futoshiki";
-    Problem problem;
+    Puzzle puzzle;
     size_t at = 0;
     for (const char c : JsonGet<std::string>(instance.data, "grid", where)) {
       if (c == ' ') continue;
       if (c < '0' || c > '0' + kSide || at == kCells) throw Error("{}: \"grid\" must be 16 numbers from 0 to 4", where);
-      problem.grid[at++] = c - '0';
+      puzzle.grid[at++] = c - '0';
     }
     const auto comparisons = instance.data.find("comparisons");
     if (at != kCells || comparisons == instance.data.end() || !comparisons->is_array()) {
@@ -270,9 +270,9 @@ class Futoshiki : public Task {
       const bool shape = text.size() == 5 && (text[2] == '<' || text[2] == '>');
       const int left = shape ? ReadCell(text.substr(0, 2)) : -1, right = shape ? ReadCell(text.substr(3)) : -1;
       if (left < 0 || right < 0) throw Error("{}: {} is not a comparison such as a1<a2", where, comparison.dump());
-      problem.comparisons.push_back(text[2] == '<' ? Less{left, right, false} : Less{right, left, true});
+      puzzle.comparisons.push_back(text[2] == '<' ? Less{left, right, false} : Less{right, left, true});
     }
-    return problem;
+    return puzzle;
   }
 };
 

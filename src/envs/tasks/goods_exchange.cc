@@ -40,25 +40,25 @@ class GoodsExchange : public Task {
   // Ann key, Bob map, Cal cup
   // Ann and Bob: Ann map, Bob key, Cal cup
   Solution Solve(const TaskInstance& instance) const override {
-    Problem problem = Read(instance);
-    std::string thinking = Holdings(problem) + "\n";
-    for (const Step& step : problem.steps) {
-      thinking += fmt::format("{}: ", Look(problem, step));
-      Apply(step, &problem.has);
-      thinking += Holdings(problem) + "\n";
+    Puzzle puzzle = Read(instance);
+    std::string thinking = Holdings(puzzle) + "\n";
+    for (const Step& step : puzzle.steps) {
+      thinking += fmt::format("{}: ", Look(puzzle, step));
+      Apply(step, &puzzle.has);
+      thinking += Holdings(puzzle) + "\n";
     }
     thinking.pop_back();
-    return {thinking, BoxedAnswer(Holdings(problem))};
+    return {thinking, BoxedAnswer(Holdings(puzzle))};
   }
 
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
-    Problem problem;
-    problem.people = Sample(rng, FirstNames(), level.people);
-    problem.things = Sample(rng, Things(), level.people);
-    for (size_t i = 0; i < level.people; ++i) problem.has.push_back(static_cast<int>(i));
-    const std::vector<int> start = problem.has;
+    Puzzle puzzle;
+    puzzle.people = Sample(rng, FirstNames(), level.people);
+    puzzle.things = Sample(rng, Things(), level.people);
+    for (size_t i = 0; i < level.people; ++i) puzzle.has.push_back(static_cast<int>(i));
+    const std::vector<int> start = puzzle.has;
     Json steps = Json::array();
     std::vector<std::string> sentences;
     for (int i = 0; i < level.exchanges; ++i) {
@@ -69,27 +69,27 @@ class GoodsExchange : public Task {
       rng.Shuffle<int>(order);
       step.people = {order[0], order[1]};
       if (step.kind == Kind::kOwner) {
-        step.thing = problem.has[order[1]];
+        step.thing = puzzle.has[order[1]];
         step.people.pop_back();
       } else if (step.kind == Kind::kIf) {
         step.people.push_back(order[2]);
         // True about half of the time.
-        step.thing = rng.Chance(0.5) ? problem.has[order[0]] : static_cast<int>(rng.Below(level.people));
+        step.thing = rng.Chance(0.5) ? puzzle.has[order[0]] : static_cast<int>(rng.Below(level.people));
       } else if (step.kind == Kind::kRing) {
         step.people.push_back(order[2]);
       }
-      Apply(step, &problem.has);
-      sentences.push_back(Sentence(problem, step));
+      Apply(step, &puzzle.has);
+      sentences.push_back(Sentence(puzzle, step));
       Json entry = {kKinds[static_cast<size_t>(step.kind)]};
-      for (const int person : step.people) entry.push_back(problem.people[person]);
-      if (step.thing >= 0) entry.push_back(problem.things[step.thing]);
+      for (const int person : step.people) entry.push_back(puzzle.people[person]);
+      if (step.thing >= 0) entry.push_back(puzzle.things[step.thing]);
       steps.push_back(entry);
     }
-    instance->data = {{"people", problem.people}, {"things", problem.things}, {"steps", steps}};
-    problem.has = start;
+    instance->data = {{"people", puzzle.people}, {"things", puzzle.things}, {"steps", steps}};
+    puzzle.has = start;
     std::vector<std::string> have;
     for (size_t i = 0; i < level.people; ++i) {
-      have.push_back(fmt::format("{}{} a {}", problem.people[i], i == 0 ? " has" : "", problem.things[i]));
+      have.push_back(fmt::format("{}{} a {}", puzzle.people[i], i == 0 ? " has" : "", puzzle.things[i]));
     }
     const std::array<std::string_view, 2> questions = {"Who has what at the end?", "What does everyone have then?"};
     instance->prompt = fmt::format("{}. {} {} Put it as name thing, name thing in \\boxed{{}}.", Enumerate(have),
@@ -97,29 +97,29 @@ class GoodsExchange : public Task {
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    Problem problem = Read(instance);
-    for (const Step& step : problem.steps) Apply(step, &problem.has);
+    Puzzle puzzle = Read(instance);
+    for (const Step& step : puzzle.steps) Apply(step, &puzzle.has);
     const std::vector<std::string> words = AnswerWords(answer, {"has", "have", "the", "a", "is"});
-    if (words.size() != 2 * problem.people.size()) {
+    if (words.size() != 2 * puzzle.people.size()) {
       return {0, fmt::format("{} words instead of a name and a thing for each of {} people", words.size(),
-                             problem.people.size())};
+                             puzzle.people.size())};
     }
-    std::vector<bool> named(problem.people.size());
+    std::vector<bool> named(puzzle.people.size());
     for (size_t i = 0; i < words.size(); i += 2) {
       size_t person = 0;
-      while (person < named.size() && ToLower(problem.people[person]) != words[i]) ++person;
+      while (person < named.size() && ToLower(puzzle.people[person]) != words[i]) ++person;
       if (person == named.size()) return {0, Quoted(words[i]) + " is none of the people"};
-      if (named[person]) return {0, problem.people[person] + " is named twice"};
+      if (named[person]) return {0, puzzle.people[person] + " is named twice"};
       named[person] = true;
-      if (words[i + 1] != ToLower(problem.things[problem.has[person]])) {
-        return {0, fmt::format("{} does not have {}", problem.people[person], Quoted(words[i + 1]))};
+      if (words[i + 1] != ToLower(puzzle.things[puzzle.has[person]])) {
+        return {0, fmt::format("{} does not have {}", puzzle.people[person], Quoted(words[i + 1]))};
       }
     }
     return {1, ""};
   }
 
  private:
-  struct Problem {
+  struct Puzzle {
     std::vector<std::string> people, things;
     std::vector<int> has;  // thing of each person; at the start thing i is with person i
     std::vector<Step> steps;
@@ -151,15 +151,15 @@ class GoodsExchange : public Task {
     }
   }
 
-  static std::string Sentence(const Problem& problem, const Step& step) {
-    const auto person = [&](size_t i) { return problem.people[step.people[i]]; };
+  static std::string Sentence(const Puzzle& puzzle, const Step& step) {
+    const auto person = [&](size_t i) { return puzzle.people[step.people[i]]; };
     switch (step.kind) {
       case Kind::kSwap:
         return fmt::format("{} and {} swap.", person(0), person(1));
       case Kind::kOwner:
-        return fmt::format("{} swaps with whoever has the {}.", person(0), problem.things[step.thing]);
+        return fmt::format("{} swaps with whoever has the {}.", person(0), puzzle.things[step.thing]);
       case Kind::kIf:
-        return fmt::format("If {} has the {}, {} and {} swap.", person(0), problem.things[step.thing], person(1),
+        return fmt::format("If {} has the {}, {} and {} swap.", person(0), puzzle.things[step.thing], person(1),
                            person(2));
       default:
         return fmt::format("At the same time {} gives to {}, {} to {} and {} to {}.", person(0), person(1), person(1),
@@ -168,18 +168,18 @@ class GoodsExchange : public Task {
   }
 
   // What decides the exchange, before it is made.
-  static std::string Look(const Problem& problem, const Step& step) {
-    const auto person = [&](size_t i) { return problem.people[step.people[i]]; };
+  static std::string Look(const Puzzle& puzzle, const Step& step) {
+    const auto person = [&](size_t i) { return puzzle.people[step.people[i]]; };
     switch (step.kind) {
       case Kind::kSwap:
         return fmt::format("{} and {}", person(0), person(1));
       case Kind::kOwner: {
-        const std::string& owner = problem.people[Owner(problem.has, step.thing)];
-        return fmt::format("{} has {}, {} and {}", owner, problem.things[step.thing], person(0), owner);
+        const std::string& owner = puzzle.people[Owner(puzzle.has, step.thing)];
+        return fmt::format("{} has {}, {} and {}", owner, puzzle.things[step.thing], person(0), owner);
       }
       case Kind::kIf: {
-        const bool yes = problem.has[step.people[0]] == step.thing;
-        return fmt::format("{} {} is {}, {}", person(0), problem.things[step.thing], yes ? "true" : "false",
+        const bool yes = puzzle.has[step.people[0]] == step.thing;
+        return fmt::format("{} {} is {}, {}", person(0), puzzle.things[step.thing], yes ? "true" : "false",
                            yes ? person(1) + " and " + person(2) : "nobody");
       }
       default:
@@ -187,21 +187,21 @@ class GoodsExchange : public Task {
     }
   }
 
-  static std::string Holdings(const Problem& problem) {
+  static std::string Holdings(const Puzzle& puzzle) {
     std::vector<std::string> all;
-    for (size_t i = 0; i < problem.people.size(); ++i) {
-      all.push_back(problem.people[i] + " " + problem.things[problem.has[i]]);
+    for (size_t i = 0; i < puzzle.people.size(); ++i) {
+      all.push_back(puzzle.people[i] + " " + puzzle.things[puzzle.has[i]]);
     }
     return Join(all, ", ");
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of goods_exchange";
-    Problem problem;
-    problem.people = JsonNames(instance.data, "people", where, 2, kMostPeople);
-    problem.things = JsonNames(instance.data, "things", where, 2, kMostPeople);
-    if (problem.people.size() != problem.things.size()) throw Error("{}: not as many things as people", where);
-    for (size_t i = 0; i < problem.people.size(); ++i) problem.has.push_back(static_cast<int>(i));
+    Puzzle puzzle;
+    puzzle.people = JsonNames(instance.data, "people", where, 2, kMostPeople);
+    puzzle.things = JsonNames(instance.data, "things", where, 2, kMostPeople);
+    if (puzzle.people.size() != puzzle.things.size()) throw Error("{}: not as many things as people", where);
+    for (size_t i = 0; i < puzzle.people.size(); ++i) puzzle.has.push_back(static_cast<int>(i));
     constexpr std::array<size_t, 4> kPeople = {2, 1, 3, 3};
     for (const Json& entry : JsonList(instance.data, "steps", where, 1, kMostSteps)) {
       const std::vector<std::string> texts = JsonEntry(entry, where);
@@ -213,15 +213,15 @@ class GoodsExchange : public Task {
       const bool thing = step.kind == Kind::kOwner || step.kind == Kind::kIf;
       bool good = texts.size() == 1 + people + (thing ? 1 : 0);
       for (size_t i = 1; good && i <= people; ++i) {
-        const int person = IndexOf(problem.people, texts[i]);
+        const int person = IndexOf(puzzle.people, texts[i]);
         good = person >= 0 && std::find(step.people.begin(), step.people.end(), person) == step.people.end();
         step.people.push_back(person);
       }
-      if (good && thing) step.thing = IndexOf(problem.things, texts.back());
+      if (good && thing) step.thing = IndexOf(puzzle.things, texts.back());
       if (!good || (thing && step.thing < 0)) throw Error("{}: {} is not a step", where, Quoted(entry.dump()));
-      problem.steps.push_back(step);
+      puzzle.steps.push_back(step);
     }
-    return problem;
+    return puzzle;
   }
 };
 

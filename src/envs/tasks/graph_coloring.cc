@@ -25,7 +25,7 @@ constexpr std::array<Level, 7> kLevels = {
 constexpr int kMostVertices = 26;
 constexpr int kMostSteps = 20000;
 
-struct Problem {
+struct Puzzle {
   int vertices = 0, colours = 0;
   std::vector<std::pair<int, int>> edges;
 };
@@ -39,25 +39,25 @@ struct Run {
   std::string text;
 };
 
-Run ColourAll(const Problem& problem) {
+Run ColourAll(const Puzzle& puzzle) {
   Run run;
-  run.colour.assign(problem.vertices, 0);
+  run.colour.assign(puzzle.vertices, 0);
   int vertex = 0, steps = 0, least = 1;  // the smallest colour that may still be tried
-  while (vertex < problem.vertices) {
+  while (vertex < puzzle.vertices) {
     if (++steps > kMostSteps) return run;
-    std::vector<bool> taken(problem.colours + 1);
+    std::vector<bool> taken(puzzle.colours + 1);
     std::string neighbours;
-    for (const auto& [a, b] : problem.edges) {
+    for (const auto& [a, b] : puzzle.edges) {
       const int other = a == vertex ? b : b == vertex ? a : vertex;
       if (other >= vertex) continue;
       neighbours += fmt::format(" {}{}", Name(other), run.colour[other]);
       taken[run.colour[other]] = true;
     }
     int colour = least;
-    while (colour <= problem.colours && taken[colour]) ++colour;
+    while (colour <= puzzle.colours && taken[colour]) ++colour;
     run.text += fmt::format("{}{}{}", Name(vertex), neighbours.empty() ? "" : " by" + neighbours,
                             least > 1 ? fmt::format(" above {}", least - 1) : "");
-    if (colour <= problem.colours) {
+    if (colour <= puzzle.colours) {
       run.text += fmt::format(" so {}\n", colour);
       run.colour[vertex++] = colour;
       least = 1;
@@ -81,11 +81,11 @@ class GraphColoring : public Task {
   int nano_difficulty() const override { return 3; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
-    const Run run = ColourAll(problem);
+    const Puzzle puzzle = Read(instance);
+    const Run run = ColourAll(puzzle);
     if (!run.solved) throw Error("data of graph_coloring: the search finds no colouring");
     std::string answer;
-    for (int i = 0; i < problem.vertices; ++i) {
+    for (int i = 0; i < puzzle.vertices; ++i) {
       answer += fmt::format("{}{}={}", i == 0 ? "" : ", ", Name(i), run.colour[i]);
     }
     return {run.text.substr(0, run.text.size() - 1), BoxedAnswer(answer)};
@@ -94,9 +94,9 @@ class GraphColoring : public Task {
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
-    Problem problem;
+    Puzzle puzzle;
     do {
-      problem = {level.vertices, level.colours, {}};
+      puzzle = {level.vertices, level.colours, {}};
       // A colouring is drawn first, so there is one.
       std::vector<int> colour(level.vertices);
       for (int& c : colour) c = static_cast<int>(rng.Below(level.colours));
@@ -110,18 +110,18 @@ class GraphColoring : public Task {
       if (static_cast<int>(edges.size()) < level.edges) continue;
       edges.resize(level.edges);
       std::sort(edges.begin(), edges.end());
-      problem.edges = edges;
-      const Run run = ColourAll(problem);
+      puzzle.edges = edges;
+      const Run run = ColourAll(puzzle);
       if (run.solved && run.retreats <= level.most_retreats) break;
     } while (true);
     std::vector<std::string> edges;
-    for (const auto& [a, b] : problem.edges) edges.push_back({Name(a), Name(b)});
-    instance->data = {{"vertices", problem.vertices}, {"colours", problem.colours}, {"edges", edges}};
+    for (const auto& [a, b] : puzzle.edges) edges.push_back({Name(a), Name(b)});
+    instance->data = {{"vertices", puzzle.vertices}, {"colours", puzzle.colours}, {"edges", edges}};
     const std::array<std::string, 2> prompts = {
-        fmt::format("Colour the vertices A to {} of a graph with the colours 1 to {}.", Name(problem.vertices - 1),
-                    problem.colours),
-        fmt::format("Give each of the vertices A to {} one of the colours 1 to {}.", Name(problem.vertices - 1),
-                    problem.colours)};
+        fmt::format("Colour the vertices A to {} of a graph with the colours 1 to {}.", Name(puzzle.vertices - 1),
+                    puzzle.colours),
+        fmt::format("Give each of the vertices A to {} one of the colours 1 to {}.", Name(puzzle.vertices - 1),
+                    puzzle.colours)};
     instance->prompt = rng.Pick(prompts) + fmt::format(
                                                " The two ends of an edge must not have the same colour. Edges: {}.\n"
                                                "Put the colours of all vertices in \\boxed{{}}, like A=1, B=2.",
@@ -130,8 +130,8 @@ class GraphColoring : public Task {
 
   // A letter and a number for every vertex, in any order: A=1, B: 2, (C, 1), D -> 3.
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
-    std::vector<int> colour(problem.vertices);
+    const Puzzle puzzle = Read(instance);
+    std::vector<int> colour(puzzle.vertices);
     int vertex = -1;  // that waits for its colour
     for (size_t i = 0; i < answer.size();) {
       const char c = answer[i];
@@ -140,7 +140,7 @@ class GraphColoring : public Task {
       } else if (std::isalpha(static_cast<unsigned char>(c))) {
         if (vertex >= 0) return {0, fmt::format("{} has no colour", Name(vertex))};
         vertex = std::toupper(static_cast<unsigned char>(c)) - 'A';
-        if (vertex >= problem.vertices) return {0, Quoted(answer.substr(i)) + " does not begin with a vertex"};
+        if (vertex >= puzzle.vertices) return {0, Quoted(answer.substr(i)) + " does not begin with a vertex"};
         if (colour[vertex] != 0) return {0, fmt::format("{} has two colours", Name(vertex))};
         ++i;
         if (i < answer.size() && std::isalpha(static_cast<unsigned char>(answer[i]))) {
@@ -150,7 +150,7 @@ class GraphColoring : public Task {
         size_t end = i;
         while (end < answer.size() && std::isdigit(static_cast<unsigned char>(answer[end]))) ++end;
         int64_t value = 0;
-        if (vertex < 0 || !ParseInteger(answer.substr(i, end - i), &value) || value < 1 || value > problem.colours) {
+        if (vertex < 0 || !ParseInteger(answer.substr(i, end - i), &value) || value < 1 || value > puzzle.colours) {
           return {0, Quoted(answer.substr(i)) + " is no colour of a vertex"};
         }
         colour[vertex] = static_cast<int>(value);
@@ -161,26 +161,26 @@ class GraphColoring : public Task {
       }
     }
     if (vertex >= 0) return {0, fmt::format("{} has no colour", Name(vertex))};
-    for (int i = 0; i < problem.vertices; ++i) {
+    for (int i = 0; i < puzzle.vertices; ++i) {
       if (colour[i] == 0) return {0, fmt::format("{} has no colour", Name(i))};
     }
-    for (const auto& [a, b] : problem.edges) {
+    for (const auto& [a, b] : puzzle.edges) {
       if (colour[a] == colour[b]) return {0, fmt::format("{} and {} both have {}", Name(a), Name(b), colour[a])};
     }
     return {1, ""};
   }
 
  private:
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of graph_coloring";
-    Problem problem;
+    Puzzle puzzle;
     const int64_t vertices = JsonGet<int64_t>(instance.data, "vertices", where);
     const int64_t colours = JsonGet<int64_t>(instance.data, "colours", where);
     if (vertices < 1 || vertices > kMostVertices || colours < 1 || colours > kMostVertices) {
       throw Error("{}: \"vertices\" and \"colours\" must be from 1 to {}", where, kMostVertices);
     }
-    problem.vertices = static_cast<int>(vertices);
-    problem.colours = static_cast<int>(colours);
+    puzzle.vertices = static_cast<int>(vertices);
+    puzzle.colours = static_cast<int>(colours);
     const auto edges = instance.data.find("edges");
     if (edges == instance.data.end() || !edges->is_array()) throw Error("{}: \"edges\" must be a list", where);
     std::set<std::pair<int, int>> seen;
@@ -190,9 +190,9 @@ class GraphColoring : public Task {
       if (a < 0 || b < 0 || a >= vertices || b >= vertices || a == b) {
         throw Error("{}: \"edges\": {} is not two vertices such as \"AB\"", where, edge.dump());
       }
-      if (seen.emplace(std::min(a, b), std::max(a, b)).second) problem.edges.emplace_back(a, b);
+      if (seen.emplace(std::min(a, b), std::max(a, b)).second) puzzle.edges.emplace_back(a, b);
     }
-    return problem;
+    return puzzle;
   }
 };
 

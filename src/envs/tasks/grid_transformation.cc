@@ -146,7 +146,7 @@ struct Example {
   Grid in, out;
 };
 
-struct Problem {
+struct Puzzle {
   size_t rules = 1;      // the first so many of kRules
   bool colours = false;  // whether digits may be replaced after the move
   std::vector<Example> examples;
@@ -154,14 +154,14 @@ struct Problem {
 };
 
 // Whether the rule, with some replacement of colours if the problem has that, fits all examples; how, and in words.
-bool Fits(const Problem& problem, size_t rule, Colours* colours, std::string* text) {
-  if (problem.colours) {
+bool Fits(const Puzzle& puzzle, size_t rule, Colours* colours, std::string* text) {
+  if (puzzle.colours) {
     colours->fill(' ');
   } else {
     for (int i = 0; i < 10; ++i) (*colours)[i] = static_cast<char>('0' + i);
   }
   if (text != nullptr) *text += std::string(kRules[rule]) + ":";
-  for (const Example& example : problem.examples) {
+  for (const Example& example : puzzle.examples) {
     const Grid moved = Moved(rule, example.in);
     if (moved.size() != example.out.size() || moved[0].size() != example.out[0].size()) {
       if (text != nullptr) *text += " size no\n";
@@ -200,14 +200,14 @@ class GridTransformation : public Task {
   int nano_difficulty() const override { return 2; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     std::string thinking;
     Colours colours;
-    for (size_t rule = 0; rule < problem.rules; ++rule) {
-      if (!Fits(problem, rule, &colours, &thinking)) continue;
-      const Grid moved = Moved(rule, problem.test), answer = Coloured(colours, moved);
-      thinking += fmt::format("{}: {} to {}", kRules[rule], Text(problem.test), Text(moved));
-      if (problem.colours) {
+    for (size_t rule = 0; rule < puzzle.rules; ++rule) {
+      if (!Fits(puzzle, rule, &colours, &thinking)) continue;
+      const Grid moved = Moved(rule, puzzle.test), answer = Coloured(colours, moved);
+      thinking += fmt::format("{}: {} to {}", kRules[rule], Text(puzzle.test), Text(moved));
+      if (puzzle.colours) {
         thinking += "\ncolours";
         for (int i = 0; i < 10; ++i) {
           if (colours[i] != ' ') thinking += fmt::format(" {}-{}", i, colours[i]);
@@ -221,19 +221,19 @@ class GridTransformation : public Task {
 
   // The order of the examples does not matter.
   std::string Key(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     std::vector<std::string> all;
-    for (const Example& example : problem.examples) all.push_back(Text(example.in) + " to " + Text(example.out));
+    for (const Example& example : puzzle.examples) all.push_back(Text(example.in) + " to " + Text(example.out));
     std::sort(all.begin(), all.end());
-    return fmt::format("{} {} {}: {}", problem.rules, problem.colours, Join(all, ", "), Text(problem.test));
+    return fmt::format("{} {} {}: {}", puzzle.rules, puzzle.colours, Join(all, ", "), Text(puzzle.test));
   }
 
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
-    Problem problem;
+    Puzzle puzzle;
     do {
-      problem = {level.rules, level.colours, {}, {}};
+      puzzle = {level.rules, level.colours, {}, {}};
       // Doing nothing would be no rule.
       const size_t rule = rng.Below(level.rules - 1) + 1;
       Colours colours;
@@ -248,20 +248,20 @@ class GridTransformation : public Task {
         const Grid grid =
             DrawGrid(rng, rng.Int(level.smallest, level.largest), rng.Int(level.smallest, level.largest), level.digits);
         if (i < level.examples) {
-          problem.examples.push_back({grid, Coloured(colours, Moved(rule, grid))});
+          puzzle.examples.push_back({grid, Coloured(colours, Moved(rule, grid))});
         } else {
-          problem.test = grid;
+          puzzle.test = grid;
         }
       }
-    } while (!Clear(problem));
+    } while (!Clear(puzzle));
     Json examples = Json::array();
     std::string text;
-    for (const Example& example : problem.examples) {
+    for (const Example& example : puzzle.examples) {
       examples.push_back(Json::array({Text(example.in), Text(example.out)}));
       text += fmt::format("{} becomes {}\n", Text(example.in), Text(example.out));
     }
     instance->data = {
-        {"rules", level.rules}, {"colours", level.colours}, {"examples", examples}, {"test", Text(problem.test)}};
+        {"rules", level.rules}, {"colours", level.colours}, {"examples", examples}, {"test", Text(puzzle.test)}};
     const std::vector<std::string> rules(kRules.begin(), kRules.begin() + static_cast<std::ptrdiff_t>(level.rules));
     std::string family = Join(rules, ", ");
     if (level.rules > 7) family += "; shifts go round by one";
@@ -271,12 +271,12 @@ class GridTransformation : public Task {
         fmt::format("One rule changes these grids ({}).", family),
         fmt::format("Find the rule by which the grids change. It is one of: {}.", family)};
     instance->prompt = fmt::format("{}\n{}What does {} become? Put its rows, separated by spaces, in \\boxed{{}}.",
-                                   rng.Pick(openings), text, Text(problem.test));
+                                   rng.Pick(openings), text, Text(puzzle.test));
   }
 
   // Right is what any rule that fits all examples makes of the grid.
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     const Grid given = AnswerRows(answer);
     for (const std::string& row : given) {
       const bool digits = std::all_of(row.begin(), row.end(), [](char c) { return c >= '0' && c <= '9'; });
@@ -284,30 +284,29 @@ class GridTransformation : public Task {
       if (row.size() != given[0].size()) return {0, "rows of different length"};
     }
     Colours colours;
-    for (size_t rule = 0; rule < problem.rules; ++rule) {
-      if (Fits(problem, rule, &colours, nullptr) && Coloured(colours, Moved(rule, problem.test)) == given)
-        return {1, ""};
+    for (size_t rule = 0; rule < puzzle.rules; ++rule) {
+      if (Fits(puzzle, rule, &colours, nullptr) && Coloured(colours, Moved(rule, puzzle.test)) == given) return {1, ""};
     }
     return {0, "no rule that fits the examples gives this"};
   }
 
  private:
   // Whether all that fits gives one answer, the grid changes, and every digit of it is in some example.
-  static bool Clear(const Problem& problem) {
+  static bool Clear(const Puzzle& puzzle) {
     std::set<Grid> answers;
     std::set<char> seen;
     Colours colours;
-    for (const Example& example : problem.examples) {
+    for (const Example& example : puzzle.examples) {
       if (example.in == example.out) return false;
       for (const std::string& row : example.in) seen.insert(row.begin(), row.end());
     }
-    for (const std::string& row : problem.test) {
+    for (const std::string& row : puzzle.test) {
       if (!std::all_of(row.begin(), row.end(), [&](char c) { return seen.count(c) != 0; })) return false;
     }
-    for (size_t rule = 0; rule < problem.rules; ++rule) {
-      if (Fits(problem, rule, &colours, nullptr)) answers.insert(Coloured(colours, Moved(rule, problem.test)));
+    for (size_t rule = 0; rule < puzzle.rules; ++rule) {
+      if (Fits(puzzle, rule, &colours, nullptr)) answers.insert(Coloured(colours, Moved(rule, puzzle.test)));
     }
-    return answers.size() == 1 && *answers.begin() != problem.test;
+    return answers.size() == 1 && *answers.begin() != puzzle.test;
   }
 
   static Grid ReadGrid(const std::string& text, const std::string& where) {
@@ -321,24 +320,24 @@ class GridTransformation : public Task {
     return grid;
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of grid_transformation";
-    Problem problem;
+    Puzzle puzzle;
     const auto rules = JsonGet<int64_t>(instance.data, "rules", where);
     if (rules < 1 || rules > static_cast<int64_t>(kRules.size())) {
       throw Error("{}: \"rules\" must be in 1..{}", where, kRules.size());
     }
-    problem.rules = static_cast<size_t>(rules);
-    problem.colours = JsonGet<bool>(instance.data, "colours", where);
-    problem.test = ReadGrid(JsonGet<std::string>(instance.data, "test", where), where);
+    puzzle.rules = static_cast<size_t>(rules);
+    puzzle.colours = JsonGet<bool>(instance.data, "colours", where);
+    puzzle.test = ReadGrid(JsonGet<std::string>(instance.data, "test", where), where);
     for (const Json& entry : JsonList(instance.data, "examples", where, 1, kMostExamples)) {
       if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_string()) {
         throw Error("{}: \"examples\": {} is not two grids", where, Quoted(entry.dump()));
       }
-      problem.examples.push_back(
+      puzzle.examples.push_back(
           {ReadGrid(entry[0].get<std::string>(), where), ReadGrid(entry[1].get<std::string>(), where)});
     }
-    return problem;
+    return puzzle;
   }
 };
 

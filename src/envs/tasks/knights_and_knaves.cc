@@ -43,27 +43,27 @@ class KnightsAndKnaves : public Task {
   // Ann knight Bob knight: Ann says Bob knave, no
   // Ann knight Bob knave: fits
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     std::vector<bool> knight;
     std::string thinking;
-    Search(problem, &knight, 1, &thinking);
-    if (knight.size() != problem.people.size()) throw Error("data of knights_and_knaves: no way fits the statements");
+    Search(puzzle, &knight, 1, &thinking);
+    if (knight.size() != puzzle.people.size()) throw Error("data of knights_and_knaves: no way fits the statements");
     thinking.pop_back();
     std::vector<std::string> all;
-    for (size_t i = 0; i < knight.size(); ++i) all.push_back(problem.people[i] + " " + Name(knight[i]));
+    for (size_t i = 0; i < knight.size(); ++i) all.push_back(puzzle.people[i] + " " + Name(knight[i]));
     return {thinking, BoxedAnswer(Join(all, ", "))};
   }
 
   // The order of the people does not matter.
   std::string Key(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     std::vector<std::string> all;
-    for (size_t i = 0; i < problem.people.size(); ++i) {
+    for (size_t i = 0; i < puzzle.people.size(); ++i) {
       std::vector<std::string> about;
-      for (const int person : problem.says[i].about) about.push_back(problem.people[person]);
+      for (const int person : puzzle.says[i].about) about.push_back(puzzle.people[person]);
       std::sort(about.begin(), about.end());
-      all.push_back(fmt::format("{} {} {} {}", problem.people[i], kKinds[static_cast<size_t>(problem.says[i].kind)],
-                                Join(about, " "), problem.says[i].count));
+      all.push_back(fmt::format("{} {} {} {}", puzzle.people[i], kKinds[static_cast<size_t>(puzzle.says[i].kind)],
+                                Join(about, " "), puzzle.says[i].count));
     }
     std::sort(all.begin(), all.end());
     return Join(all, ", ");
@@ -72,11 +72,11 @@ class KnightsAndKnaves : public Task {
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
-    Problem problem;
-    problem.people = Sample(rng, FirstNames(), level.people);
+    Puzzle puzzle;
+    puzzle.people = Sample(rng, FirstNames(), level.people);
     const int people = static_cast<int>(level.people);
     do {
-      problem.says.clear();
+      puzzle.says.clear();
       for (int speaker = 0; speaker < people; ++speaker) {
         Statement statement;
         statement.kind = static_cast<Kind>(rng.Below(level.kinds));
@@ -89,20 +89,20 @@ class KnightsAndKnaves : public Task {
           statement.about.clear();
           statement.count = static_cast<int>(rng.Int(0, people));
         }
-        problem.says.push_back(statement);
+        puzzle.says.push_back(statement);
       }
-    } while (Ways(problem) != 1);
+    } while (Ways(puzzle) != 1);
     Json says = Json::array();
     std::vector<std::string> sentences;
     for (int speaker = 0; speaker < people; ++speaker) {
-      const Statement& statement = problem.says[speaker];
+      const Statement& statement = puzzle.says[speaker];
       Json entry = {kKinds[static_cast<size_t>(statement.kind)]};
-      for (const int person : statement.about) entry.push_back(problem.people[person]);
+      for (const int person : statement.about) entry.push_back(puzzle.people[person]);
       if (statement.kind == Kind::kCount) entry.push_back(std::to_string(statement.count));
       says.push_back(entry);
-      sentences.push_back(fmt::format("{} says: {}.", problem.people[speaker], Claim(problem, statement)));
+      sentences.push_back(fmt::format("{} says: {}.", puzzle.people[speaker], Claim(puzzle, statement)));
     }
-    instance->data = {{"people", problem.people}, {"says", says}};
+    instance->data = {{"people", puzzle.people}, {"says", says}};
     const std::array<std::string_view, 2> openings = {
         "Knights always tell the truth and knaves always lie.",
         "Everyone is a knight, who tells the truth, or a knave, who lies."};
@@ -111,8 +111,8 @@ class KnightsAndKnaves : public Task {
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
-    const size_t people = problem.people.size();
+    const Puzzle puzzle = Read(instance);
+    const size_t people = puzzle.people.size();
     const std::vector<std::string> words = AnswerWords(answer, {"is", "a"});
     if (words.size() != 2 * people) {
       return {0, fmt::format("{} words instead of a name and a kind for each of {} people", words.size(), people)};
@@ -120,28 +120,28 @@ class KnightsAndKnaves : public Task {
     std::vector<bool> knight(people), named(people);
     for (size_t i = 0; i < words.size(); i += 2) {
       size_t person = 0;
-      while (person < people && ToLower(problem.people[person]) != words[i]) ++person;
+      while (person < people && ToLower(puzzle.people[person]) != words[i]) ++person;
       if (person == people) return {0, Quoted(words[i]) + " is none of the people"};
-      if (named[person]) return {0, problem.people[person] + " is named twice"};
+      if (named[person]) return {0, puzzle.people[person] + " is named twice"};
       if (words[i + 1] != "knight" && words[i + 1] != "knave") {
         return {0, Quoted(words[i + 1]) + " is neither knight nor knave"};
       }
       named[person] = true;
       knight[person] = words[i + 1] == "knight";
     }
-    const int unfit = Unfit(problem, knight);
-    if (unfit >= 0) return {0, fmt::format("what {} says does not fit", problem.people[unfit])};
+    const int unfit = Unfit(puzzle, knight);
+    if (unfit >= 0) return {0, fmt::format("what {} says does not fit", puzzle.people[unfit])};
     return {1, ""};
   }
 
  private:
-  struct Problem {
+  struct Puzzle {
     std::vector<std::string> people;
     std::vector<Statement> says;  // one each
   };
 
-  static std::string Claim(const Problem& problem, const Statement& statement) {
-    const auto person = [&](size_t i) { return problem.people[statement.about[i]]; };
+  static std::string Claim(const Puzzle& puzzle, const Statement& statement) {
+    const auto person = [&](size_t i) { return puzzle.people[statement.about[i]]; };
     switch (statement.kind) {
       case Kind::kKnight:
         return person(0) + " is a knight";
@@ -154,7 +154,7 @@ class KnightsAndKnaves : public Task {
       case Kind::kEither:
         return fmt::format("{} or {} is a knight, or both are", person(0), person(1));
       default:
-        return fmt::format("exactly {} of us {} are knights", statement.count, problem.people.size());
+        return fmt::format("exactly {} of us {} are knights", statement.count, puzzle.people.size());
     }
   }
 
@@ -177,11 +177,11 @@ class KnightsAndKnaves : public Task {
   }
 
   // The first who says what does not fit, among statements about the people settled so far; -1 if there is none.
-  static int Unfit(const Problem& problem, const std::vector<bool>& knight) {
+  static int Unfit(const Puzzle& puzzle, const std::vector<bool>& knight) {
     const int settled = static_cast<int>(knight.size());
     for (int speaker = 0; speaker < settled; ++speaker) {
-      const Statement& statement = problem.says[speaker];
-      const bool ready = statement.kind == Kind::kCount ? knight.size() == problem.people.size()
+      const Statement& statement = puzzle.says[speaker];
+      const bool ready = statement.kind == Kind::kCount ? knight.size() == puzzle.people.size()
                                                         : std::all_of(statement.about.begin(), statement.about.end(),
                                                                       [&](int person) { return person < settled; });
       if (ready && Holds(statement, knight) != knight[speaker]) return speaker;
@@ -190,46 +190,45 @@ class KnightsAndKnaves : public Task {
   }
 
   // Finds up to `most` ways; leaves the last in `knight` if that many were found.
-  static int Search(const Problem& problem, std::vector<bool>* knight, int most, std::string* text) {
-    if (knight->size() == problem.people.size()) return 1;
+  static int Search(const Puzzle& puzzle, std::vector<bool>* knight, int most, std::string* text) {
+    if (knight->size() == puzzle.people.size()) return 1;
     int ways = 0;
     for (const bool value : {true, false}) {
       knight->push_back(value);
-      const int unfit = Unfit(problem, *knight);
+      const int unfit = Unfit(puzzle, *knight);
       // A line for each way that ends here.
-      if (text != nullptr && (unfit >= 0 || knight->size() == problem.people.size())) {
+      if (text != nullptr && (unfit >= 0 || knight->size() == puzzle.people.size())) {
         std::vector<std::string> all;
-        for (size_t i = 0; i < knight->size(); ++i) all.push_back(problem.people[i] + " " + Name((*knight)[i]));
+        for (size_t i = 0; i < knight->size(); ++i) all.push_back(puzzle.people[i] + " " + Name((*knight)[i]));
         const std::string why =
-            unfit < 0 ? "fits"
-                      : fmt::format("{} says {}, no", problem.people[unfit], Short(problem, problem.says[unfit]));
+            unfit < 0 ? "fits" : fmt::format("{} says {}, no", puzzle.people[unfit], Short(puzzle, puzzle.says[unfit]));
         *text += fmt::format("{}: {}\n", Join(all, " "), why);
       }
-      if (unfit < 0) ways += Search(problem, knight, most - ways, text);
+      if (unfit < 0) ways += Search(puzzle, knight, most - ways, text);
       if (ways >= most) return ways;
       knight->pop_back();
     }
     return ways;
   }
 
-  static std::string Short(const Problem& problem, const Statement& statement) {
+  static std::string Short(const Puzzle& puzzle, const Statement& statement) {
     std::vector<std::string> words;
-    for (const int person : statement.about) words.push_back(problem.people[person]);
+    for (const int person : statement.about) words.push_back(puzzle.people[person]);
     words.emplace_back(kKinds[static_cast<size_t>(statement.kind)]);
     if (statement.kind == Kind::kCount) words.push_back(std::to_string(statement.count));
     return Join(words, " ");
   }
 
-  static int Ways(const Problem& problem) {
+  static int Ways(const Puzzle& puzzle) {
     std::vector<bool> knight;
-    return Search(problem, &knight, 2, nullptr);
+    return Search(puzzle, &knight, 2, nullptr);
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of knights_and_knaves";
-    Problem problem;
-    problem.people = JsonNames(instance.data, "people", where, 1, kMostPeople);
-    const size_t people = problem.people.size();
+    Puzzle puzzle;
+    puzzle.people = JsonNames(instance.data, "people", where, 1, kMostPeople);
+    const size_t people = puzzle.people.size();
     for (const Json& entry : JsonList(instance.data, "says", where, people, people)) {
       const std::vector<std::string> texts = JsonEntry(entry, where);
       const auto kind = texts.empty() ? kKinds.end() : std::find(kKinds.begin(), kKinds.end(), texts[0]);
@@ -243,14 +242,14 @@ class KnightsAndKnaves : public Task {
         statement.count = static_cast<int>(count);
       } else {
         for (size_t i = 1; good && i < texts.size(); ++i) {
-          statement.about.push_back(IndexOf(problem.people, texts[i]));
+          statement.about.push_back(IndexOf(puzzle.people, texts[i]));
           good = statement.about.back() >= 0;
         }
       }
       if (!good) throw Error("{}: {} is not a statement", where, Quoted(entry.dump()));
-      problem.says.push_back(statement);
+      puzzle.says.push_back(statement);
     }
-    return problem;
+    return puzzle;
   }
 };
 

@@ -22,7 +22,7 @@ struct Level {
 constexpr std::array<Level, 7> kLevels = {{{}, {3, 3, 250}, {3, 4, 250}, {4, 4, 0}, {5, 5, 0}, {6, 6, 0}, {7, 7, 0}}};
 constexpr int kMostSum = kMostGridSide * (kMostGridSide + 1) / 2;
 
-struct Problem {
+struct Puzzle {
   std::vector<int> rows, columns;  // sums
 };
 
@@ -42,26 +42,26 @@ class Kukurasu : public Task {
   int nano_difficulty() const override { return 2; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
-    const auto render = Render(problem);
-    return WorkedSolution(Logic(problem), render, render, "data of kukurasu");
+    const Puzzle puzzle = Read(instance);
+    const auto render = Render(puzzle);
+    return WorkedSolution(Logic(puzzle), render, render, "data of kukurasu");
   }
 
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
-    Problem problem;
+    Puzzle puzzle;
     do {
-      problem = {std::vector<int>(level.rows), std::vector<int>(level.columns)};
+      puzzle = {std::vector<int>(level.rows), std::vector<int>(level.columns)};
       for (int row = 0; row < level.rows; ++row) {
         for (int column = 0; column < level.columns; ++column) {
           if (!rng.Chance(0.5)) continue;
-          problem.rows[row] += column + 1;
-          problem.columns[column] += row + 1;
+          puzzle.rows[row] += column + 1;
+          puzzle.columns[column] += row + 1;
         }
       }
-    } while (!Logic(problem).ForcedWithin(Render(problem), level.most_text));
-    instance->data = {{"rows", problem.rows}, {"columns", problem.columns}};
+    } while (!Logic(puzzle).ForcedWithin(Render(puzzle), level.most_text));
+    instance->data = {{"rows", puzzle.rows}, {"columns", puzzle.columns}};
     const std::array<std::string, 2> prompts = {
         fmt::format("Solve this kukurasu of {} rows and {} columns: shade cells so that all sums are right.",
                     level.rows, level.columns),
@@ -71,65 +71,65 @@ class Kukurasu : public Task {
         rng.Pick(prompts) +
         " A shaded cell adds the number of its column (1, 2, ...) to the sum of its row, and the number "
         "of its row (a is 1, b is 2, ...) to the sum of its column.\n" +
-        fmt::format("Row sums: {}\nColumn sums: {}\n", RowList(problem.rows), ColumnList(problem.columns)) +
+        fmt::format("Row sums: {}\nColumn sums: {}\n", RowList(puzzle.rows), ColumnList(puzzle.columns)) +
         "Put the rows in \\boxed{}, 1 for a shaded cell and 0 for an empty one.";
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
-    const int rows = static_cast<int>(problem.rows.size()), columns = static_cast<int>(problem.columns.size());
+    const Puzzle puzzle = Read(instance);
+    const int rows = static_cast<int>(puzzle.rows.size()), columns = static_cast<int>(puzzle.columns.size());
     CharGrid grid;
     std::string reason;
     if (!ParseGridAnswer(answer, rows, columns, "01", kMarkAliases, &grid, &reason)) return {0, reason};
     for (int row = 0; row < rows; ++row) {
       int sum = 0;
       for (int column = 0; column < columns; ++column) sum += grid.at(row, column) == '1' ? column + 1 : 0;
-      if (sum != problem.rows[row]) {
+      if (sum != puzzle.rows[row]) {
         return {0, fmt::format("row {} adds up to {}", static_cast<char>('a' + row), sum)};
       }
     }
     for (int column = 0; column < columns; ++column) {
       int sum = 0;
       for (int row = 0; row < rows; ++row) sum += grid.at(row, column) == '1' ? row + 1 : 0;
-      if (sum != problem.columns[column]) return {0, fmt::format("column {} adds up to {}", column + 1, sum)};
+      if (sum != puzzle.columns[column]) return {0, fmt::format("column {} adds up to {}", column + 1, sum)};
     }
     return {1, ""};
   }
 
  private:
-  static CellLogic::Render Render(const Problem& problem) {
-    const int rows = static_cast<int>(problem.rows.size()), columns = static_cast<int>(problem.columns.size());
+  static CellLogic::Render Render(const Puzzle& puzzle) {
+    const int rows = static_cast<int>(puzzle.rows.size()), columns = static_cast<int>(puzzle.columns.size());
     return [=](const std::vector<int>& values) { return JoinedRows(DigitGrid(values, rows, columns)); };
   }
 
-  static CellLogic Logic(const Problem& problem) {
-    const int rows = static_cast<int>(problem.rows.size()), columns = static_cast<int>(problem.columns.size());
+  static CellLogic Logic(const Puzzle& puzzle) {
+    const int rows = static_cast<int>(puzzle.rows.size()), columns = static_cast<int>(puzzle.columns.size());
     CellLogic logic(CellNames(rows, columns), 0, 1);
     for (int row = 0; row < rows; ++row) {
       const std::vector<int> cells = RowCells(row, columns);
-      const int sum = problem.rows[row];
+      const int sum = puzzle.rows[row];
       logic.AddRule(fmt::format("{} {}", static_cast<char>('a' + row), sum), cells, true,
                     [=](std::span<const int> values) { return SumFits(sum, columns, values); });
     }
     for (int column = 0; column < columns; ++column) {
       const std::vector<int> cells = ColumnCells(column, rows, columns);
-      const int sum = problem.columns[column];
+      const int sum = puzzle.columns[column];
       logic.AddRule(fmt::format("column {} {}", column + 1, sum), cells, true,
                     [=](std::span<const int> values) { return SumFits(sum, rows, values); });
     }
     return logic;
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of kukurasu";
-    Problem problem = {NumbersFromData(instance.data, "rows", 0, 0, kMostSum, where),
-                       NumbersFromData(instance.data, "columns", 0, 0, kMostSum, where)};
-    for (const size_t side : {problem.rows.size(), problem.columns.size()}) {
+    Puzzle puzzle = {NumbersFromData(instance.data, "rows", 0, 0, kMostSum, where),
+                     NumbersFromData(instance.data, "columns", 0, 0, kMostSum, where)};
+    for (const size_t side : {puzzle.rows.size(), puzzle.columns.size()}) {
       if (side < 1 || side > static_cast<size_t>(kMostGridSide)) {
         throw Error("{}: there must be 1 to {} rows and columns", where, kMostGridSide);
       }
     }
-    return problem;
+    return puzzle;
   }
 };
 

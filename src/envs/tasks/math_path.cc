@@ -59,7 +59,7 @@ bool Evaluate(std::string_view text, int64_t* value) {
   return true;
 }
 
-struct Problem {
+struct Puzzle {
   std::string left;  // with ? for missing digits
   int64_t right = 0;
   std::string Text() const { return fmt::format("{}={}", left, right); }
@@ -76,38 +76,38 @@ struct Run {
   std::string text, left;
 };
 
-Run FindDigits(const Problem& problem) {
+Run FindDigits(const Puzzle& puzzle) {
   Run run;
   std::vector<size_t> places;
-  for (size_t i = 0; i < problem.left.size(); ++i) {
-    if (problem.left[i] == '?') places.push_back(i);
+  for (size_t i = 0; i < puzzle.left.size(); ++i) {
+    if (puzzle.left[i] == '?') places.push_back(i);
   }
   const size_t last = places.back();
   int tries = 1;
   for (size_t i = 0; i + 1 < places.size(); ++i) tries *= 10;
   bool failed = false;  // one failure has been shown
   for (int number = 0; number < tries; ++number) {
-    std::string left = problem.left;
+    std::string left = puzzle.left;
     bool leading_zero = false;
     int rest = number;
     for (size_t i = places.size() - 1; i-- > 0; rest /= 10) {
       left[places[i]] = static_cast<char>('0' + rest % 10);
-      leading_zero = leading_zero || (rest % 10 == 0 && Leads(problem.left, places[i]));
+      leading_zero = leading_zero || (rest % 10 == 0 && Leads(puzzle.left, places[i]));
     }
     if (leading_zero) continue;
     // The smallest digit that may be there, and the next.
-    const int least = Leads(problem.left, last) ? 1 : 0;
+    const int least = Leads(puzzle.left, last) ? 1 : 0;
     std::string one = left, two = left;
     one[last] = static_cast<char>('0' + least);
     two[last] = static_cast<char>('1' + least);
     int64_t base = 0, next = 0;
     if (!Evaluate(one, &base) || !Evaluate(two, &next)) continue;
-    const int64_t missing = problem.right - base, step = next - base;
+    const int64_t missing = puzzle.right - base, step = next - base;
     std::string line = fmt::format("{}={}", one, base);
     bool right = missing == 0;
     int digit = least;
     if (!right) {
-      line += fmt::format(" to {} is {}", problem.right, missing);
+      line += fmt::format(" to {} is {}", puzzle.right, missing);
       if (step != 0) {
         line += fmt::format(" by {}", step);
         right = missing % step == 0 && missing / step > 0 && missing / step + least <= 9;
@@ -120,7 +120,7 @@ Run FindDigits(const Problem& problem) {
     }
     if (right) {
       left[last] = static_cast<char>('0' + digit);
-      run.text += line + fmt::format(" yes\n{}={}", left, problem.right);
+      run.text += line + fmt::format(" yes\n{}={}", left, puzzle.right);
       run.left = left;
       run.solved = true;
       return run;
@@ -140,46 +140,46 @@ class MathPath : public Task {
   int nano_difficulty() const override { return 3; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
-    const Run run = FindDigits(problem);
-    if (!run.solved) throw Error("data of math_path: no digits make {} true", problem.Text());
-    return {run.text, BoxedAnswer(fmt::format("{}={}", run.left, problem.right))};
+    const Puzzle puzzle = Read(instance);
+    const Run run = FindDigits(puzzle);
+    if (!run.solved) throw Error("data of math_path: no digits make {} true", puzzle.Text());
+    return {run.text, BoxedAnswer(fmt::format("{}={}", run.left, puzzle.right))};
   }
 
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
-    Problem problem;
+    Puzzle puzzle;
     for (;;) {
-      problem.left.clear();
+      puzzle.left.clear();
       for (int i = 0; i < level.numbers; ++i) {
-        if (i > 0) problem.left += rng.Pick(std::string_view(level.times ? "+-**" : "+-"));
+        if (i > 0) puzzle.left += rng.Pick(std::string_view(level.times ? "+-**" : "+-"));
         const int digits = static_cast<int>(rng.Int(level.missing == 1 || level.missing == 2 ? 1 : 2, level.digits));
         int64_t low = 1;
         for (int d = 1; d < digits; ++d) low *= 10;
-        problem.left += std::to_string(rng.Int(low, low * 10 - 1));
+        puzzle.left += std::to_string(rng.Int(low, low * 10 - 1));
       }
-      if (!Evaluate(problem.left, &problem.right) || problem.right < 0 || problem.right > 9'999'999) continue;
+      if (!Evaluate(puzzle.left, &puzzle.right) || puzzle.right < 0 || puzzle.right > 9'999'999) continue;
       std::vector<int> digits;
-      for (size_t i = 0; i < problem.left.size(); ++i) {
-        if (IsDigit(problem.left[i])) digits.push_back(static_cast<int>(i));
+      for (size_t i = 0; i < puzzle.left.size(); ++i) {
+        if (IsDigit(puzzle.left[i])) digits.push_back(static_cast<int>(i));
       }
       if (static_cast<int>(digits.size()) < level.missing + 1) continue;
       rng.Shuffle<int>(digits);
-      for (int i = 0; i < level.missing; ++i) problem.left[digits[i]] = '?';
-      if (level.most_text == 0 || FindDigits(problem).text.size() <= level.most_text) break;
+      for (int i = 0; i < level.missing; ++i) puzzle.left[digits[i]] = '?';
+      if (level.most_text == 0 || FindDigits(puzzle).text.size() <= level.most_text) break;
     }
-    instance->data = {{"left", problem.left}, {"right", problem.right}};
-    const std::array<std::string, 3> prompts = {fmt::format("Fill in the missing digits: {}", problem.Text()),
-                                                fmt::format("Which digits are missing? {}", problem.Text()),
-                                                fmt::format("Complete the equation {}", problem.Text())};
+    instance->data = {{"left", puzzle.left}, {"right", puzzle.right}};
+    const std::array<std::string, 3> prompts = {fmt::format("Fill in the missing digits: {}", puzzle.Text()),
+                                                fmt::format("Which digits are missing? {}", puzzle.Text()),
+                                                fmt::format("Complete the equation {}", puzzle.Text())};
     instance->prompt = rng.Pick(prompts) +
                        "\nEach ? is one digit from 0 to 9; numbers of several digits do not begin with 0, and * comes "
                        "before + and -. Put the whole equation in \\boxed{}.";
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     std::string given;
     bool space = false;  // since the last character; not between two digits
     for (const char c : answer) {
@@ -191,7 +191,7 @@ class MathPath : public Task {
       given += c;
       space = false;
     }
-    const std::string wanted = problem.Text();
+    const std::string wanted = puzzle.Text();
     if (given.size() != wanted.size()) return {0, "that is not the equation with its digits filled in"};
     for (size_t i = 0; i < wanted.size(); ++i) {
       if (wanted[i] == '?' ? !IsDigit(given[i]) : given[i] != wanted[i]) {
@@ -200,26 +200,26 @@ class MathPath : public Task {
       }
     }
     int64_t value = 0;
-    const std::string left = given.substr(0, problem.left.size());
+    const std::string left = given.substr(0, puzzle.left.size());
     if (!Evaluate(left, &value)) return {0, "a number begins with 0"};
-    if (value != problem.right) return {0, fmt::format("{} is {}", left, value)};
+    if (value != puzzle.right) return {0, fmt::format("{} is {}", left, value)};
     return {1, ""};
   }
 
  private:
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of math_path";
-    Problem problem = {JsonGet<std::string>(instance.data, "left", where),
-                       JsonGet<int64_t>(instance.data, "right", where)};
-    const auto missing = std::count(problem.left.begin(), problem.left.end(), '?');
-    std::string ones = problem.left;
+    Puzzle puzzle = {JsonGet<std::string>(instance.data, "left", where),
+                     JsonGet<int64_t>(instance.data, "right", where)};
+    const auto missing = std::count(puzzle.left.begin(), puzzle.left.end(), '?');
+    std::string ones = puzzle.left;
     std::replace(ones.begin(), ones.end(), '?', '1');
     int64_t value = 0;
-    if (problem.left.size() > kMostBytes || missing < 1 || missing > kMostMissing || !Evaluate(ones, &value)) {
+    if (puzzle.left.size() > kMostBytes || missing < 1 || missing > kMostMissing || !Evaluate(ones, &value)) {
       throw Error("{}: \"left\": {} must be numbers with + - * between them and 1 to {} digits replaced by ?", where,
-                  Quoted(problem.left), kMostMissing);
+                  Quoted(puzzle.left), kMostMissing);
     }
-    return problem;
+    return puzzle;
   }
 };
 

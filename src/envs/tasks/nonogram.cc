@@ -25,7 +25,7 @@ constexpr std::array<Level, 7> kLevels = {
 
 using Runs = std::vector<int>;  // {0}: no cell is shaded
 
-struct Problem {
+struct Puzzle {
   std::vector<Runs> rows, columns;
 };
 
@@ -72,17 +72,17 @@ class Nonogram : public Task {
   int nano_difficulty() const override { return 1; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
-    const auto render = Render(problem);
-    return WorkedSolution(Logic(problem), render, render, "data of nonogram");
+    const Puzzle puzzle = Read(instance);
+    const auto render = Render(puzzle);
+    return WorkedSolution(Logic(puzzle), render, render, "data of nonogram");
   }
 
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
-    Problem problem;
+    Puzzle puzzle;
     do {
-      problem = {};
+      puzzle = {};
       std::vector<std::vector<int>> rows(level.rows, std::vector<int>(level.columns));
       std::vector<std::vector<int>> columns(level.columns, std::vector<int>(level.rows));
       for (int row = 0; row < level.rows; ++row) {
@@ -90,17 +90,17 @@ class Nonogram : public Task {
           rows[row][column] = columns[column][row] = rng.Chance(level.shaded) ? 1 : 0;
         }
       }
-      for (const auto& row : rows) problem.rows.push_back(RunsOf(row));
-      for (const auto& column : columns) problem.columns.push_back(RunsOf(column));
-    } while (!Logic(problem).ForcedWithin(Render(problem), level.most_text));
-    instance->data = {{"rows", problem.rows}, {"columns", problem.columns}};
+      for (const auto& row : rows) puzzle.rows.push_back(RunsOf(row));
+      for (const auto& column : columns) puzzle.columns.push_back(RunsOf(column));
+    } while (!Logic(puzzle).ForcedWithin(Render(puzzle), level.most_text));
+    instance->data = {{"rows", puzzle.rows}, {"columns", puzzle.columns}};
     std::string clues = "Rows: ";
-    for (size_t i = 0; i < problem.rows.size(); ++i) {
-      clues += fmt::format("{}{}: {}", i == 0 ? "" : ", ", static_cast<char>('a' + i), Text(problem.rows[i]));
+    for (size_t i = 0; i < puzzle.rows.size(); ++i) {
+      clues += fmt::format("{}{}: {}", i == 0 ? "" : ", ", static_cast<char>('a' + i), Text(puzzle.rows[i]));
     }
     clues += "\nColumns: ";
-    for (size_t i = 0; i < problem.columns.size(); ++i) {
-      clues += fmt::format("{}{}: {}", i == 0 ? "" : ", ", i + 1, Text(problem.columns[i]));
+    for (size_t i = 0; i < puzzle.columns.size(); ++i) {
+      clues += fmt::format("{}{}: {}", i == 0 ? "" : ", ", i + 1, Text(puzzle.columns[i]));
     }
     const std::array<std::string, 2> prompts = {
         fmt::format("Solve this nonogram of {} rows and {} columns.", level.rows, level.columns),
@@ -112,48 +112,48 @@ class Nonogram : public Task {
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
-    const int rows = static_cast<int>(problem.rows.size()), columns = static_cast<int>(problem.columns.size());
+    const Puzzle puzzle = Read(instance);
+    const int rows = static_cast<int>(puzzle.rows.size()), columns = static_cast<int>(puzzle.columns.size());
     CharGrid grid;
     std::string reason;
     if (!ParseGridAnswer(answer, rows, columns, "01", kMarkAliases, &grid, &reason)) return {0, reason};
     for (int row = 0; row < rows; ++row) {
       std::vector<int> line;
       for (int column = 0; column < columns; ++column) line.push_back(grid.at(row, column) - '0');
-      if (RunsOf(line) != problem.rows[row]) {
+      if (RunsOf(line) != puzzle.rows[row]) {
         return {0, fmt::format("row {} has {} instead of {}", static_cast<char>('a' + row), Text(RunsOf(line)),
-                               Text(problem.rows[row]))};
+                               Text(puzzle.rows[row]))};
       }
     }
     for (int column = 0; column < columns; ++column) {
       std::vector<int> line;
       for (int row = 0; row < rows; ++row) line.push_back(grid.at(row, column) - '0');
-      if (RunsOf(line) != problem.columns[column]) {
+      if (RunsOf(line) != puzzle.columns[column]) {
         return {0, fmt::format("column {} has {} instead of {}", column + 1, Text(RunsOf(line)),
-                               Text(problem.columns[column]))};
+                               Text(puzzle.columns[column]))};
       }
     }
     return {1, ""};
   }
 
  private:
-  static CellLogic::Render Render(const Problem& problem) {
-    const int rows = static_cast<int>(problem.rows.size()), columns = static_cast<int>(problem.columns.size());
+  static CellLogic::Render Render(const Puzzle& puzzle) {
+    const int rows = static_cast<int>(puzzle.rows.size()), columns = static_cast<int>(puzzle.columns.size());
     return [=](const std::vector<int>& values) { return JoinedRows(DigitGrid(values, rows, columns)); };
   }
 
-  static CellLogic Logic(const Problem& problem) {
-    const int rows = static_cast<int>(problem.rows.size()), columns = static_cast<int>(problem.columns.size());
+  static CellLogic Logic(const Puzzle& puzzle) {
+    const int rows = static_cast<int>(puzzle.rows.size()), columns = static_cast<int>(puzzle.columns.size());
     CellLogic logic(CellNames(rows, columns), 0, 1);
     for (int row = 0; row < rows; ++row) {
       const std::vector<int> cells = RowCells(row, columns);
-      const Runs runs = problem.rows[row];
+      const Runs runs = puzzle.rows[row];
       logic.AddRule(fmt::format("{} {}", static_cast<char>('a' + row), Text(runs)), cells, true,
                     [=](std::span<const int> values) { return RunsFit(runs, columns, values); });
     }
     for (int column = 0; column < columns; ++column) {
       const std::vector<int> cells = ColumnCells(column, rows, columns);
-      const Runs runs = problem.columns[column];
+      const Runs runs = puzzle.columns[column];
       logic.AddRule(fmt::format("column {} {}", column + 1, Text(runs)), cells, true,
                     [=](std::span<const int> values) { return RunsFit(runs, rows, values); });
     }
@@ -178,7 +178,7 @@ class Nonogram : public Task {
     return lines;
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     return {ReadLines(instance.data, "rows"), ReadLines(instance.data, "columns")};
   }
 };

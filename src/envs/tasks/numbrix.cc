@@ -23,7 +23,7 @@ constexpr std::array<Level, 7> kLevels = {{{}, {3, 4}, {3, 6}, {4, 9}, {5, 15}, 
 constexpr int kMostSide = 9;
 constexpr int kMostSteps = 3000;  // of the search for one way
 
-struct Problem {
+struct Puzzle {
   int rows = 0, columns = 0;
   std::vector<int> grid;  // 0: empty
 };
@@ -46,7 +46,7 @@ struct Gap {
 
 class Filler {
  public:
-  explicit Filler(const Problem& problem) : problem_(problem), grid_(problem.grid), place_(grid_.size() + 1, -1) {
+  explicit Filler(const Puzzle& puzzle) : problem_(puzzle), grid_(puzzle.grid), place_(grid_.size() + 1, -1) {
     for (size_t cell = 0; cell < grid_.size(); ++cell) {
       if (grid_[cell] != 0) place_[grid_[cell]] = static_cast<int>(cell);
     }
@@ -127,7 +127,7 @@ class Filler {
            std::abs(a % problem_.columns - b % problem_.columns);
   }
 
-  const Problem& problem_;
+  const Puzzle& problem_;
   std::vector<int> grid_, place_;
   std::vector<int> path_, way_;
   int ways_ = 0, steps_ = 0;
@@ -157,66 +157,66 @@ class Numbrix : public Task {
   int nano_difficulty() const override { return 2; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
-    Filler filler(problem);
+    const Puzzle puzzle = Read(instance);
+    Filler filler(puzzle);
     if (!filler.Fill(true)) throw Error("data of numbrix: no gap has one way only");
     const std::string& text = filler.text();
     return {text.empty() ? "nothing is left to fill in" : text.substr(0, text.size() - 1),
-            BoxedAnswer(Text(filler.grid(), problem.columns))};
+            BoxedAnswer(Text(filler.grid(), puzzle.columns))};
   }
 
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
     const int size = level.side * level.side;
-    Problem problem = {level.side, level.side, {}};
+    Puzzle puzzle = {level.side, level.side, {}};
     int missing = 0;
     do {
       const std::vector<int> path = DrawPath(rng, level.side, level.side);
-      problem.grid.assign(size, 0);
-      for (int i = 0; i < size; ++i) problem.grid[path[i]] = i + 1;
+      puzzle.grid.assign(size, 0);
+      for (int i = 0; i < size; ++i) puzzle.grid[path[i]] = i + 1;
       std::vector<int> cells = path;
       rng.Shuffle<int>(cells);
       missing = 0;
       for (int i = 0; i < size && missing < level.missing; ++i) {
-        const int number = problem.grid[cells[i]];
-        problem.grid[cells[i]] = 0;
+        const int number = puzzle.grid[cells[i]];
+        puzzle.grid[cells[i]] = 0;
         ++missing;
         // The first half hardly ever leaves two ways; each is looked at all the same where gaps begin to be long.
-        if (missing * 3 < level.missing || Filler(problem).Fill(false)) continue;
-        problem.grid[cells[i]] = number;
+        if (missing * 3 < level.missing || Filler(puzzle).Fill(false)) continue;
+        puzzle.grid[cells[i]] = number;
         --missing;
       }
-    } while (missing < level.missing || !Filler(problem).Fill(false));
-    instance->data = {{"rows", problem.rows}, {"columns", problem.columns}, {"grid", problem.grid}};
+    } while (missing < level.missing || !Filler(puzzle).Fill(false));
+    instance->data = {{"rows", puzzle.rows}, {"columns", puzzle.columns}, {"grid", puzzle.grid}};
     const std::array<std::string, 2> prompts = {
         fmt::format("Replace every ? so that the grid has each number from 1 to {} once", size),
         fmt::format("Solve this numbrix: fill in the ? so that each number from 1 to {} is there once", size)};
     std::string lines;
-    for (int row = 0; row < problem.rows; ++row) {
-      const auto begin = problem.grid.begin() + static_cast<std::ptrdiff_t>(row) * problem.columns;
+    for (int row = 0; row < puzzle.rows; ++row) {
+      const auto begin = puzzle.grid.begin() + static_cast<std::ptrdiff_t>(row) * puzzle.columns;
       lines += fmt::format("{} {}\n", static_cast<char>('a' + row),
-                           Text(std::vector<int>(begin, begin + problem.columns), problem.columns));
+                           Text(std::vector<int>(begin, begin + puzzle.columns), puzzle.columns));
     }
     instance->prompt = rng.Pick(prompts) + " and consecutive numbers are in cells that share a side.\n" + lines +
                        "Put the rows in \\boxed{}, with spaces between numbers and semicolons between rows.";
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
-    const int size = problem.rows * problem.columns;
+    const Puzzle puzzle = Read(instance);
+    const int size = puzzle.rows * puzzle.columns;
     std::vector<int> numbers, place(size + 1, -1);
     std::string reason;
-    if (!ParseNumberGridAnswer(answer, problem.rows, problem.columns, size, &numbers, &reason)) return {0, reason};
+    if (!ParseNumberGridAnswer(answer, puzzle.rows, puzzle.columns, size, &numbers, &reason)) return {0, reason};
     for (int cell = 0; cell < size; ++cell) {
-      if (problem.grid[cell] != 0 && problem.grid[cell] != numbers[cell]) {
-        return {0, CellName(cell / problem.columns, cell % problem.columns) + " was given and is changed"};
+      if (puzzle.grid[cell] != 0 && puzzle.grid[cell] != numbers[cell]) {
+        return {0, CellName(cell / puzzle.columns, cell % puzzle.columns) + " was given and is changed"};
       }
       if (place[numbers[cell]] >= 0) return {0, fmt::format("{} is there twice", numbers[cell])};
       place[numbers[cell]] = cell;
     }
     for (int number = 2; number <= size; ++number) {
-      const std::vector<int> beside = SideNeighbours(place[number], problem.rows, problem.columns);
+      const std::vector<int> beside = SideNeighbours(place[number], puzzle.rows, puzzle.columns);
       if (std::find(beside.begin(), beside.end(), place[number - 1]) == beside.end()) {
         return {0, fmt::format("{} and {} are not neighbours", number - 1, number)};
       }
@@ -225,24 +225,24 @@ class Numbrix : public Task {
   }
 
  private:
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of numbrix";
-    Problem problem;
+    Puzzle puzzle;
     const int64_t rows = JsonGet<int64_t>(instance.data, "rows", where);
     const int64_t columns = JsonGet<int64_t>(instance.data, "columns", where);
     if (rows < 1 || rows > kMostSide || columns < 1 || columns > kMostSide) {
       throw Error("{}: there must be 1 to {} rows and columns", where, kMostSide);
     }
-    problem.rows = static_cast<int>(rows);
-    problem.columns = static_cast<int>(columns);
-    const int size = problem.rows * problem.columns;
-    problem.grid = NumbersFromData(instance.data, "grid", size, 0, size, where);
+    puzzle.rows = static_cast<int>(rows);
+    puzzle.columns = static_cast<int>(columns);
+    const int size = puzzle.rows * puzzle.columns;
+    puzzle.grid = NumbersFromData(instance.data, "grid", size, 0, size, where);
     std::vector<bool> seen(size + 1);
-    for (const int number : problem.grid) {
+    for (const int number : puzzle.grid) {
       if (number != 0 && seen[number]) throw Error("{}: \"grid\" has {} twice", where, number);
       seen[number] = true;
     }
-    return problem;
+    return puzzle;
   }
 };
 

@@ -87,12 +87,12 @@ class ObjectCounting : public Task {
   // a drum no 3
   // two plums fruits 3+2=5
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
-    std::string thinking = fmt::format("{}\n", kKinds[problem.kind].plural);
+    const Puzzle puzzle = Read(instance);
+    std::string thinking = fmt::format("{}\n", kKinds[puzzle.kind].plural);
     int64_t count = 0;
-    for (const Entry& entry : problem.entries) {
+    for (const Entry& entry : puzzle.entries) {
       thinking += Text(entry);
-      if (entry.kind == problem.kind) {
+      if (entry.kind == puzzle.kind) {
         thinking += fmt::format(" yes {}+{}={}\n", count, entry.count, count + entry.count);
         count += entry.count;
       } else {
@@ -104,35 +104,35 @@ class ObjectCounting : public Task {
 
   // The order of the list does not matter.
   std::string Key(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     std::vector<std::string> texts;
-    for (const Entry& entry : problem.entries) texts.push_back(Text(entry));
+    for (const Entry& entry : puzzle.entries) texts.push_back(Text(entry));
     std::sort(texts.begin(), texts.end());
-    return fmt::format("{}: {}", kKinds[problem.kind].plural, fmt::join(texts, ", "));
+    return fmt::format("{}: {}", kKinds[puzzle.kind].plural, fmt::join(texts, ", "));
   }
 
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
-    Problem problem;
-    problem.kind = rng.Below(kKinds.size());
-    while (static_cast<int>(problem.entries.size()) < kEntries[difficulty]) {
+    Puzzle puzzle;
+    puzzle.kind = rng.Below(kKinds.size());
+    while (static_cast<int>(puzzle.entries.size()) < kEntries[difficulty]) {
       Entry entry;
       // Half of the entries are of the kind that is asked for.
-      entry.kind = rng.Chance(0.4) ? problem.kind : rng.Below(kKinds.size());
+      entry.kind = rng.Chance(0.4) ? puzzle.kind : rng.Below(kKinds.size());
       entry.thing = rng.Below(kKinds[entry.kind].things.size());
       entry.count = rng.Chance(0.4) ? 1 : rng.Int(2, difficulty <= 4 ? 5 : 9);
-      const bool there = std::any_of(problem.entries.begin(), problem.entries.end(), [&](const Entry& other) {
+      const bool there = std::any_of(puzzle.entries.begin(), puzzle.entries.end(), [&](const Entry& other) {
         return other.kind == entry.kind && other.thing == entry.thing;
       });
-      if (!there) problem.entries.push_back(entry);
+      if (!there) puzzle.entries.push_back(entry);
     }
     Json list = Json::array();
     std::string text;
-    for (size_t i = 0; i < problem.entries.size(); ++i) {
-      list.push_back(Text(problem.entries[i]));
-      text += (i == 0 ? "" : i + 1 == problem.entries.size() ? " and " : ", ") + Text(problem.entries[i]);
+    for (size_t i = 0; i < puzzle.entries.size(); ++i) {
+      list.push_back(Text(puzzle.entries[i]));
+      text += (i == 0 ? "" : i + 1 == puzzle.entries.size() ? " and " : ", ") + Text(puzzle.entries[i]);
     }
-    const std::string_view kind = kKinds[problem.kind].plural;
+    const std::string_view kind = kKinds[puzzle.kind].plural;
     instance->data = {{"kind", kind}, {"list", list}};
     const std::array<std::string, 3> prompts = {fmt::format("I have {}. How many {} do I have?", text, kind),
                                                 fmt::format("There are {} here. How many {} are there?", text, kind),
@@ -141,9 +141,9 @@ class ObjectCounting : public Task {
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     int64_t count = 0;
-    for (const Entry& entry : problem.entries) count += entry.kind == problem.kind ? entry.count : 0;
+    for (const Entry& entry : puzzle.entries) count += entry.kind == puzzle.kind ? entry.count : 0;
     return JudgeInteger(count, answer);
   }
 
@@ -152,7 +152,7 @@ class ObjectCounting : public Task {
     size_t kind = 0, thing = 0;
     int64_t count = 0;
   };
-  struct Problem {
+  struct Puzzle {
     size_t kind = 0;
     std::vector<Entry> entries;
   };
@@ -177,19 +177,19 @@ class ObjectCounting : public Task {
     throw Error("data of object_counting: {} is not one to nine of a thing known here", Quoted(text));
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of object_counting";
     const std::string kind = JsonGet<std::string>(instance.data, "kind", where);
-    Problem problem;
-    while (problem.kind < kKinds.size() && kKinds[problem.kind].plural != kind) ++problem.kind;
-    if (problem.kind == kKinds.size()) throw Error("{}: \"kind\": {} is not known here", where, Quoted(kind));
+    Puzzle puzzle;
+    while (puzzle.kind < kKinds.size() && kKinds[puzzle.kind].plural != kind) ++puzzle.kind;
+    if (puzzle.kind == kKinds.size()) throw Error("{}: \"kind\": {} is not known here", where, Quoted(kind));
     const auto list = instance.data.find("list");
     if (list == instance.data.end() || !list->is_array()) throw Error("{}: \"list\" must be a list", where);
     for (const Json& entry : *list) {
       if (!entry.is_string()) throw Error("{}: \"list\": {} is not a text", where, entry.dump());
-      problem.entries.push_back(ReadEntry(entry.get<std::string>()));
+      puzzle.entries.push_back(ReadEntry(entry.get<std::string>()));
     }
-    return problem;
+    return puzzle;
   }
 };
 

@@ -83,20 +83,20 @@ class ObjectProperties : public Task {
   int nano_difficulty() const override { return 2; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    Problem problem = Read(instance);
-    std::string thinking = List(problem.things) + "\n";
-    for (const Change& change : problem.changes) {
-      Apply(change, &problem.things);
+    Puzzle puzzle = Read(instance);
+    std::string thinking = List(puzzle.things) + "\n";
+    for (const Change& change : puzzle.changes) {
+      Apply(change, &puzzle.things);
       thinking += fmt::format("{} {}: {}\n", kKinds[static_cast<size_t>(change.kind)],
                               change.kind == Kind::kGet     ? Text(change.thing)
                               : change.kind == Kind::kPaint ? change.which + " " + change.colour
                                                             : change.which,
-                              List(problem.things));
+                              List(puzzle.things));
     }
-    thinking += Question(problem) + "\n";
+    thinking += Question(puzzle) + "\n";
     int count = 0;
-    for (const Thing& thing : problem.things) {
-      const bool counts = Counts(problem, thing);
+    for (const Thing& thing : puzzle.things) {
+      const bool counts = Counts(puzzle, thing);
       count += counts ? 1 : 0;
       thinking += fmt::format("{} {} {}\n", Text(thing), counts ? "yes" : "no", count);
     }
@@ -144,35 +144,35 @@ class ObjectProperties : public Task {
       Apply(change, &things);
       changes.push_back(entry);
     }
-    Problem problem;
-    problem.ask = static_cast<Ask>(rng.Below(level.questions));
-    problem.properties = {property()};
-    if (problem.ask == Ask::kBoth || problem.ask == Ask::kEither) {
+    Puzzle puzzle;
+    puzzle.ask = static_cast<Ask>(rng.Below(level.questions));
+    puzzle.properties = {property()};
+    if (puzzle.ask == Ask::kBoth || puzzle.ask == Ask::kEither) {
       do {
-        problem.properties.resize(1);
-        problem.properties.push_back(property());
-      } while (SameSort(problem.properties[0], problem.properties[1]));
+        puzzle.properties.resize(1);
+        puzzle.properties.push_back(property());
+      } while (SameSort(puzzle.properties[0], puzzle.properties[1]));
     }
-    Json question = Json::array({kAsks[static_cast<size_t>(problem.ask)]});
-    for (const std::string& word : problem.properties) question.push_back(word);
+    Json question = Json::array({kAsks[static_cast<size_t>(puzzle.ask)]});
+    for (const std::string& word : puzzle.properties) question.push_back(word);
     instance->data = {{"things", list}, {"changes", changes}, {"question", question}};
     const std::array<std::string, 2> prompts = {fmt::format("You have {}. {} How many of your things are {}?",
-                                                            Enumerate(given), Join(sentences, " "), Question(problem)),
+                                                            Enumerate(given), Join(sentences, " "), Question(puzzle)),
                                                 fmt::format("You own {}. {} How many things are now {}?",
-                                                            Enumerate(given), Join(sentences, " "), Question(problem))};
+                                                            Enumerate(given), Join(sentences, " "), Question(puzzle))};
     instance->prompt = rng.Pick(prompts) + " Put the number in \\boxed{}.";
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    Problem problem = Read(instance);
-    for (const Change& change : problem.changes) Apply(change, &problem.things);
-    return JudgeInteger(std::count_if(problem.things.begin(), problem.things.end(),
-                                      [&](const Thing& thing) { return Counts(problem, thing); }),
+    Puzzle puzzle = Read(instance);
+    for (const Change& change : puzzle.changes) Apply(change, &puzzle.things);
+    return JudgeInteger(std::count_if(puzzle.things.begin(), puzzle.things.end(),
+                                      [&](const Thing& thing) { return Counts(puzzle, thing); }),
                         answer);
   }
 
  private:
-  struct Problem {
+  struct Puzzle {
     std::vector<Thing> things;
     std::vector<Change> changes;
     Ask ask = Ask::kOne;
@@ -184,23 +184,23 @@ class ObjectProperties : public Task {
            (IsOneOf(kMaterials, a) && IsOneOf(kMaterials, b));
   }
 
-  static bool Counts(const Problem& problem, const Thing& thing) {
-    const bool first = Has(thing, problem.properties[0]);
-    switch (problem.ask) {
+  static bool Counts(const Puzzle& puzzle, const Thing& thing) {
+    const bool first = Has(thing, puzzle.properties[0]);
+    switch (puzzle.ask) {
       case Ask::kOne:
         return first;
       case Ask::kBoth:
-        return first && Has(thing, problem.properties[1]);
+        return first && Has(thing, puzzle.properties[1]);
       case Ask::kEither:
-        return first || Has(thing, problem.properties[1]);
+        return first || Has(thing, puzzle.properties[1]);
       default:
         return !first;
     }
   }
 
-  static std::string Question(const Problem& problem) {
-    const std::vector<std::string>& p = problem.properties;
-    switch (problem.ask) {
+  static std::string Question(const Puzzle& puzzle) {
+    const std::vector<std::string>& p = puzzle.properties;
+    switch (puzzle.ask) {
       case Ask::kOne:
         return p[0];
       case Ask::kBoth:
@@ -221,11 +221,11 @@ class ObjectProperties : public Task {
     return {words[0], words[1], words[2], words[3]};
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of object_properties";
-    Problem problem;
+    Puzzle puzzle;
     for (const std::string& text : JsonTexts(instance.data, "things", where, 1, kMostThings)) {
-      problem.things.push_back(ReadThing(text, where));
+      puzzle.things.push_back(ReadThing(text, where));
     }
     for (const Json& entry : JsonList(instance.data, "changes", where, 0, kMostChanges)) {
       const std::vector<std::string> texts = JsonEntry(entry, where);
@@ -244,18 +244,18 @@ class ObjectProperties : public Task {
         }
       }
       if (!good) throw Error("{}: {} is not a change", where, Quoted(entry.dump()));
-      problem.changes.push_back(change);
+      puzzle.changes.push_back(change);
     }
     std::vector<std::string> question = JsonTexts(instance.data, "question", where, 2, 3);
     const auto ask = std::find(kAsks.begin(), kAsks.end(), question[0]);
-    problem.ask = static_cast<Ask>(ask - kAsks.begin());
-    problem.properties.assign(question.begin() + 1, question.end());
-    const bool two = problem.ask == Ask::kBoth || problem.ask == Ask::kEither;
-    if (ask == kAsks.end() || problem.properties.size() != (two ? 2u : 1u) ||
-        !std::all_of(problem.properties.begin(), problem.properties.end(), IsProperty)) {
+    puzzle.ask = static_cast<Ask>(ask - kAsks.begin());
+    puzzle.properties.assign(question.begin() + 1, question.end());
+    const bool two = puzzle.ask == Ask::kBoth || puzzle.ask == Ask::kEither;
+    if (ask == kAsks.end() || puzzle.properties.size() != (two ? 2u : 1u) ||
+        !std::all_of(puzzle.properties.begin(), puzzle.properties.end(), IsProperty)) {
       throw Error("{}: \"question\" must be one, both, either or not, and properties", where);
     }
-    return problem;
+    return puzzle;
   }
 };
 

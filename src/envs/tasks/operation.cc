@@ -149,9 +149,9 @@ class Operation : public Task {
   int nano_difficulty() const override { return 4; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     int64_t result = 0;
-    std::string thinking, wrong = Evaluate(problem, kMostValue, &result, &thinking);
+    std::string thinking, wrong = Evaluate(puzzle, kMostValue, &result, &thinking);
     if (!wrong.empty()) throw Error("data of operation: {}", wrong);
     return {thinking + fmt::format("answer {}", result), BoxedAnswer(std::to_string(result))};
   }
@@ -159,26 +159,26 @@ class Operation : public Task {
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
-    Problem problem;
+    Puzzle puzzle;
     int64_t result = 0;
     do {
-      problem = {};
+      puzzle = {};
       for (int i = 0; i < level.definitions; ++i) {
         Definition definition{std::string(1, kSymbols[i]), DrawSum(rng, level.products), {}};
         if (level.cases && rng.Chance(0.5)) definition.otherwise = DrawSum(rng, level.products);
-        problem.definitions.push_back(definition);
+        puzzle.definitions.push_back(definition);
       }
-      Write(rng, level.operators, problem.definitions, true, &problem.tokens);
-    } while (!AllUsed(problem) || !Evaluate(problem, level.most, &result, nullptr).empty());
+      Write(rng, level.operators, puzzle.definitions, true, &puzzle.tokens);
+    } while (!AllUsed(puzzle) || !Evaluate(puzzle, level.most, &result, nullptr).empty());
     Json definitions = Json::array();
     std::vector<std::string> sentences;
-    for (const Definition& definition : problem.definitions) {
+    for (const Definition& definition : puzzle.definitions) {
       definitions.push_back({{"symbol", definition.symbol}, {"sum", ToJson(definition.sum)}});
       if (!definition.otherwise.empty()) definitions.back()["otherwise"] = ToJson(definition.otherwise);
       sentences.push_back(Sentence(definition));
     }
-    instance->data = {{"definitions", definitions}, {"expression", Join(problem.tokens, " ")}};
-    const std::string expression = Compact(problem.tokens), defined = Join(sentences, "; ");
+    instance->data = {{"definitions", definitions}, {"expression", Join(puzzle.tokens, " ")}};
+    const std::string expression = Compact(puzzle.tokens), defined = Join(sentences, "; ");
     const std::array<std::string, 3> prompts = {fmt::format("Let {}. What is {}?", defined, expression),
                                                 fmt::format("New operators: {}. Evaluate {}.", defined, expression),
                                                 fmt::format("We define {}. Find {}.", defined, expression)};
@@ -193,35 +193,35 @@ class Operation : public Task {
   }
 
  private:
-  struct Problem {
+  struct Puzzle {
     std::vector<Definition> definitions;
     std::vector<std::string> tokens;
   };
 
-  static const Definition* Find(const Problem& problem, const std::string& symbol) {
-    for (const Definition& definition : problem.definitions) {
+  static const Definition* Find(const Puzzle& puzzle, const std::string& symbol) {
+    for (const Definition& definition : puzzle.definitions) {
       if (definition.symbol == symbol) return &definition;
     }
     return nullptr;
   }
 
-  static bool AllUsed(const Problem& problem) {
-    return std::all_of(problem.definitions.begin(), problem.definitions.end(),
-                       [&](const Definition& definition) { return IndexOf(problem.tokens, definition.symbol) >= 0; });
+  static bool AllUsed(const Puzzle& puzzle) {
+    return std::all_of(puzzle.definitions.begin(), puzzle.definitions.end(),
+                       [&](const Definition& definition) { return IndexOf(puzzle.tokens, definition.symbol) >= 0; });
   }
 
   // Empty, or what is wrong with the expression. Brackets stand around every pair but the outermost.
-  static std::string Evaluate(const Problem& problem, int64_t most, int64_t* result, std::string* text) {
+  static std::string Evaluate(const Puzzle& puzzle, int64_t most, int64_t* result, std::string* text) {
     struct Entry {
       std::string token;
       int64_t value = 0;
       char kind = 'v';  // value, operator, bracket
     };
     std::vector<Entry> stack;
-    if (text != nullptr) *text += Compact(problem.tokens) + "\n";
-    for (size_t i = 0; i <= problem.tokens.size(); ++i) {
-      const bool end = i == problem.tokens.size();
-      const std::string token = end ? ")" : problem.tokens[i];
+    if (text != nullptr) *text += Compact(puzzle.tokens) + "\n";
+    for (size_t i = 0; i <= puzzle.tokens.size(); ++i) {
+      const bool end = i == puzzle.tokens.size();
+      const std::string token = end ? ")" : puzzle.tokens[i];
       const bool after_value = !stack.empty() && stack.back().kind == 'v';
       int64_t value = 0;
       if (token == ")") {
@@ -229,7 +229,7 @@ class Operation : public Task {
         if (n < 3 || !after_value || stack[n - 2].kind != 'o' || (end ? n != 3 : n < 4 || stack[n - 4].kind != '(')) {
           return "\"expression\" is not complete";
         }
-        const Definition& definition = *Find(problem, stack[n - 2].token);
+        const Definition& definition = *Find(puzzle, stack[n - 2].token);
         const int64_t a = stack[n - 3].value, b = stack[n - 1].value;
         for (const int64_t part : Values(Case(definition, a, b), a, b)) value += part;
         if (value < -most || value > most) return "\"expression\" has values that are too large";
@@ -239,13 +239,13 @@ class Operation : public Task {
         if (text != nullptr && !end) {
           std::vector<std::string> left;
           for (const Entry& entry : stack) left.push_back(entry.token);
-          left.insert(left.end(), problem.tokens.begin() + static_cast<std::ptrdiff_t>(i) + 1, problem.tokens.end());
+          left.insert(left.end(), puzzle.tokens.begin() + static_cast<std::ptrdiff_t>(i) + 1, puzzle.tokens.end());
           *text += Compact(left) + "\n";
         }
       } else if (token == "(") {
         if (after_value) return "\"expression\" has a bracket after a value";
         stack.push_back({token, 0, '('});
-      } else if (Find(problem, token) != nullptr) {
+      } else if (Find(puzzle, token) != nullptr) {
         if (!after_value || (stack.size() > 1 && stack[stack.size() - 2].kind == 'o')) {
           return "\"expression\" has an operator where none can stand";
         }
@@ -278,22 +278,22 @@ class Operation : public Task {
     return sum;
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of operation";
-    Problem problem;
+    Puzzle puzzle;
     for (const Json& entry : JsonList(instance.data, "definitions", where, 1, kSymbols.size())) {
       Definition definition{JsonGet<std::string>(entry, "symbol", where), {}, {}};
       const bool known = definition.symbol.size() == 1 && kSymbols.find(definition.symbol) != std::string_view::npos;
-      if (!known || Find(problem, definition.symbol) != nullptr) {
+      if (!known || Find(puzzle, definition.symbol) != nullptr) {
         throw Error("{}: \"symbol\" must be one of {}, each once", where, kSymbols);
       }
       definition.sum = ReadSum(entry.contains("sum") ? entry["sum"] : Json(), where);
       if (entry.contains("otherwise")) definition.otherwise = ReadSum(entry["otherwise"], where);
-      problem.definitions.push_back(definition);
+      puzzle.definitions.push_back(definition);
     }
-    problem.tokens = SplitList(JsonGet<std::string>(instance.data, "expression", where));
-    if (problem.tokens.size() > kMostTokens) throw Error("{}: \"expression\" is too long", where);
-    return problem;
+    puzzle.tokens = SplitList(JsonGet<std::string>(instance.data, "expression", where));
+    if (puzzle.tokens.size() > kMostTokens) throw Error("{}: \"expression\" is too long", where);
+    return puzzle;
   }
 };
 

@@ -27,7 +27,7 @@ constexpr std::array<Level, 7> kLevels = {
 constexpr std::array<const char*, 4> kSides = {"top", "bottom", "left", "right"};
 constexpr int kMostSide = 9;
 
-struct Problem {
+struct Puzzle {
   CharGrid grid;                          // 0: empty
   std::array<std::vector<int>, 4> clues;  // as kSides; 0: none
 };
@@ -70,36 +70,36 @@ class SkyscraperPuzzle : public Task {
   int nano_difficulty() const override { return 1; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
-    const auto render = Render(problem);
-    return WorkedSolution(Logic(problem), render, render, "data of skyscraper_puzzle");
+    const Puzzle puzzle = Read(instance);
+    const auto render = Render(puzzle);
+    return WorkedSolution(Logic(puzzle), render, render, "data of skyscraper_puzzle");
   }
 
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
     const int side = level.side;
-    Problem problem;
+    Puzzle puzzle;
     do {
       const CharGrid full = RandomLatinSquare(rng, side);
-      problem.grid = full;
+      puzzle.grid = full;
       std::vector<int> cells(full.size()), clues(static_cast<size_t>(side) * 4);
       for (size_t i = 0; i < cells.size(); ++i) cells[i] = static_cast<int>(i);
       for (size_t i = 0; i < clues.size(); ++i) clues[i] = static_cast<int>(i);
       rng.Shuffle<int>(cells);
       rng.Shuffle<int>(clues);
-      for (int i = 0; i < level.empty; ++i) problem.grid.cells[cells[i]] = '0';
-      for (auto& row : problem.clues) row.assign(side, 0);
+      for (int i = 0; i < level.empty; ++i) puzzle.grid.cells[cells[i]] = '0';
+      for (auto& row : puzzle.clues) row.assign(side, 0);
       for (int i = 0; i < level.clues; ++i) {
         const size_t from = clues[i] / side;
         const int line = clues[i] % side;
         std::vector<int> heights;
         for (const int cell : Line(side, from, line)) heights.push_back(full.cells[cell] - '0');
-        problem.clues[from][line] = Visible(heights);
+        puzzle.clues[from][line] = Visible(heights);
       }
-    } while (!NeedsClues(problem) || !Logic(problem).ForcedWithin(Render(problem), level.most_text));
-    instance->data = {{"grid", JoinedRows(problem.grid)}};
-    for (size_t from = 0; from < 4; ++from) instance->data[kSides[from]] = problem.clues[from];
+    } while (!NeedsClues(puzzle) || !Logic(puzzle).ForcedWithin(Render(puzzle), level.most_text));
+    instance->data = {{"grid", JoinedRows(puzzle.grid)}};
+    for (size_t from = 0; from < 4; ++from) instance->data[kSides[from]] = puzzle.clues[from];
     const std::array<std::string, 2> prompts = {
         fmt::format("Fill in the zeros so that every row and column has the heights 1 to {} once.", side),
         fmt::format("Solve this skyscraper puzzle: every row and column has the heights 1 to {} once, 0 is empty.",
@@ -108,22 +108,22 @@ class SkyscraperPuzzle : public Task {
         rng.Pick(prompts) +
         " A clue tells how many buildings are visible in a row or column from its side, where higher ones hide lower "
         "ones behind them; 0: no clue.\n" +
-        LetteredRows(problem.grid) +
-        fmt::format("Columns from the top: {}\nColumns from the bottom: {}\n", ColumnList(problem.clues[0]),
-                    ColumnList(problem.clues[1])) +
-        fmt::format("Rows from the left: {}\nRows from the right: {}\n", RowList(problem.clues[2]),
-                    RowList(problem.clues[3])) +
+        LetteredRows(puzzle.grid) +
+        fmt::format("Columns from the top: {}\nColumns from the bottom: {}\n", ColumnList(puzzle.clues[0]),
+                    ColumnList(puzzle.clues[1])) +
+        fmt::format("Rows from the left: {}\nRows from the right: {}\n", RowList(puzzle.clues[2]),
+                    RowList(puzzle.clues[3])) +
         "Put the rows in \\boxed{}.";
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
-    const int side = problem.grid.rows;
+    const Puzzle puzzle = Read(instance);
+    const int side = puzzle.grid.rows;
     CharGrid grid;
     std::string reason;
     const std::string_view symbols = std::string_view("123456789").substr(0, side);
     if (!ParseGridAnswer(answer, side, side, symbols, "", &grid, &reason)) return {0, reason};
-    if (!KeepsGivens(problem.grid, grid, &reason)) return {0, reason};
+    if (!KeepsGivens(puzzle.grid, grid, &reason)) return {0, reason};
     for (int i = 0; i < grid.size(); ++i) {
       for (int j = 0; j < i; ++j) {
         if ((i / side == j / side || i % side == j % side) && grid.cells[i] == grid.cells[j]) {
@@ -135,7 +135,7 @@ class SkyscraperPuzzle : public Task {
       for (int line = 0; line < side; ++line) {
         std::vector<int> heights;
         for (const int cell : Line(side, from, line)) heights.push_back(grid.cells[cell] - '0');
-        const int clue = problem.clues[from][line], visible = Visible(heights);
+        const int clue = puzzle.clues[from][line], visible = Visible(heights);
         if (clue != 0 && clue != visible) {
           return {0, fmt::format("{} buildings are visible in {} {} from {}", visible, from < 2 ? "column" : "row",
                                  from < 2 ? std::to_string(line + 1) : std::string(1, static_cast<char>('a' + line)),
@@ -147,31 +147,30 @@ class SkyscraperPuzzle : public Task {
   }
 
  private:
-  static bool NeedsClues(const Problem& problem) {
-    Problem bare = problem;
+  static bool NeedsClues(const Puzzle& puzzle) {
+    Puzzle bare = puzzle;
     for (auto& row : bare.clues) std::fill(row.begin(), row.end(), 0);
     return Logic(bare).Forced().empty();
   }
 
-  static CellLogic::Render Render(const Problem& problem) {
-    return [side = problem.grid.rows](const std::vector<int>& values) {
-      return JoinedRows(DigitGrid(values, side, side));
-    };
+  static CellLogic::Render Render(const Puzzle& puzzle) {
+    return
+        [side = puzzle.grid.rows](const std::vector<int>& values) { return JoinedRows(DigitGrid(values, side, side)); };
   }
 
-  static CellLogic Logic(const Problem& problem) {
-    const int side = problem.grid.rows;
+  static CellLogic Logic(const Puzzle& puzzle) {
+    const int side = puzzle.grid.rows;
     CellLogic logic(CellNames(side, side), 1, side);
     for (int i = 0; i < side; ++i) {
       logic.AddUnit(std::string("row ") + static_cast<char>('a' + i), Line(side, 2, i));
       logic.AddUnit("column " + std::to_string(i + 1), Line(side, 0, i));
     }
-    for (int i = 0; i < problem.grid.size(); ++i) {
-      if (problem.grid.cells[i] != '0') logic.Set(i, problem.grid.cells[i] - '0');
+    for (int i = 0; i < puzzle.grid.size(); ++i) {
+      if (puzzle.grid.cells[i] != '0') logic.Set(i, puzzle.grid.cells[i] - '0');
     }
     for (const size_t from : {2, 0}) {
       for (int i = 0; i < side; ++i) {
-        const int first = problem.clues[from][i], last = problem.clues[from + 1][i];
+        const int first = puzzle.clues[from][i], last = puzzle.clues[from + 1][i];
         if (first == 0 && last == 0) continue;
         const std::string line =
             from == 2 ? std::string("row ") + static_cast<char>('a' + i) : "column " + std::to_string(i + 1);
@@ -182,21 +181,21 @@ class SkyscraperPuzzle : public Task {
     return logic;
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of skyscraper_puzzle";
-    Problem problem;
-    problem.grid = GridFromData(instance.data, "grid", "0123456789", where);
-    const int side = problem.grid.rows;
-    if (side != problem.grid.columns || side > kMostSide) {
+    Puzzle puzzle;
+    puzzle.grid = GridFromData(instance.data, "grid", "0123456789", where);
+    const int side = puzzle.grid.rows;
+    if (side != puzzle.grid.columns || side > kMostSide) {
       throw Error("{}: \"grid\" must be a square of at most {} rows", where, kMostSide);
     }
-    for (const char c : problem.grid.cells) {
+    for (const char c : puzzle.grid.cells) {
       if (c - '0' > side) throw Error("{}: \"grid\": {} is higher than {}", where, c, side);
     }
     for (size_t from = 0; from < 4; ++from) {
-      problem.clues[from] = NumbersFromData(instance.data, kSides[from], side, 0, side, where);
+      puzzle.clues[from] = NumbersFromData(instance.data, kSides[from], side, 0, side, where);
     }
-    return problem;
+    return puzzle;
   }
 };
 

@@ -53,19 +53,19 @@ class SpaceReasoning : public Task {
   int nano_difficulty() const override { return 4; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
-    std::string thinking = fmt::format("0 0 {}\n", problem.start);
+    const Puzzle puzzle = Read(instance);
+    std::string thinking = fmt::format("0 0 {}\n", puzzle.start);
     Place place;
-    for (const auto* parts : {&problem.walk, &problem.last}) {
+    for (const auto* parts : {&puzzle.walk, &puzzle.last}) {
       for (const Part& part : *parts) {
-        if (problem.turns) thinking += fmt::format("{} ", kTurns[part.direction]);
-        Go(problem, part, &place);
+        if (puzzle.turns) thinking += fmt::format("{} ", kTurns[part.direction]);
+        Go(puzzle, part, &place);
         thinking += fmt::format("{} {}: {} {}{}\n", kCompass[place.looks], part.steps, place.east, place.north,
                                 part.thing.empty() ? "" : " " + part.thing);
       }
-      if (parts == &problem.walk) thinking += "walk\n";
+      if (parts == &puzzle.walk) thinking += "walk\n";
     }
-    const std::string thing = Target(problem);
+    const std::string thing = Target(puzzle);
     return {thinking + fmt::format("{} {} {}", place.east, place.north, thing), BoxedAnswer(thing)};
   }
 
@@ -131,27 +131,27 @@ class SpaceReasoning : public Task {
   }
 
  private:
-  struct Problem {
+  struct Puzzle {
     std::string start;
     bool turns = false;
     std::vector<Part> walk, last;
   };
 
-  static void Go(const Problem& problem, const Part& part, Place* place) {
-    place->looks = problem.turns ? (place->looks + part.direction) % 4 : part.direction;
+  static void Go(const Puzzle& puzzle, const Part& part, Place* place) {
+    place->looks = puzzle.turns ? (place->looks + part.direction) % 4 : part.direction;
     place->east += part.steps * kEast[place->looks];
     place->north += part.steps * kNorth[place->looks];
   }
 
   // The thing at the end; empty if there is none.
-  static std::string Target(const Problem& problem) {
+  static std::string Target(const Puzzle& puzzle) {
     Place place;
-    std::vector<std::pair<Place, std::string>> found = {{place, problem.start}};
-    for (const Part& part : problem.walk) {
-      Go(problem, part, &place);
+    std::vector<std::pair<Place, std::string>> found = {{place, puzzle.start}};
+    for (const Part& part : puzzle.walk) {
+      Go(puzzle, part, &place);
       found.emplace_back(place, part.thing);
     }
-    for (const Part& part : problem.last) Go(problem, part, &place);
+    for (const Part& part : puzzle.last) Go(puzzle, part, &place);
     for (const auto& [where, thing] : found) {
       if (where == place) return thing;
     }
@@ -200,24 +200,24 @@ class SpaceReasoning : public Task {
     return parts;
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of space_reasoning";
-    Problem problem;
-    problem.start = JsonGet<std::string>(instance.data, "start", where);
-    problem.turns = JsonGet<bool>(instance.data, "turns", where);
-    problem.walk = ReadParts(instance.data, "walk", problem.turns, true);
-    problem.last = ReadParts(instance.data, "last", problem.turns, false);
+    Puzzle puzzle;
+    puzzle.start = JsonGet<std::string>(instance.data, "start", where);
+    puzzle.turns = JsonGet<bool>(instance.data, "turns", where);
+    puzzle.walk = ReadParts(instance.data, "walk", puzzle.turns, true);
+    puzzle.last = ReadParts(instance.data, "last", puzzle.turns, false);
     Place place;
     std::vector<Place> seen(1);
-    for (const Part& part : problem.walk) {
-      Go(problem, part, &place);
+    for (const Part& part : puzzle.walk) {
+      Go(puzzle, part, &place);
       if (std::find(seen.begin(), seen.end(), place) != seen.end()) {
         throw Error("{}: \"walk\" finds two things in one place", where);
       }
       seen.push_back(place);
     }
-    if (Target(problem).empty()) throw Error("{}: \"last\" does not end at a thing", where);
-    return problem;
+    if (Target(puzzle).empty()) throw Error("{}: \"last\" does not end at a thing", where);
+    return puzzle;
   }
 };
 

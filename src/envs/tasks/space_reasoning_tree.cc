@@ -51,8 +51,8 @@ class SpaceReasoningTree : public Task {
   int nano_difficulty() const override { return 3; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
-    std::string thinking = fmt::format("top {}\n", problem.start), way;
+    const Puzzle puzzle = Read(instance);
+    std::string thinking = fmt::format("top {}\n", puzzle.start), way;
     const auto walk = [&](const std::vector<Move>& moves) {
       for (const Move& move : moves) {
         Go(move, &way);
@@ -60,16 +60,16 @@ class SpaceReasoningTree : public Task {
                                 move.thing.empty() ? "" : " " + move.thing);
       }
     };
-    walk(problem.walk);
-    if (problem.between.empty()) {
+    walk(puzzle.walk);
+    if (puzzle.between.empty()) {
       thinking += "go on\n";
-      walk(problem.last);
+      walk(puzzle.last);
     } else {
-      for (const std::string& thing : problem.between)
-        thinking += fmt::format("{} {}\n", thing, Room(WayTo(problem, thing)));
+      for (const std::string& thing : puzzle.between)
+        thinking += fmt::format("{} {}\n", thing, Room(WayTo(puzzle, thing)));
     }
-    way = Target(problem);
-    const std::string thing = ThingAt(problem, way);
+    way = Target(puzzle);
+    const std::string thing = ThingAt(puzzle, way);
     return {thinking + fmt::format("{} {}", Room(way), thing), BoxedAnswer(thing)};
   }
 
@@ -149,15 +149,15 @@ class SpaceReasoningTree : public Task {
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     const std::vector<std::string> words = AnswerWords(answer, {"a", "the"});
     if (words.size() != 1) return {0, fmt::format("{} words instead of one", words.size())};
-    if (words[0] != ToLower(ThingAt(problem, Target(problem)))) return {0, Quoted(words[0]) + " is not there"};
+    if (words[0] != ToLower(ThingAt(puzzle, Target(puzzle)))) return {0, Quoted(words[0]) + " is not there"};
     return {1, ""};
   }
 
  private:
-  struct Problem {
+  struct Puzzle {
     std::string start;
     std::vector<Move> walk, last;
     std::vector<std::string> between;                        // two things, or none
@@ -173,27 +173,27 @@ class SpaceReasoningTree : public Task {
     }
   }
 
-  static std::string WayTo(const Problem& problem, const std::string& thing) {
-    for (const auto& [way, there] : problem.found) {
+  static std::string WayTo(const Puzzle& puzzle, const std::string& thing) {
+    for (const auto& [way, there] : puzzle.found) {
       if (there == thing) return way;
     }
     throw Error("data of space_reasoning_tree: there is no {}", Quoted(thing));
   }
 
-  static std::string ThingAt(const Problem& problem, const std::string& way) {
-    for (const auto& [there, thing] : problem.found) {
+  static std::string ThingAt(const Puzzle& puzzle, const std::string& way) {
+    for (const auto& [there, thing] : puzzle.found) {
       if (there == way) return thing;
     }
     throw Error("data of space_reasoning_tree: nothing is in the room asked for");
   }
 
-  static std::string Target(const Problem& problem) {
-    std::string way = problem.way;
-    if (problem.between.empty()) {
-      for (const Move& move : problem.last) Go(move, &way);
+  static std::string Target(const Puzzle& puzzle) {
+    std::string way = puzzle.way;
+    if (puzzle.between.empty()) {
+      for (const Move& move : puzzle.last) Go(move, &way);
       return way;
     }
-    const std::string a = WayTo(problem, problem.between[0]), b = WayTo(problem, problem.between[1]);
+    const std::string a = WayTo(puzzle, puzzle.between[0]), b = WayTo(puzzle, puzzle.between[1]);
     return a.substr(
         0, std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(std::min(a.size(), b.size())), b.begin())
                    .first -
@@ -220,29 +220,29 @@ class SpaceReasoningTree : public Task {
     return moves;
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of space_reasoning_tree";
-    Problem problem;
-    problem.start = JsonGet<std::string>(instance.data, "start", where);
-    problem.walk = ReadMoves(instance.data, "walk", true, &problem.way);
-    problem.found.emplace_back("", problem.start);
+    Puzzle puzzle;
+    puzzle.start = JsonGet<std::string>(instance.data, "start", where);
+    puzzle.walk = ReadMoves(instance.data, "walk", true, &puzzle.way);
+    puzzle.found.emplace_back("", puzzle.start);
     std::string way;
-    for (const Move& move : problem.walk) {
+    for (const Move& move : puzzle.walk) {
       Go(move, &way);
       if (move.thing.empty()) continue;
-      for (const auto& [there, thing] : problem.found) {
+      for (const auto& [there, thing] : puzzle.found) {
         if (there == way || thing == move.thing) throw Error("{}: {} is found twice", where, Quoted(move.thing));
       }
-      problem.found.emplace_back(way, move.thing);
+      puzzle.found.emplace_back(way, move.thing);
     }
     if (instance.data.contains("between")) {
-      problem.between = JsonTexts(instance.data, "between", where, 2, 2);
+      puzzle.between = JsonTexts(instance.data, "between", where, 2, 2);
     } else {
-      way = problem.way;
-      problem.last = ReadMoves(instance.data, "last", false, &way);
+      way = puzzle.way;
+      puzzle.last = ReadMoves(instance.data, "last", false, &way);
     }
-    ThingAt(problem, Target(problem));
-    return problem;
+    ThingAt(puzzle, Target(puzzle));
+    return puzzle;
   }
 };
 

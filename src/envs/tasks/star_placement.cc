@@ -24,7 +24,7 @@ struct Level {
 constexpr std::array<Level, 6> kLevels = {{{}, {4, 280}, {5, 0}, {6, 0}, {7, 0}, {8, 0}}};
 constexpr std::string_view kLetters = "ABCDEFGHIJKL";
 
-struct Problem {
+struct Puzzle {
   CharGrid regions;
   int stars = 1;
 };
@@ -88,40 +88,40 @@ class StarPlacement : public Task {
   int nano_difficulty() const override { return 1; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
-    const auto render = Render(problem);
-    return WorkedSolution(Logic(problem), render, render, "data of star_placement");
+    const Puzzle puzzle = Read(instance);
+    const auto render = Render(puzzle);
+    return WorkedSolution(Logic(puzzle), render, render, "data of star_placement");
   }
 
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
     const int side = level.side;
-    Problem problem;
+    Puzzle puzzle;
     do {
-      problem.regions = DrawRegions(rng, side);
-    } while (problem.regions.rows == 0 ||
-             (level.most_text != 0 && !Logic(problem).UniqueWithin(Render(problem), level.most_text)));
-    instance->data = {{"regions", JoinedRows(problem.regions)}, {"stars", problem.stars}};
+      puzzle.regions = DrawRegions(rng, side);
+    } while (puzzle.regions.rows == 0 ||
+             (level.most_text != 0 && !Logic(puzzle).UniqueWithin(Render(puzzle), level.most_text)));
+    instance->data = {{"regions", JoinedRows(puzzle.regions)}, {"stars", puzzle.stars}};
     const std::array<std::string, 2> prompts = {
         fmt::format("Place {} stars in this grid, whose letters are its regions.", side),
         fmt::format("The letters of this grid show its regions. Put {} stars into it.", side)};
     instance->prompt = rng.Pick(prompts) +
                        " Every row, every column and every region has exactly one star. Stars do not touch, not even "
                        "diagonally.\n" +
-                       LetteredRows(problem.regions) +
+                       LetteredRows(puzzle.regions) +
                        "Put the rows in \\boxed{}, 1 for a star and 0 for an empty cell.";
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
-    const int side = problem.regions.rows;
+    const Puzzle puzzle = Read(instance);
+    const int side = puzzle.regions.rows;
     CharGrid grid;
     std::string reason;
     if (!ParseGridAnswer(answer, side, side, "01", kMarkAliases, &grid, &reason)) return {0, reason};
-    for (const auto& [name, cells] : Groups(problem.regions)) {
+    for (const auto& [name, cells] : Groups(puzzle.regions)) {
       const auto count = std::count_if(cells.begin(), cells.end(), [&](int cell) { return grid.cells[cell] == '1'; });
-      if (count != problem.stars) return {0, fmt::format("{} has {} stars", name, count)};
+      if (count != puzzle.stars) return {0, fmt::format("{} has {} stars", name, count)};
     }
     for (int i = 0; i < grid.size(); ++i) {
       if (grid.cells[i] != '1') continue;
@@ -143,14 +143,14 @@ class StarPlacement : public Task {
     for (int row = 0; row < side; ++row) seeds.push_back(row * side + columns[row]);
     rng.Shuffle<int>(seeds);
     std::vector<int> region = GrowRegions(rng, side, side, seeds);
-    Problem problem;
+    Puzzle puzzle;
     for (int attempt = 0; attempt < 40; ++attempt) {
-      problem.regions = CharGrid(side, side, ' ');
-      for (int i = 0; i < side * side; ++i) problem.regions.cells[i] = kLetters[region[i]];
+      puzzle.regions = CharGrid(side, side, ' ');
+      for (int i = 0; i < side * side; ++i) puzzle.regions.cells[i] = kLetters[region[i]];
       std::vector<std::vector<int>> solutions;
       std::vector<int> stars(region.size());
       FindStars(region, side, 0, 0, 0, -2, stars, &solutions);
-      if (solutions.size() == 1) return problem.regions;
+      if (solutions.size() == 1) return puzzle.regions;
       std::vector<std::pair<int, int>> changes;  // cell, its new region
       for (const std::vector<int>& solution : solutions) {
         for (int cell = 0; cell < side * side; ++cell) {
@@ -170,15 +170,15 @@ class StarPlacement : public Task {
     return {};
   }
 
-  static CellLogic::Render Render(const Problem& problem) {
-    const int side = problem.regions.rows;
+  static CellLogic::Render Render(const Puzzle& puzzle) {
+    const int side = puzzle.regions.rows;
     return [=](const std::vector<int>& values) { return JoinedRows(DigitGrid(values, side, side)); };
   }
 
-  static CellLogic Logic(const Problem& problem) {
-    const int side = problem.regions.rows, stars = problem.stars;
+  static CellLogic Logic(const Puzzle& puzzle) {
+    const int side = puzzle.regions.rows, stars = puzzle.stars;
     CellLogic logic(CellNames(side, side), 0, 1);
-    const auto groups = Groups(problem.regions);
+    const auto groups = Groups(puzzle.regions);
     for (int i = 0; i < side * side; ++i) {
       for (const int next : AllNeighbours(i, side, side)) {
         if (next > i) logic.Exclude(i, next, 1);
@@ -199,15 +199,15 @@ class StarPlacement : public Task {
     return logic;
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of star_placement";
-    Problem problem = {GridFromData(instance.data, "regions", kLetters, where), 0};
+    Puzzle puzzle = {GridFromData(instance.data, "regions", kLetters, where), 0};
     const int64_t stars = JsonGet<int64_t>(instance.data, "stars", where);
-    const CharGrid& regions = problem.regions;
+    const CharGrid& regions = puzzle.regions;
     if (regions.rows != regions.columns || stars < 1 || stars > regions.rows) {
       throw Error("{}: \"regions\" must be a square and \"stars\" from 1 to its side", where);
     }
-    problem.stars = static_cast<int>(stars);
+    puzzle.stars = static_cast<int>(stars);
     for (const auto& [name, cells] : Groups(regions)) {
       if (cells.empty()) throw Error("{}: \"regions\" must have as many regions as rows, from A on", where);
     }
@@ -215,7 +215,7 @@ class StarPlacement : public Task {
     if (regions.cells.find_first_not_of(letters) != std::string::npos) {
       throw Error("{}: \"regions\" must have as many regions as rows, from A on", where);
     }
-    return problem;
+    return puzzle;
   }
 };
 

@@ -21,26 +21,26 @@ struct Level {
 };
 constexpr std::array<Level, 7> kLevels = {{{}, {2, 2, 4}, {2, 2, 6}, {2, 2, 10}, {2, 3, 20}, {3, 3, 35}, {3, 3, 46}}};
 
-struct Problem {
+struct Puzzle {
   int box_rows = 0, box_columns = 0;
   CharGrid grid;  // 0: empty
 };
 
 // Cells of every row, column and box, with names.
-std::vector<std::pair<std::string, std::vector<int>>> Units(const Problem& problem) {
-  const int side = problem.grid.rows;
+std::vector<std::pair<std::string, std::vector<int>>> Units(const Puzzle& puzzle) {
+  const int side = puzzle.grid.rows;
   std::vector<std::pair<std::string, std::vector<int>>> units(static_cast<size_t>(side) * 3);
   for (int i = 0; i < side; ++i) {
     units[i].first = std::string("row ") + static_cast<char>('a' + i);
     units[side + i].first = "column " + std::to_string(i + 1);
     units[2 * side + i].first = "box " + std::to_string(i + 1);
   }
-  const int boxes_across = side / problem.box_columns;
+  const int boxes_across = side / puzzle.box_columns;
   for (int cell = 0; cell < side * side; ++cell) {
     const int row = cell / side, column = cell % side;
     units[row].second.push_back(cell);
     units[side + column].second.push_back(cell);
-    units[2 * side + row / problem.box_rows * boxes_across + column / problem.box_columns].second.push_back(cell);
+    units[2 * side + row / puzzle.box_rows * boxes_across + column / puzzle.box_columns].second.push_back(cell);
   }
   return units;
 }
@@ -83,38 +83,38 @@ class Sudoku : public Task {
   int nano_difficulty() const override { return 2; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
-    const auto render = Render(problem);
-    return WorkedSolution(Logic(problem), render, render, "data of sudoku");
+    const Puzzle puzzle = Read(instance);
+    const auto render = Render(puzzle);
+    return WorkedSolution(Logic(puzzle), render, render, "data of sudoku");
   }
 
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
     const int side = level.box_rows * level.box_columns;
-    Problem problem = {level.box_rows, level.box_columns, {}};
+    Puzzle puzzle = {level.box_rows, level.box_columns, {}};
     int empty = 0;
     do {
-      problem.grid = DrawFull(rng, level.box_rows, level.box_columns);
-      std::vector<int> cells(problem.grid.size());
+      puzzle.grid = DrawFull(rng, level.box_rows, level.box_columns);
+      std::vector<int> cells(puzzle.grid.size());
       for (size_t i = 0; i < cells.size(); ++i) cells[i] = static_cast<int>(i);
       rng.Shuffle<int>(cells);
       // Most cells at once, then some one at a time.
-      const CharGrid full = problem.grid;
+      const CharGrid full = puzzle.grid;
       const int at_once = std::max(level.empty * 3 / 4, level.empty - 12);
-      for (int i = 0; i < at_once; ++i) problem.grid.cells[cells[i]] = '0';
-      if (Logic(problem).Forced().empty()) continue;
+      for (int i = 0; i < at_once; ++i) puzzle.grid.cells[cells[i]] = '0';
+      if (Logic(puzzle).Forced().empty()) continue;
       empty = at_once;
       for (int i = at_once; i < side * side && empty < level.empty; ++i) {
-        problem.grid.cells[cells[i]] = '0';
+        puzzle.grid.cells[cells[i]] = '0';
         ++empty;
-        if (!Logic(problem).Forced().empty()) continue;
-        problem.grid.cells[cells[i]] = full.cells[cells[i]];
+        if (!Logic(puzzle).Forced().empty()) continue;
+        puzzle.grid.cells[cells[i]] = full.cells[cells[i]];
         --empty;
       }
     } while (empty < level.empty);
     instance->data = {
-        {"box_rows", level.box_rows}, {"box_columns", level.box_columns}, {"grid", JoinedRows(problem.grid)}};
+        {"box_rows", level.box_rows}, {"box_columns", level.box_columns}, {"grid", JoinedRows(puzzle.grid)}};
     const std::array<std::string, 2> prompts = {
         fmt::format(
             "Fill in the zeros so that every row, every column and every box of {} rows and {} columns has 1 to "
@@ -124,18 +124,18 @@ class Sudoku : public Task {
             "Solve this sudoku with 0 for an empty cell: every row, column and box ({} rows, {} columns) has 1 to "
             "{} once.\n",
             level.box_rows, level.box_columns, side)};
-    instance->prompt = rng.Pick(prompts) + LetteredRows(problem.grid) + "Put the rows in \\boxed{}.";
+    instance->prompt = rng.Pick(prompts) + LetteredRows(puzzle.grid) + "Put the rows in \\boxed{}.";
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
-    const int side = problem.grid.rows;
+    const Puzzle puzzle = Read(instance);
+    const int side = puzzle.grid.rows;
     CharGrid grid;
     std::string reason;
     const std::string_view symbols = std::string_view("123456789").substr(0, side);
     if (!ParseGridAnswer(answer, side, side, symbols, "", &grid, &reason)) return {0, reason};
-    if (!KeepsGivens(problem.grid, grid, &reason)) return {0, reason};
-    for (const auto& [name, cells] : Units(problem)) {
+    if (!KeepsGivens(puzzle.grid, grid, &reason)) return {0, reason};
+    for (const auto& [name, cells] : Units(puzzle)) {
       uint32_t seen = 0;
       for (const int cell : cells) seen |= 1u << (grid.cells[cell] - '1');
       if (seen != (1u << side) - 1) return {0, name + " has a number twice"};
@@ -144,39 +144,38 @@ class Sudoku : public Task {
   }
 
  private:
-  static CellLogic::Render Render(const Problem& problem) {
-    return [side = problem.grid.rows](const std::vector<int>& values) {
-      return JoinedRows(DigitGrid(values, side, side));
-    };
+  static CellLogic::Render Render(const Puzzle& puzzle) {
+    return
+        [side = puzzle.grid.rows](const std::vector<int>& values) { return JoinedRows(DigitGrid(values, side, side)); };
   }
 
-  static CellLogic Logic(const Problem& problem) {
-    const int side = problem.grid.rows;
+  static CellLogic Logic(const Puzzle& puzzle) {
+    const int side = puzzle.grid.rows;
     CellLogic logic(CellNames(side, side), 1, side);
-    for (const auto& [name, cells] : Units(problem)) logic.AddUnit(name, cells);
-    for (int i = 0; i < problem.grid.size(); ++i) {
-      if (problem.grid.cells[i] != '0') logic.Set(i, problem.grid.cells[i] - '0');
+    for (const auto& [name, cells] : Units(puzzle)) logic.AddUnit(name, cells);
+    for (int i = 0; i < puzzle.grid.size(); ++i) {
+      if (puzzle.grid.cells[i] != '0') logic.Set(i, puzzle.grid.cells[i] - '0');
     }
     return logic;
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of sudoku";
-    Problem problem;
+    Puzzle puzzle;
     const int64_t rows = JsonGet<int64_t>(instance.data, "box_rows", where);
     const int64_t columns = JsonGet<int64_t>(instance.data, "box_columns", where);
-    problem.grid = GridFromData(instance.data, "grid", "0123456789", where);
-    const int side = problem.grid.rows;
+    puzzle.grid = GridFromData(instance.data, "grid", "0123456789", where);
+    const int side = puzzle.grid.rows;
     if (rows < 1 || rows > 9 || columns < 1 || columns > 9 || rows * columns != side || side > 9 ||
-        problem.grid.columns != side) {
+        puzzle.grid.columns != side) {
       throw Error("{}: \"grid\" must be a square, at most 9x9, of as many cells a side as a box has cells", where);
     }
-    for (const char c : problem.grid.cells) {
+    for (const char c : puzzle.grid.cells) {
       if (c - '0' > side) throw Error("{}: \"grid\": {} is larger than {}", where, c, side);
     }
-    problem.box_rows = static_cast<int>(rows);
-    problem.box_columns = static_cast<int>(columns);
-    return problem;
+    puzzle.box_rows = static_cast<int>(rows);
+    puzzle.box_columns = static_cast<int>(columns);
+    return puzzle;
   }
 };
 

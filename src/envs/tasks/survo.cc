@@ -26,7 +26,7 @@ constexpr std::array<Level, 7> kLevels = {
 constexpr int kMostCells = 25;
 constexpr int kMostSum = 1000;
 
-struct Problem {
+struct Puzzle {
   std::vector<int> grid;           // row by row; 0: empty
   std::vector<int> rows, columns;  // sums
 };
@@ -51,31 +51,31 @@ class Survo : public Task {
   int nano_difficulty() const override { return 2; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
-    const auto render = Render(problem);
-    return WorkedSolution(Logic(problem), render, render, "data of survo");
+    const Puzzle puzzle = Read(instance);
+    const auto render = Render(puzzle);
+    return WorkedSolution(Logic(puzzle), render, render, "data of survo");
   }
 
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
     const int size = level.rows * level.columns;
-    Problem problem;
+    Puzzle puzzle;
     do {
-      problem = {std::vector<int>(size), std::vector<int>(level.rows), std::vector<int>(level.columns)};
-      for (int i = 0; i < size; ++i) problem.grid[i] = i + 1;
-      rng.Shuffle<int>(problem.grid);
+      puzzle = {std::vector<int>(size), std::vector<int>(level.rows), std::vector<int>(level.columns)};
+      for (int i = 0; i < size; ++i) puzzle.grid[i] = i + 1;
+      rng.Shuffle<int>(puzzle.grid);
       for (int i = 0; i < size; ++i) {
-        problem.rows[i / level.columns] += problem.grid[i];
-        problem.columns[i % level.columns] += problem.grid[i];
+        puzzle.rows[i / level.columns] += puzzle.grid[i];
+        puzzle.columns[i % level.columns] += puzzle.grid[i];
       }
       for (int empty = 0; empty < level.empty;) {
-        int& cell = problem.grid[rng.Below(size)];
+        int& cell = puzzle.grid[rng.Below(size)];
         empty += cell != 0;
         cell = 0;
       }
-    } while (!Logic(problem).UniqueWithin(Render(problem), level.most_text));
-    instance->data = {{"grid", problem.grid}, {"rows", problem.rows}, {"columns", problem.columns}};
+    } while (!Logic(puzzle).UniqueWithin(Render(puzzle), level.most_text));
+    instance->data = {{"grid", puzzle.grid}, {"rows", puzzle.rows}, {"columns", puzzle.columns}};
     const std::array<std::string, 2> prompts = {
         fmt::format("Replace the zeros so that the grid has each of the numbers 1 to {} exactly once and all sums are "
                     "right.",
@@ -86,19 +86,19 @@ class Survo : public Task {
             size)};
     std::string lines;
     for (int row = 0; row < level.rows; ++row) {
-      const auto begin = problem.grid.begin() + static_cast<std::ptrdiff_t>(row) * level.columns;
+      const auto begin = puzzle.grid.begin() + static_cast<std::ptrdiff_t>(row) * level.columns;
       lines += fmt::format("{} {}\n", static_cast<char>('a' + row),
                            Text(std::vector<int>(begin, begin + level.columns), level.columns, ""));
     }
     instance->prompt =
         rng.Pick(prompts) + "\n" + lines +
-        fmt::format("Row sums: {}\nColumn sums: {}\n", RowList(problem.rows), ColumnList(problem.columns)) +
+        fmt::format("Row sums: {}\nColumn sums: {}\n", RowList(puzzle.rows), ColumnList(puzzle.columns)) +
         "Put the rows in \\boxed{}, with spaces between numbers and semicolons between rows.";
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
-    const int rows = static_cast<int>(problem.rows.size()), columns = static_cast<int>(problem.columns.size());
+    const Puzzle puzzle = Read(instance);
+    const int rows = static_cast<int>(puzzle.rows.size()), columns = static_cast<int>(puzzle.columns.size());
     std::vector<int> numbers;
     std::string reason;
     if (!ParseNumberGridAnswer(answer, rows, columns, rows * columns, &numbers, &reason)) return {0, reason};
@@ -106,19 +106,19 @@ class Survo : public Task {
     std::sort(sorted.begin(), sorted.end());
     for (int i = 0; i < rows * columns; ++i) {
       if (sorted[i] != i + 1) return {0, fmt::format("not every number from 1 to {} is there once", rows * columns)};
-      if (problem.grid[i] != 0 && problem.grid[i] != numbers[i]) {
+      if (puzzle.grid[i] != 0 && puzzle.grid[i] != numbers[i]) {
         return {0, CellName(i / columns, i % columns) + " was given and is changed"};
       }
       row_sums[i / columns] += numbers[i];
       column_sums[i % columns] += numbers[i];
     }
     for (int row = 0; row < rows; ++row) {
-      if (row_sums[row] != problem.rows[row]) {
+      if (row_sums[row] != puzzle.rows[row]) {
         return {0, fmt::format("row {} adds up to {}", static_cast<char>('a' + row), row_sums[row])};
       }
     }
     for (int column = 0; column < columns; ++column) {
-      if (column_sums[column] != problem.columns[column]) {
+      if (column_sums[column] != puzzle.columns[column]) {
         return {0, fmt::format("column {} adds up to {}", column + 1, column_sums[column])};
       }
     }
@@ -126,20 +126,20 @@ class Survo : public Task {
   }
 
  private:
-  static CellLogic::Render Render(const Problem& problem) {
-    return [columns = static_cast<int>(problem.columns.size())](const std::vector<int>& values) {
+  static CellLogic::Render Render(const Puzzle& puzzle) {
+    return [columns = static_cast<int>(puzzle.columns.size())](const std::vector<int>& values) {
       return Text(values, columns, "; ");
     };
   }
 
-  static CellLogic Logic(const Problem& problem) {
-    const int rows = static_cast<int>(problem.rows.size()), columns = static_cast<int>(problem.columns.size());
+  static CellLogic Logic(const Puzzle& puzzle) {
+    const int rows = static_cast<int>(puzzle.rows.size()), columns = static_cast<int>(puzzle.columns.size());
     CellLogic logic(CellNames(rows, columns), 1, rows * columns);
     std::vector<int> all(rows * columns);
     for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int>(i);
     logic.AddUnit("grid", all);
     for (size_t i = 0; i < all.size(); ++i) {
-      if (problem.grid[i] != 0) logic.Set(static_cast<int>(i), problem.grid[i]);
+      if (puzzle.grid[i] != 0) logic.Set(static_cast<int>(i), puzzle.grid[i]);
     }
     const auto add = [&](const std::string& name, const std::vector<int>& cells, int sum) {
       logic.AddRule(fmt::format("{} {}", name, sum), cells, false,
@@ -153,24 +153,24 @@ class Survo : public Task {
       add(std::string("row ") + static_cast<char>('a' + row),
           std::vector<int>(all.begin() + static_cast<std::ptrdiff_t>(row) * columns,
                            all.begin() + static_cast<std::ptrdiff_t>(row + 1) * columns),
-          problem.rows[row]);
+          puzzle.rows[row]);
     }
     for (int column = 0; column < columns; ++column) {
       const std::vector<int> cells = ColumnCells(column, rows, columns);
-      add("column " + std::to_string(column + 1), cells, problem.columns[column]);
+      add("column " + std::to_string(column + 1), cells, puzzle.columns[column]);
     }
     return logic;
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of survo";
-    Problem problem;
-    problem.rows = NumbersFromData(instance.data, "rows", 0, 0, kMostSum, where);
-    problem.columns = NumbersFromData(instance.data, "columns", 0, 0, kMostSum, where);
-    const size_t size = problem.rows.size() * problem.columns.size();
+    Puzzle puzzle;
+    puzzle.rows = NumbersFromData(instance.data, "rows", 0, 0, kMostSum, where);
+    puzzle.columns = NumbersFromData(instance.data, "columns", 0, 0, kMostSum, where);
+    const size_t size = puzzle.rows.size() * puzzle.columns.size();
     if (size < 1 || size > kMostCells) throw Error("{}: there must be 1 to {} cells", where, kMostCells);
-    problem.grid = NumbersFromData(instance.data, "grid", size, 0, static_cast<int>(size), where);
-    return problem;
+    puzzle.grid = NumbersFromData(instance.data, "grid", size, 0, static_cast<int>(size), where);
+    return puzzle;
   }
 };
 

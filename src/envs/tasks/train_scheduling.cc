@@ -30,7 +30,7 @@ struct Train {
   int ready = 0, minutes = 0, by = 0;  // times in minutes since midnight
 };
 
-struct Problem {
+struct Puzzle {
   int gap = 0, tracks = 1;
   std::vector<Train> trains;
   std::vector<std::pair<size_t, size_t>> waits;  // the second starts after the first is through
@@ -39,11 +39,11 @@ struct Problem {
 // Trains one after the other, in order of their starts; each takes the track that is free first.
 class Search {
  public:
-  Search(const Problem& problem, std::string* text)
-      : problem_(problem), text_(text), starts_(problem.trains.size(), -1), tracks_(problem.tracks, kBegin) {
-    for (size_t i = 0; i < problem.trains.size(); ++i) order_.push_back(i);
+  Search(const Puzzle& puzzle, std::string* text)
+      : problem_(puzzle), text_(text), starts_(puzzle.trains.size(), -1), tracks_(puzzle.tracks, kBegin) {
+    for (size_t i = 0; i < puzzle.trains.size(); ++i) order_.push_back(i);
     std::stable_sort(order_.begin(), order_.end(),
-                     [&](size_t a, size_t b) { return problem.trains[a].by < problem.trains[b].by; });
+                     [&](size_t a, size_t b) { return puzzle.trains[a].by < puzzle.trains[b].by; });
   }
 
   // Start of each train; empty if there is no way, or none was found in so many tries.
@@ -92,7 +92,7 @@ class Search {
     return false;
   }
 
-  const Problem& problem_;
+  const Puzzle& problem_;
   std::string* text_;
   std::vector<size_t> order_;
   std::vector<int> starts_, tracks_;
@@ -100,19 +100,19 @@ class Search {
 };
 
 // Empty if the starts keep the rules; else what is wrong.
-std::string Broken(const Problem& problem, const std::vector<int>& starts) {
-  const std::vector<Train>& trains = problem.trains;
+std::string Broken(const Puzzle& puzzle, const std::vector<int>& starts) {
+  const std::vector<Train>& trains = puzzle.trains;
   for (size_t i = 0; i < trains.size(); ++i) {
     if (starts[i] < trains[i].ready) return trains[i].name + " is not ready then";
     if (starts[i] + trains[i].minutes > trains[i].by) return trains[i].name + " is late";
     // More trains at a time than tracks are there at the start of one of them, if anywhere.
     int busy = 0;
     for (size_t j = 0; j < trains.size(); ++j) {
-      if (starts[j] <= starts[i] && starts[i] < starts[j] + trains[j].minutes + problem.gap) ++busy;
+      if (starts[j] <= starts[i] && starts[i] < starts[j] + trains[j].minutes + puzzle.gap) ++busy;
     }
-    if (busy > problem.tracks) return fmt::format("no track is free when {} starts", trains[i].name);
+    if (busy > puzzle.tracks) return fmt::format("no track is free when {} starts", trains[i].name);
   }
-  for (const auto& [first, second] : problem.waits) {
+  for (const auto& [first, second] : puzzle.waits) {
     if (starts[second] < starts[first] + trains[first].minutes) {
       return fmt::format("{} does not wait for {}", trains[second].name, trains[first].name);
     }
@@ -128,33 +128,33 @@ class TrainScheduling : public Task {
   int nano_difficulty() const override { return 3; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     std::string thinking;
-    const std::vector<int> starts = Search(problem, &thinking).Run();
+    const std::vector<int> starts = Search(puzzle, &thinking).Run();
     if (starts.empty()) throw Error("data of train_scheduling: no way was found in {} tries", kMostTries);
     thinking.pop_back();
     std::vector<std::string> all;
-    for (size_t i = 0; i < starts.size(); ++i) all.push_back(problem.trains[i].name + " " + ClockText(starts[i]));
+    for (size_t i = 0; i < starts.size(); ++i) all.push_back(puzzle.trains[i].name + " " + ClockText(starts[i]));
     return {thinking, BoxedAnswer(Join(all, ", "))};
   }
 
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
-    Problem problem;
+    Puzzle puzzle;
     for (;;) {
-      problem = {};
-      problem.gap = level.gap;
-      problem.tracks = level.tracks;
+      puzzle = {};
+      puzzle.gap = level.gap;
+      puzzle.tracks = level.tracks;
       // A timetable that works, and then the times that leave it some freedom.
       std::vector<int> starts(level.trains), tracks(level.tracks, kBegin);
       std::vector<size_t> order(level.trains);
       for (size_t i = 0; i < order.size(); ++i) order[i] = i;
       rng.Shuffle<size_t>(order);
-      problem.trains.resize(level.trains);
+      puzzle.trains.resize(level.trains);
       int previous = kBegin;
       for (const size_t i : order) {
-        Train& train = problem.trains[i];
+        Train& train = puzzle.trains[i];
         const auto track = std::min_element(tracks.begin(), tracks.end());
         train.name = std::string(1, static_cast<char>('A' + i));
         train.minutes = static_cast<int>(rng.Int(3, 12));
@@ -164,20 +164,19 @@ class TrainScheduling : public Task {
         train.ready = std::max(kBegin, starts[i] - static_cast<int>(rng.Int(0, 12)));
         train.by = starts[i] + train.minutes + static_cast<int>(rng.Int(0, 9));
       }
-      for (size_t tries = 0; problem.waits.size() < level.waits && tries < 20; ++tries) {
+      for (size_t tries = 0; puzzle.waits.size() < level.waits && tries < 20; ++tries) {
         const size_t a = rng.Below(level.trains), b = rng.Below(level.trains);
-        const bool there =
-            std::find(problem.waits.begin(), problem.waits.end(), std::pair(a, b)) != problem.waits.end();
-        if (a != b && !there && starts[a] + problem.trains[a].minutes <= starts[b]) problem.waits.emplace_back(a, b);
+        const bool there = std::find(puzzle.waits.begin(), puzzle.waits.end(), std::pair(a, b)) != puzzle.waits.end();
+        if (a != b && !there && starts[a] + puzzle.trains[a].minutes <= starts[b]) puzzle.waits.emplace_back(a, b);
       }
-      if (problem.waits.size() < level.waits) continue;
-      Search search(problem, nullptr);
+      if (puzzle.waits.size() < level.waits) continue;
+      Search search(puzzle, nullptr);
       if (search.Run().empty() || (difficulty <= 3 && search.returns() > 0)) continue;
-      if (difficulty == 1 || !Broken(problem, InOrder(problem)).empty()) break;
+      if (difficulty == 1 || !Broken(puzzle, InOrder(puzzle)).empty()) break;
     }
     Json trains = Json::array(), waits = Json::array();
     std::string lines;
-    for (const Train& train : problem.trains) {
+    for (const Train& train : puzzle.trains) {
       trains.push_back({{"name", train.name},
                         {"ready", ClockText(train.ready)},
                         {"minutes", train.minutes},
@@ -185,19 +184,19 @@ class TrainScheduling : public Task {
       lines += fmt::format("{} ready {}, takes {} minutes, through by {}\n", train.name, ClockText(train.ready),
                            train.minutes, ClockText(train.by));
     }
-    std::string rules = problem.tracks == 1
+    std::string rules = puzzle.tracks == 1
                             ? std::string("One train at a time can be on the line.")
-                            : fmt::format("The line has {} tracks, with one train at a time on each.", problem.tracks);
-    if (problem.gap > 0) {
-      rules += fmt::format(" A track must be clear for {} minute{} before the next train starts.", problem.gap,
-                           problem.gap == 1 ? "" : "s");
+                            : fmt::format("The line has {} tracks, with one train at a time on each.", puzzle.tracks);
+    if (puzzle.gap > 0) {
+      rules += fmt::format(" A track must be clear for {} minute{} before the next train starts.", puzzle.gap,
+                           puzzle.gap == 1 ? "" : "s");
     }
-    for (const auto& [first, second] : problem.waits) {
-      const std::string &a = problem.trains[first].name, &b = problem.trains[second].name;
+    for (const auto& [first, second] : puzzle.waits) {
+      const std::string &a = puzzle.trains[first].name, &b = puzzle.trains[second].name;
       waits.push_back({a, b});
       rules += fmt::format(" {} must be through before {} starts.", a, b);
     }
-    instance->data = {{"tracks", problem.tracks}, {"gap", problem.gap}, {"trains", trains}, {"waits", waits}};
+    instance->data = {{"tracks", puzzle.tracks}, {"gap", puzzle.gap}, {"trains", trains}, {"waits", waits}};
     const std::array<std::string_view, 2> openings = {"Trains have to pass a line:\n", "Schedule these trains:\n"};
     instance->prompt = fmt::format(
         "{}{}{} No train starts before it is ready. When does each start? Put it as train time, "
@@ -206,8 +205,8 @@ class TrainScheduling : public Task {
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
-    const size_t trains = problem.trains.size();
+    const Puzzle puzzle = Read(instance);
+    const size_t trains = puzzle.trains.size();
     // A colon is part of a time, so only one after a name separates: "A: 8:05".
     std::string text = ToLower(answer);
     for (char& c : text) {
@@ -227,38 +226,38 @@ class TrainScheduling : public Task {
     std::vector<int> starts(trains, -1);
     for (size_t i = 0; i < words.size(); i += 2) {
       size_t train = 0;
-      while (train < trains && ToLower(problem.trains[train].name) != words[i]) ++train;
+      while (train < trains && ToLower(puzzle.trains[train].name) != words[i]) ++train;
       if (train == trains) return {0, Quoted(words[i]) + " is none of the trains"};
-      if (starts[train] >= 0) return {0, problem.trains[train].name + " is named twice"};
+      if (starts[train] >= 0) return {0, puzzle.trains[train].name + " is named twice"};
       starts[train] = ParseClock(words[i + 1]);
       if (starts[train] < 0) return {0, Quoted(words[i + 1]) + " is not a time such as 8:05"};
     }
-    const std::string broken = Broken(problem, starts);
+    const std::string broken = Broken(puzzle, starts);
     return broken.empty() ? Score{1, ""} : Score{0, broken};
   }
 
  private:
   // As early as possible in the order of the list.
-  static std::vector<int> InOrder(const Problem& problem) {
-    std::vector<int> starts, tracks(problem.tracks, kBegin);
-    for (const Train& train : problem.trains) {
+  static std::vector<int> InOrder(const Puzzle& puzzle) {
+    std::vector<int> starts, tracks(puzzle.tracks, kBegin);
+    for (const Train& train : puzzle.trains) {
       const auto track = std::min_element(tracks.begin(), tracks.end());
       starts.push_back(std::max(*track, train.ready));
-      *track = starts.back() + train.minutes + problem.gap;
+      *track = starts.back() + train.minutes + puzzle.gap;
     }
     return starts;
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of train_scheduling";
-    Problem problem;
+    Puzzle puzzle;
     const auto number = [&](const Json& data, const char* key, int64_t lo, int64_t hi) {
       const auto value = JsonGet<int64_t>(data, key, where);
       if (value < lo || value > hi) throw Error("{}: \"{}\" must be in {}..{}", where, key, lo, hi);
       return static_cast<int>(value);
     };
-    problem.tracks = number(instance.data, "tracks", 1, kMostTracks);
-    problem.gap = number(instance.data, "gap", 0, kMostMinutes);
+    puzzle.tracks = number(instance.data, "tracks", 1, kMostTracks);
+    puzzle.gap = number(instance.data, "gap", 0, kMostMinutes);
     std::vector<std::string> names;
     for (const Json& entry : JsonList(instance.data, "trains", where, 1, kMostTrains)) {
       Train train;
@@ -274,16 +273,16 @@ class TrainScheduling : public Task {
                     ClockText(kLatest));
       }
       names.push_back(train.name);
-      problem.trains.push_back(train);
+      puzzle.trains.push_back(train);
     }
     for (const Json& entry : JsonList(instance.data, "waits", where, 0, kMostTrains)) {
       const std::vector<std::string> texts = JsonEntry(entry, where);
       const int first = texts.size() == 2 ? IndexOf(names, texts[0]) : -1;
       const int second = texts.size() == 2 ? IndexOf(names, texts[1]) : -1;
       if (first < 0 || second < 0) throw Error("{}: {} are not two trains", where, Quoted(entry.dump()));
-      problem.waits.emplace_back(first, second);
+      puzzle.waits.emplace_back(first, second);
     }
-    return problem;
+    return puzzle;
   }
 };
 

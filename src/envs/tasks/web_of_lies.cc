@@ -78,13 +78,13 @@ class WebOfLies : public Task {
   // Ann lies
   // Bob says Ann lies, Ann lies, true, so Bob truth
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
-    std::string thinking = fmt::format("{} {}\n", problem.known[0].first, Name(problem.known[0].second));
-    for (const Statement& statement : problem.order) {
+    const Puzzle puzzle = Read(instance);
+    std::string thinking = fmt::format("{} {}\n", puzzle.known[0].first, Name(puzzle.known[0].second));
+    for (const Statement& statement : puzzle.order) {
       std::vector<bool> truth;
       std::vector<std::string> facts;
       for (const std::string& person : statement.about) {
-        truth.push_back(Truth(problem, person));
+        truth.push_back(Truth(puzzle, person));
         facts.push_back(fmt::format("{} {}", person, Name(truth.back())));
       }
       const bool holds = Holds(statement, truth);
@@ -95,21 +95,21 @@ class WebOfLies : public Task {
                       Join(facts, ", "), holds ? "true" : "false", statement.who, Name(holds));
     }
     std::vector<std::string> answers, facts;
-    for (const std::string& person : problem.ask) {
-      answers.push_back(Truth(problem, person) ? "yes" : "no");
-      facts.push_back(fmt::format("{} {} {}", person, Name(Truth(problem, person)), answers.back()));
+    for (const std::string& person : puzzle.ask) {
+      answers.push_back(Truth(puzzle, person) ? "yes" : "no");
+      facts.push_back(fmt::format("{} {} {}", person, Name(Truth(puzzle, person)), answers.back()));
     }
     return {thinking + Join(facts, ", "), BoxedAnswer(Join(answers, ", "))};
   }
 
   // The order of the statements does not matter.
   std::string Key(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     std::vector<std::string> claims;
-    for (const Statement& statement : problem.order) claims.push_back(statement.who + ": " + Claim(statement));
+    for (const Statement& statement : puzzle.order) claims.push_back(statement.who + ": " + Claim(statement));
     std::sort(claims.begin(), claims.end());
-    return fmt::format("{} {}; {}; {}", problem.known[0].first, Name(problem.known[0].second), Join(claims, "; "),
-                       Join(problem.ask, " "));
+    return fmt::format("{} {}; {}; {}", puzzle.known[0].first, Name(puzzle.known[0].second), Join(claims, "; "),
+                       Join(puzzle.ask, " "));
   }
 
  protected:
@@ -152,43 +152,43 @@ class WebOfLies : public Task {
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     const std::vector<std::string> words = AnswerWords(answer);
     for (const std::string& word : words) {
       if (word != "yes" && word != "no") return {0, Quoted(word) + " is neither yes nor no"};
     }
-    if (words.size() != problem.ask.size()) {
-      return {0, fmt::format("{} answers to {} questions", words.size(), problem.ask.size())};
+    if (words.size() != puzzle.ask.size()) {
+      return {0, fmt::format("{} answers to {} questions", words.size(), puzzle.ask.size())};
     }
     for (size_t i = 0; i < words.size(); ++i) {
-      if ((words[i] == "yes") != Truth(problem, problem.ask[i])) {
-        return {0, fmt::format("{} is wrong for {}", words[i], problem.ask[i])};
+      if ((words[i] == "yes") != Truth(puzzle, puzzle.ask[i])) {
+        return {0, fmt::format("{} is wrong for {}", words[i], puzzle.ask[i])};
       }
     }
     return {1, ""};
   }
 
  private:
-  struct Problem {
+  struct Puzzle {
     std::vector<std::pair<std::string, bool>> known;  // everyone, as they are settled
     std::vector<Statement> order;                     // the statements in the order in which they settle someone
     std::vector<std::string> ask;
   };
 
-  static const std::pair<std::string, bool>* Find(const Problem& problem, const std::string& person) {
-    for (const auto& known : problem.known) {
+  static const std::pair<std::string, bool>* Find(const Puzzle& puzzle, const std::string& person) {
+    for (const auto& known : puzzle.known) {
       if (known.first == person) return &known;
     }
     return nullptr;
   }
-  static bool Truth(const Problem& problem, const std::string& person) { return Find(problem, person)->second; }
+  static bool Truth(const Puzzle& puzzle, const std::string& person) { return Find(puzzle, person)->second; }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of web_of_lies";
-    Problem problem;
+    Puzzle puzzle;
     const std::vector<std::string> first = JsonTexts(instance.data, "first", where, 2, 2);
     if (first[1] != "truth" && first[1] != "lies") throw Error("{}: \"first\" must be a name and truth or lies", where);
-    problem.known.emplace_back(first[0], first[1] == "truth");
+    puzzle.known.emplace_back(first[0], first[1] == "truth");
     std::vector<Statement> left;
     for (const Json& entry : JsonList(instance.data, "says", where, 1, kMostPeople)) {
       const std::vector<std::string> texts = JsonEntry(entry, where);
@@ -202,22 +202,22 @@ class WebOfLies : public Task {
     while (!left.empty()) {
       const auto next = std::find_if(left.begin(), left.end(), [&](const Statement& statement) {
         return std::all_of(statement.about.begin(), statement.about.end(),
-                           [&](const std::string& person) { return Find(problem, person) != nullptr; });
+                           [&](const std::string& person) { return Find(puzzle, person) != nullptr; });
       });
-      if (next == left.end() || Find(problem, next->who) != nullptr) {
+      if (next == left.end() || Find(puzzle, next->who) != nullptr) {
         throw Error("{}: \"says\" must settle everyone who speaks, once", where);
       }
       std::vector<bool> truth;
-      for (const std::string& person : next->about) truth.push_back(Truth(problem, person));
-      problem.known.emplace_back(next->who, Holds(*next, truth));
-      problem.order.push_back(*next);
+      for (const std::string& person : next->about) truth.push_back(Truth(puzzle, person));
+      puzzle.known.emplace_back(next->who, Holds(*next, truth));
+      puzzle.order.push_back(*next);
       left.erase(next);
     }
-    problem.ask = JsonNames(instance.data, "ask", where, 1, kMostPeople);
-    for (const std::string& person : problem.ask) {
-      if (Find(problem, person) == nullptr) throw Error("{}: \"ask\": {} does not speak", where, Quoted(person));
+    puzzle.ask = JsonNames(instance.data, "ask", where, 1, kMostPeople);
+    for (const std::string& person : puzzle.ask) {
+      if (Find(puzzle, person) == nullptr) throw Error("{}: \"ask\": {} does not speak", where, Quoted(person));
     }
-    return problem;
+    return puzzle;
   }
 };
 

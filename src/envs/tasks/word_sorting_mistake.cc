@@ -53,40 +53,40 @@ class WordSortingMistake : public Task {
   int nano_difficulty() const override { return 3; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     size_t letters = 1;
-    while (letters < kMostLetters && !DifferInFirst(problem.words, letters)) ++letters;
+    while (letters < kMostLetters && !DifferInFirst(puzzle.words, letters)) ++letters;
     std::string thinking;
-    for (size_t i = 0; i < problem.steps.size(); ++i) {
-      std::vector<std::string> words = i == 0 ? problem.words : problem.steps[i - 1].left;
+    for (size_t i = 0; i < puzzle.steps.size(); ++i) {
+      std::vector<std::string> words = i == 0 ? puzzle.words : puzzle.steps[i - 1].left;
       const std::string first = *std::min_element(words.begin(), words.end());
-      const std::string mistake = Mistake(words, problem.steps[i]);
+      const std::string mistake = Mistake(words, puzzle.steps[i]);
       thinking += fmt::format("{} {}: first {}", i + 1, Keyed(words, letters), first);
       words.erase(std::find(words.begin(), words.end(), first));
       // What is to be left is of interest only if the right word was taken.
-      if (mistake.empty() || problem.steps[i].take == first) thinking += fmt::format(" left {}", Left(words));
+      if (mistake.empty() || puzzle.steps[i].take == first) thinking += fmt::format(" left {}", Left(words));
       thinking += fmt::format(", {}\n", mistake.empty() ? "right" : mistake + " wrong");
       if (!mistake.empty()) break;
     }
-    const std::string answer = FirstMistake(problem);
+    const std::string answer = FirstMistake(puzzle);
     return {thinking + "answer " + answer, BoxedAnswer(answer)};
   }
 
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
-    Problem problem;
-    while (problem.words.size() < kWords[difficulty]) {
-      problem.words.emplace_back(rng.Pick(CommonWords()));
-      if (!DifferInFirst(problem.words, difficulty <= 3 ? 1 : difficulty == 4 ? 2 : kMostLetters)) {
-        problem.words.pop_back();
+    Puzzle puzzle;
+    while (puzzle.words.size() < kWords[difficulty]) {
+      puzzle.words.emplace_back(rng.Pick(CommonWords()));
+      if (!DifferInFirst(puzzle.words, difficulty <= 3 ? 1 : difficulty == 4 ? 2 : kMostLetters)) {
+        puzzle.words.pop_back();
       }
     }
     // The step with the mistake; none if it comes after the last.
-    const size_t spoil = rng.Chance(0.2) ? kMostSteps : rng.Below(problem.words.size());
-    std::vector<std::string> words = problem.words;
+    const size_t spoil = rng.Chance(0.2) ? kMostSteps : rng.Below(puzzle.words.size());
+    std::vector<std::string> words = puzzle.words;
     while (!words.empty()) {
       Step step = Right(words);
-      if (problem.steps.size() == spoil) {
+      if (puzzle.steps.size() == spoil) {
         // Another word is taken, one is lost, or the one that was taken stays.
         const uint64_t kind = words.size() == 1 ? 2 : rng.Below(3);
         if (kind == 0) {
@@ -98,25 +98,25 @@ class WordSortingMistake : public Task {
         }
       }
       words = step.left;
-      problem.steps.push_back(step);
+      puzzle.steps.push_back(step);
     }
     Json steps = Json::array();
     std::string lines;
-    for (size_t i = 0; i < problem.steps.size(); ++i) {
-      const Step& step = problem.steps[i];
+    for (size_t i = 0; i < puzzle.steps.size(); ++i) {
+      const Step& step = puzzle.steps[i];
       Json entry = Json::array({step.take});
       for (const std::string& word : step.left) entry.push_back(word);
       steps.push_back(entry);
       lines += fmt::format("{}. {}, left {}\n", i + 1, step.take, Left(step.left));
     }
-    instance->data = {{"words", problem.words}, {"steps", steps}};
+    instance->data = {{"words", puzzle.words}, {"steps", steps}};
     const std::array<std::string_view, 2> openings = {
         "Someone sorts words alphabetically, taking the first of those left:",
         "Words are sorted from a to z by taking the first one left:"};
     instance->prompt = fmt::format(
         "{} {}\n{}Which is the first step that takes another word than the first alphabetically of those left "
         "before it, or leaves anything but the others? Put its number, or none, in \\boxed{{}}.",
-        rng.Pick(openings), Join(problem.words, " "), lines);
+        rng.Pick(openings), Join(puzzle.words, " "), lines);
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
@@ -129,7 +129,7 @@ class WordSortingMistake : public Task {
   }
 
  private:
-  struct Problem {
+  struct Puzzle {
     std::vector<std::string> words;
     std::vector<Step> steps;
   };
@@ -142,27 +142,27 @@ class WordSortingMistake : public Task {
     return step;
   }
 
-  static std::string FirstMistake(const Problem& problem) {
-    for (size_t i = 0; i < problem.steps.size(); ++i) {
-      const std::vector<std::string>& words = i == 0 ? problem.words : problem.steps[i - 1].left;
-      if (!Mistake(words, problem.steps[i]).empty()) return std::to_string(i + 1);
+  static std::string FirstMistake(const Puzzle& puzzle) {
+    for (size_t i = 0; i < puzzle.steps.size(); ++i) {
+      const std::vector<std::string>& words = i == 0 ? puzzle.words : puzzle.steps[i - 1].left;
+      if (!Mistake(words, puzzle.steps[i]).empty()) return std::to_string(i + 1);
     }
     return "none";
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of word_sorting_mistake";
-    Problem problem;
-    problem.words = JsonNames(instance.data, "words", where, 1, kMostWords);
+    Puzzle puzzle;
+    puzzle.words = JsonNames(instance.data, "words", where, 1, kMostWords);
     for (const Json& entry : JsonList(instance.data, "steps", where, 1, kMostSteps)) {
       const std::vector<std::string> texts = JsonEntry(entry, where);
-      if (texts.empty() || texts.size() > kMostSteps || (!problem.steps.empty() && problem.steps.back().left.empty())) {
+      if (texts.empty() || texts.size() > kMostSteps || (!puzzle.steps.empty() && puzzle.steps.back().left.empty())) {
         throw Error("{}: {} is not a step, or nothing is left for it", where, Quoted(entry.dump()));
       }
-      problem.steps.push_back({texts[0], {texts.begin() + 1, texts.end()}});
+      puzzle.steps.push_back({texts[0], {texts.begin() + 1, texts.end()}});
     }
-    if (!problem.steps.back().left.empty()) throw Error("{}: the last of \"steps\" leaves words", where);
-    return problem;
+    if (!puzzle.steps.back().left.empty()) throw Error("{}: the last of \"steps\" leaves words", where);
+    return puzzle;
   }
 };
 

@@ -39,7 +39,7 @@ struct Clue {
   int house = 0;     // at, not at; from 0
 };
 
-struct Problem {
+struct Puzzle {
   int houses = 0;
   std::vector<std::vector<std::string>> sorts;
   std::vector<Clue> clues;
@@ -100,24 +100,24 @@ bool Apply(const Clue& clue, Possible* possible) {
 }
 
 // Within a sort: one house is one value's. True if something was crossed out.
-bool Settle(const Problem& problem, int sort, Possible* possible) {
-  Houses* const p = possible->data() + sort * problem.houses;
+bool Settle(const Puzzle& puzzle, int sort, Possible* possible) {
+  Houses* const p = possible->data() + sort * puzzle.houses;
   bool any = false;
   for (bool changed = true; changed;) {
     changed = false;
     const auto take = [&](int value, Houses house) {
       if (p[value] != house) p[value] = house, changed = true;
-      for (int other = 0; other < problem.houses; ++other) {
+      for (int other = 0; other < puzzle.houses; ++other) {
         if (other != value && (p[other] & house) != 0) p[other] &= ~house, changed = true;
       }
     };
-    for (int value = 0; value < problem.houses; ++value) {
+    for (int value = 0; value < puzzle.houses; ++value) {
       if (std::has_single_bit(p[value])) take(value, p[value]);
     }
-    for (int house = 0; house < problem.houses; ++house) {
+    for (int house = 0; house < puzzle.houses; ++house) {
       const Houses bit = Houses{1} << house;
       int values = 0, last = 0;
-      for (int value = 0; value < problem.houses; ++value) {
+      for (int value = 0; value < puzzle.houses; ++value) {
         if ((p[value] & bit) != 0) ++values, last = value;
       }
       if (values == 1) take(last, bit);
@@ -127,15 +127,15 @@ bool Settle(const Problem& problem, int sort, Possible* possible) {
   return any;
 }
 
-bool Failed(const Problem& problem, const Possible& possible) {
-  for (size_t sort = 0; sort < problem.sorts.size(); ++sort) {
+bool Failed(const Puzzle& puzzle, const Possible& possible) {
+  for (size_t sort = 0; sort < puzzle.sorts.size(); ++sort) {
     Houses all = 0;
-    for (int i = 0; i < problem.houses; ++i) {
-      const Houses houses = possible[sort * problem.houses + i];
+    for (int i = 0; i < puzzle.houses; ++i) {
+      const Houses houses = possible[sort * puzzle.houses + i];
       if (houses == 0) return true;
       all |= houses;
     }
-    if (all != (Houses{1} << problem.houses) - 1) return true;
+    if (all != (Houses{1} << puzzle.houses) - 1) return true;
   }
   return false;
 }
@@ -152,34 +152,34 @@ std::string HousesText(Houses houses) {
   return text.empty() ? "none" : text;
 }
 
-std::string Short(const Problem& problem, const Clue& clue) {
-  const std::string& a = problem.name(clue.a);
+std::string Short(const Puzzle& puzzle, const Clue& clue) {
+  const std::string& a = puzzle.name(clue.a);
   const std::string_view kind = kKinds[static_cast<size_t>(clue.kind)];
   if (clue.kind <= Kind::kNotAt) return fmt::format("{} {} {}", a, kind, clue.house + 1);
-  return fmt::format("{} {} {}", a, kind, problem.name(clue.b));
+  return fmt::format("{} {} {}", a, kind, puzzle.name(clue.b));
 }
 
 // All clues in order, again and again while they cross something out. `text`, if there is one, gets a line for each
 // that does, and one for each sort in which that settles something.
-void Deduce(const Problem& problem, Possible* possible, std::string* text) {
+void Deduce(const Puzzle& puzzle, Possible* possible, std::string* text) {
   const auto shown = [&](int value) {
-    return fmt::format("{} {}", problem.name(value), HousesText((*possible)[value]));
+    return fmt::format("{} {}", puzzle.name(value), HousesText((*possible)[value]));
   };
-  for (bool changed = true; changed && !Failed(problem, *possible);) {
+  for (bool changed = true; changed && !Failed(puzzle, *possible);) {
     changed = false;
-    for (size_t i = 0; i < problem.clues.size(); ++i) {
-      const Clue& clue = problem.clues[i];
+    for (size_t i = 0; i < puzzle.clues.size(); ++i) {
+      const Clue& clue = puzzle.clues[i];
       if (!Apply(clue, possible)) continue;
       changed = true;
       const bool two = clue.kind > Kind::kNotAt;
       if (text != nullptr) {
-        *text += fmt::format("{}: {}{}\n", Short(problem, clue), shown(clue.a), two ? ", " + shown(clue.b) : "");
+        *text += fmt::format("{}: {}{}\n", Short(puzzle, clue), shown(clue.a), two ? ", " + shown(clue.b) : "");
       }
-      for (const int sort : {clue.a / problem.houses, clue.b / problem.houses}) {
-        if (sort == clue.b / problem.houses && !two) continue;
-        if (!Settle(problem, sort, possible) || text == nullptr) continue;
+      for (const int sort : {clue.a / puzzle.houses, clue.b / puzzle.houses}) {
+        if (sort == clue.b / puzzle.houses && !two) continue;
+        if (!Settle(puzzle, sort, possible) || text == nullptr) continue;
         std::vector<std::string> all;
-        for (int value = 0; value < problem.houses; ++value) all.push_back(shown(sort * problem.houses + value));
+        for (int value = 0; value < puzzle.houses; ++value) all.push_back(shown(sort * puzzle.houses + value));
         *text += Join(all, ", ") + "\n";
       }
     }
@@ -187,22 +187,22 @@ void Deduce(const Problem& problem, Possible* possible, std::string* text) {
 }
 
 // Tries houses of values that have several, until one can be crossed out; false if none can.
-bool CrossOutByTrying(const Problem& problem, Possible* possible, std::string* text) {
-  for (int value = 0; value < problem.values(); ++value) {
+bool CrossOutByTrying(const Puzzle& puzzle, Possible* possible, std::string* text) {
+  for (int value = 0; value < puzzle.values(); ++value) {
     const Houses houses = (*possible)[value];
     if (std::has_single_bit(houses)) continue;
-    for (int house = 0; house < problem.houses; ++house) {
+    for (int house = 0; house < puzzle.houses; ++house) {
       const Houses bit = Houses{1} << house;
       if ((houses & bit) == 0) continue;
       Possible trial = *possible;
       trial[value] = bit;
-      Settle(problem, value / problem.houses, &trial);
-      Deduce(problem, &trial, nullptr);
-      if (!Failed(problem, trial)) continue;
+      Settle(puzzle, value / puzzle.houses, &trial);
+      Deduce(puzzle, &trial, nullptr);
+      if (!Failed(puzzle, trial)) continue;
       (*possible)[value] &= ~bit;
-      Settle(problem, value / problem.houses, possible);
+      Settle(puzzle, value / puzzle.houses, possible);
       if (text != nullptr) {
-        *text += fmt::format("try {} {}: fails, {} {}\n", problem.name(value), house + 1, problem.name(value),
+        *text += fmt::format("try {} {}: fails, {} {}\n", puzzle.name(value), house + 1, puzzle.name(value),
                              HousesText((*possible)[value]));
       }
       return true;
@@ -212,22 +212,22 @@ bool CrossOutByTrying(const Problem& problem, Possible* possible, std::string* t
 }
 
 // By clues alone, or also by trying; what is left open otherwise is guessed if `guess`.
-bool Complete(const Problem& problem, bool tries, int* guesses, Possible* possible, std::string* text) {
+bool Complete(const Puzzle& puzzle, bool tries, int* guesses, Possible* possible, std::string* text) {
   do {
-    Deduce(problem, possible, text);
-  } while (!Failed(problem, *possible) && !Solved(*possible) && tries && CrossOutByTrying(problem, possible, text));
-  if (Failed(problem, *possible)) return false;
+    Deduce(puzzle, possible, text);
+  } while (!Failed(puzzle, *possible) && !Solved(*possible) && tries && CrossOutByTrying(puzzle, possible, text));
+  if (Failed(puzzle, *possible)) return false;
   if (Solved(*possible)) return true;
-  for (int value = 0; value < problem.values(); ++value) {
+  for (int value = 0; value < puzzle.values(); ++value) {
     if (std::has_single_bit((*possible)[value])) continue;
-    for (int house = 0; house < problem.houses; ++house) {
+    for (int house = 0; house < puzzle.houses; ++house) {
       const Houses bit = Houses{1} << house;
       if (((*possible)[value] & bit) == 0 || --*guesses < 0) continue;
       Possible trial = *possible;
       trial[value] = bit;
-      Settle(problem, value / problem.houses, &trial);
-      std::string tried = text == nullptr ? "" : fmt::format("guess {} {}\n", problem.name(value), house + 1);
-      if (!Complete(problem, tries, guesses, &trial, text == nullptr ? nullptr : &tried)) continue;
+      Settle(puzzle, value / puzzle.houses, &trial);
+      std::string tried = text == nullptr ? "" : fmt::format("guess {} {}\n", puzzle.name(value), house + 1);
+      if (!Complete(puzzle, tries, guesses, &trial, text == nullptr ? nullptr : &tried)) continue;
       *possible = trial;
       if (text != nullptr) *text += tried;
       return true;
@@ -237,7 +237,7 @@ bool Complete(const Problem& problem, bool tries, int* guesses, Possible* possib
   return false;
 }
 
-Possible Everywhere(const Problem& problem) { return Possible(problem.values(), (Houses{1} << problem.houses) - 1); }
+Possible Everywhere(const Puzzle& puzzle) { return Possible(puzzle.values(), (Houses{1} << puzzle.houses) - 1); }
 
 class Zebra : public Task {
  public:
@@ -247,18 +247,18 @@ class Zebra : public Task {
   int nano_difficulty() const override { return 1; }
 
   Solution Solve(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
-    Possible possible = Everywhere(problem);
+    const Puzzle puzzle = Read(instance);
+    Possible possible = Everywhere(puzzle);
     std::string thinking;
     int guesses = 1000;
-    if (!Complete(problem, true, &guesses, &possible, &thinking)) {
+    if (!Complete(puzzle, true, &guesses, &possible, &thinking)) {
       throw Error("data of zebra: no arrangement that fits the clues was found");
     }
     std::vector<std::string> houses;
-    for (int house = 0; house < problem.houses; ++house) {
+    for (int house = 0; house < puzzle.houses; ++house) {
       std::vector<std::string> values;
-      for (int value = 0; value < problem.values(); ++value) {
-        if (possible[value] == Houses{1} << house) values.push_back(problem.name(value));
+      for (int value = 0; value < puzzle.values(); ++value) {
+        if (possible[value] == Houses{1} << house) values.push_back(puzzle.name(value));
       }
       houses.push_back(Join(values, " "));
       thinking += fmt::format("house {} {}\n", house + 1, houses.back());
@@ -269,9 +269,9 @@ class Zebra : public Task {
 
   // The order of the clues does not matter.
   std::string Key(const TaskInstance& instance) const override {
-    const Problem problem = Read(instance);
+    const Puzzle puzzle = Read(instance);
     std::vector<std::string> clues;
-    for (const Clue& clue : problem.clues) clues.push_back(Short(problem, clue));
+    for (const Clue& clue : puzzle.clues) clues.push_back(Short(puzzle, clue));
     std::sort(clues.begin(), clues.end());
     return fmt::format("{} {}", instance.data["sorts"].dump(), Join(clues, "; "));
   }
@@ -279,14 +279,14 @@ class Zebra : public Task {
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
-    Problem problem;
-    problem.houses = level.houses;
+    Puzzle puzzle;
+    puzzle.houses = level.houses;
     const std::array<std::span<const std::string_view>, 5> pools = {FirstNames(), kColours, kPets, kDrinks, kFoods};
     for (int sort = 0; sort < level.sorts; ++sort) {
       // In the order of the alphabet, which says nothing about the houses.
       std::vector<std::string> values = Sample(rng, pools[sort], level.houses);
       std::sort(values.begin(), values.end());
-      problem.sorts.push_back(values);
+      puzzle.sorts.push_back(values);
     }
     std::vector<int> house;
     for (int sort = 0; sort < level.sorts; ++sort) {
@@ -295,21 +295,21 @@ class Zebra : public Task {
       rng.Shuffle<int>(order);
       house.insert(house.end(), order.begin(), order.end());
     }
-    Possible possible = Everywhere(problem);
+    Possible possible = Everywhere(puzzle);
     while (!Solved(possible)) {
-      const Clue clue = DrawClue(rng, problem, house);
-      problem.clues.push_back(clue);
+      const Clue clue = DrawClue(rng, puzzle, house);
+      puzzle.clues.push_back(clue);
       Possible next = possible;
-      Deduce(problem, &next, nullptr);
+      Deduce(puzzle, &next, nullptr);
       // A clue that does not help now may help later, but too many of them make a dull problem.
       if (next == possible && rng.Chance(0.9)) {
-        problem.clues.pop_back();
+        puzzle.clues.pop_back();
       } else {
         possible = next;
       }
     }
     // Clues that the others make superfluous go.
-    const auto enough = [&](const Problem& candidate, bool tries) {
+    const auto enough = [&](const Puzzle& candidate, bool tries) {
       Possible all = Everywhere(candidate);
       Deduce(candidate, &all, nullptr);
       while (tries && !Solved(all) && CrossOutByTrying(candidate, &all, nullptr)) Deduce(candidate, &all, nullptr);
@@ -318,26 +318,26 @@ class Zebra : public Task {
     for (const bool tries : {false, true}) {
       if (tries && !level.tries) continue;
       // With trying, one of the last few is enough: it is what makes trying necessary.
-      const size_t last = tries && problem.clues.size() > 5 ? problem.clues.size() - 5 : 0;
-      for (size_t i = problem.clues.size(); i-- > last;) {
-        Problem candidate = problem;
+      const size_t last = tries && puzzle.clues.size() > 5 ? puzzle.clues.size() - 5 : 0;
+      for (size_t i = puzzle.clues.size(); i-- > last;) {
+        Puzzle candidate = puzzle;
         candidate.clues.erase(candidate.clues.begin() + static_cast<std::ptrdiff_t>(i));
         if (!enough(candidate, tries)) continue;
-        problem.clues = candidate.clues;
+        puzzle.clues = candidate.clues;
         if (tries) break;
       }
     }
-    rng.Shuffle<Clue>(problem.clues);
+    rng.Shuffle<Clue>(puzzle.clues);
     Json clues = Json::array();
     std::vector<std::string> sentences, sorts;
-    for (const Clue& clue : problem.clues) {
-      Json entry = Json::array({kKinds[static_cast<size_t>(clue.kind)], problem.name(clue.a)});
-      entry.push_back(clue.kind <= Kind::kNotAt ? std::to_string(clue.house + 1) : problem.name(clue.b));
+    for (const Clue& clue : puzzle.clues) {
+      Json entry = Json::array({kKinds[static_cast<size_t>(clue.kind)], puzzle.name(clue.a)});
+      entry.push_back(clue.kind <= Kind::kNotAt ? std::to_string(clue.house + 1) : puzzle.name(clue.b));
       clues.push_back(entry);
-      sentences.push_back(Sentence(problem, clue));
+      sentences.push_back(Sentence(puzzle, clue));
     }
-    for (const auto& values : problem.sorts) sorts.push_back(Join(values, ", "));
-    instance->data = {{"sorts", problem.sorts}, {"clues", clues}};
+    for (const auto& values : puzzle.sorts) sorts.push_back(Join(values, ", "));
+    instance->data = {{"sorts", puzzle.sorts}, {"clues", clues}};
     const std::array<std::string, 2> openings = {
         fmt::format("Houses 1 to {} stand in a row from left to right. In each is one of {}.", level.houses,
                     Join(sorts, ", and one of ")),
@@ -348,9 +348,9 @@ class Zebra : public Task {
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    const Problem problem = Read(instance);
-    const size_t sorts = problem.sorts.size();
-    std::vector<int> house(problem.values(), -1);
+    const Puzzle puzzle = Read(instance);
+    const size_t sorts = puzzle.sorts.size();
+    std::vector<int> house(puzzle.values(), -1);
     size_t given = 0, numbers = 0;
     for (const std::string& word : AnswerWords(answer, {"house", "has", "is", "in", "the"})) {
       int64_t number = 0;
@@ -362,28 +362,28 @@ class Zebra : public Task {
         continue;
       }
       int value = 0;
-      while (value < problem.values() && ToLower(problem.name(value)) != word) ++value;
-      if (value == problem.values()) return {0, Quoted(word) + " is none of the values"};
+      while (value < puzzle.values() && ToLower(puzzle.name(value)) != word) ++value;
+      if (value == puzzle.values()) return {0, Quoted(word) + " is none of the values"};
       if (house[value] >= 0) return {0, word + " is there twice"};
       house[value] = static_cast<int>(given++ / sorts);
-      for (int other = value / problem.houses * problem.houses; other < (value / problem.houses + 1) * problem.houses;
+      for (int other = value / puzzle.houses * puzzle.houses; other < (value / puzzle.houses + 1) * puzzle.houses;
            ++other) {
         if (other != value && house[other] == house[value]) {
-          return {0, fmt::format("{} and {} are in one house", problem.name(other), problem.name(value))};
+          return {0, fmt::format("{} and {} are in one house", puzzle.name(other), puzzle.name(value))};
         }
       }
     }
     if (given < house.size()) return {0, fmt::format("{} values instead of {}", given, house.size())};
-    if (numbers != 0 && static_cast<int>(numbers) != problem.houses)
+    if (numbers != 0 && static_cast<int>(numbers) != puzzle.houses)
       return {0, "some houses have a number and some none"};
-    for (const Clue& clue : problem.clues) {
-      if (!Holds(clue, house)) return {0, "against the clue: " + Sentence(problem, clue)};
+    for (const Clue& clue : puzzle.clues) {
+      if (!Holds(clue, house)) return {0, "against the clue: " + Sentence(puzzle, clue)};
     }
     return {1, ""};
   }
 
  private:
-  static Clue DrawClue(Rng& rng, const Problem& problem, const std::vector<int>& house) {
+  static Clue DrawClue(Rng& rng, const Puzzle& puzzle, const std::vector<int>& house) {
     for (;;) {
       Clue clue;
       // Clues that name a house give much away.
@@ -394,19 +394,19 @@ class Zebra : public Task {
                   : draw < 0.65 ? Kind::kLeft
                   : draw < 0.85 ? Kind::kNext
                                 : Kind::kBefore;
-      clue.a = static_cast<int>(rng.Below(problem.values()));
-      clue.b = static_cast<int>(rng.Below(problem.values()));
-      clue.house = clue.kind == Kind::kAt ? house[clue.a] : static_cast<int>(rng.Below(problem.houses));
+      clue.a = static_cast<int>(rng.Below(puzzle.values()));
+      clue.b = static_cast<int>(rng.Below(puzzle.values()));
+      clue.house = clue.kind == Kind::kAt ? house[clue.a] : static_cast<int>(rng.Below(puzzle.houses));
       if (clue.kind <= Kind::kNotAt) clue.b = 0;
       const bool two = clue.kind > Kind::kNotAt;
-      if (two && (clue.a == clue.b || (clue.kind == Kind::kSame && clue.a / problem.houses == clue.b / problem.houses)))
+      if (two && (clue.a == clue.b || (clue.kind == Kind::kSame && clue.a / puzzle.houses == clue.b / puzzle.houses)))
         continue;
       if (Holds(clue, house)) return clue;
     }
   }
 
-  static std::string Sentence(const Problem& problem, const Clue& clue) {
-    const std::string &a = problem.name(clue.a), &b = problem.name(clue.b);
+  static std::string Sentence(const Puzzle& puzzle, const Clue& clue) {
+    const std::string &a = puzzle.name(clue.a), &b = puzzle.name(clue.b);
     switch (clue.kind) {
       case Kind::kAt:
         return fmt::format("{} is in house {}.", a, clue.house + 1);
@@ -423,17 +423,17 @@ class Zebra : public Task {
     }
   }
 
-  static Problem Read(const TaskInstance& instance) {
+  static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of zebra";
-    Problem problem;
+    Puzzle puzzle;
     std::vector<std::string> names;
     for (const Json& entry : JsonList(instance.data, "sorts", where, 1, kMostSorts)) {
-      problem.sorts.push_back(JsonEntry(entry, where));
-      problem.houses = static_cast<int>(problem.sorts[0].size());
-      if (problem.sorts.back().size() != problem.sorts[0].size()) throw Error("{}: \"sorts\" of different size", where);
-      names.insert(names.end(), problem.sorts.back().begin(), problem.sorts.back().end());
+      puzzle.sorts.push_back(JsonEntry(entry, where));
+      puzzle.houses = static_cast<int>(puzzle.sorts[0].size());
+      if (puzzle.sorts.back().size() != puzzle.sorts[0].size()) throw Error("{}: \"sorts\" of different size", where);
+      names.insert(names.end(), puzzle.sorts.back().begin(), puzzle.sorts.back().end());
     }
-    if (problem.houses < 1 || problem.houses > static_cast<int>(kMostHouses)) {
+    if (puzzle.houses < 1 || puzzle.houses > static_cast<int>(kMostHouses)) {
       throw Error("{}: \"sorts\" must have 1 to {} values each", where, kMostHouses);
     }
     names = JsonNames({{"sorts", names}}, "sorts", where, 1, kMostHouses * kMostSorts);  // one word each, all different
@@ -445,15 +445,15 @@ class Zebra : public Task {
       bool good = kind != kKinds.end() && (clue.a = IndexOf(names, texts[1])) >= 0;
       if (good && clue.kind <= Kind::kNotAt) {
         int64_t house = 0;
-        good = ParseInteger(texts[2], &house) && house >= 1 && house <= problem.houses;
+        good = ParseInteger(texts[2], &house) && house >= 1 && house <= puzzle.houses;
         clue.house = static_cast<int>(house) - 1;
       } else if (good) {
         good = (clue.b = IndexOf(names, texts[2])) >= 0 && clue.b != clue.a;
       }
       if (!good) throw Error("{}: {} is not a clue", where, Quoted(entry.dump()));
-      problem.clues.push_back(clue);
+      puzzle.clues.push_back(clue);
     }
-    return problem;
+    return puzzle;
   }
 };
 
