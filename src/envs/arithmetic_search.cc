@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "envs/answer.h"
+#include "envs/fraction.h"
 
 namespace fulgur {
 namespace {
@@ -124,14 +125,10 @@ class Search {
 };
 
 // expression := term {(+|-) term}, term := factor {(*|/) factor},
-// factor := number | ( expression ) | { expression } | \frac factor factor
+// factor := - factor | number | ( expression ) | { expression } | \frac factor factor
 // evaluated exactly as fractions; every number has to be among the given ones, once for each time it is given.
 class Parser {
  public:
-  struct Fraction {
-    int64_t numerator, denominator;  // denominator > 0
-  };
-
   Parser(std::string_view text, std::vector<int64_t> numbers) : text_(text), unused_(std::move(numbers)) {}
 
   Score Value(int64_t target) {
@@ -149,7 +146,7 @@ class Parser {
     if (!unused_.empty()) return {0, fmt::format("does not use {}", unused_[0])};
     if (value.denominator != 1 || value.numerator != target) {
       return {0, value.denominator == 1 ? fmt::format("makes {} instead of {}", value.numerator, target)
-                                        : fmt::format("makes {}/{}", value.numerator, value.denominator)};
+                                        : fmt::format("makes {}", ToText(value))};
     }
     return {1, ""};
   }
@@ -166,38 +163,7 @@ class Parser {
   }
   bool At(char c) const { return at_ < text_.size() && text_[at_] == c; }
 
-  // Values are bounded by the product of the given numbers, but those may come from a user: check.
-  bool Apply(char op, const Fraction& b, Fraction* a) {
-    int64_t n = 0, d = 0, n2 = 0;
-    bool over = false;
-    if (op == '+' || op == '-') {
-      over = __builtin_mul_overflow(a->numerator, b.denominator, &n) |
-             __builtin_mul_overflow(b.numerator, a->denominator, &n2) |
-             __builtin_mul_overflow(a->denominator, b.denominator, &d);
-      over = over || (op == '+' ? __builtin_add_overflow(n, n2, &n) : __builtin_sub_overflow(n, n2, &n));
-    } else if (op == '*') {
-      over = __builtin_mul_overflow(a->numerator, b.numerator, &n) |
-             __builtin_mul_overflow(a->denominator, b.denominator, &d);
-    } else {
-      if (b.numerator == 0) return Fail("divides by zero");
-      over = __builtin_mul_overflow(a->numerator, b.denominator, &n) |
-             __builtin_mul_overflow(a->denominator, b.numerator, &d);
-      if (!over && d < 0) over = __builtin_sub_overflow(0, n, &n) || __builtin_sub_overflow(0, d, &d);
-    }
-    if (over) return Fail("the numbers become too large");
-    const int64_t divisor = Gcd(n, d);
-    *a = {n / divisor, d / divisor};
-    return true;
-  }
-
-  static int64_t Gcd(int64_t a, int64_t b) {  // b > 0
-    while (a != 0) {
-      const int64_t r = b % a;
-      b = a;
-      a = r;
-    }
-    return b < 0 ? -b : b;
-  }
+  bool Apply(char op, const Fraction& b, Fraction* a) { return fulgur::Apply(op, b, a, &reason_); }
 
   bool Expression(int depth, Fraction* value) {
     if (depth > kDepth) return Fail("too many brackets");
@@ -223,6 +189,12 @@ class Parser {
   bool Factor(int depth, Fraction* value) {
     if (depth > kDepth) return Fail("too many brackets");
     Space();
+    if (At('-')) {
+      ++at_;
+      if (!Factor(depth + 1, value)) return false;
+      value->numerator = -value->numerator;
+      return true;
+    }
     for (const std::string_view command : {"\\frac", "\\dfrac", "\\tfrac"}) {
       if (text_.substr(at_, command.size()) == command) {
         at_ += command.size();

@@ -29,8 +29,9 @@ struct ArithmeticSolution {
 // Only whole positive numbers on the way. At least three numbers, from 1 up.
 ArithmeticSolution SearchArithmetic(const std::vector<int64_t>& numbers, int64_t target);
 
-// 1 if the answer is an expression, perhaps followed by "= target", that uses each number once for every time it is
-// given and has the target's value, computed exactly as fractions. Takes time linear in the answer.
+// 1 if the answer is an expression, in which a minus may stand before a number or a bracket, too, perhaps followed by
+// "= target", that uses each number once for every time it is given and has the target's value, computed exactly as
+// fractions. Takes time linear in the answer.
 Score JudgeArithmetic(std::string_view answer, const std::vector<int64_t>& numbers, int64_t target);
 
 // The numbers of "numbers", at least three; or Error. `where` names the data.

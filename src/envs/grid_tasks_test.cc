@@ -313,8 +313,9 @@ TEST(GridTasks, GameOf24) {
   Right(instance, {"(7-8/8)*4", "4*(7-8/8)", "(7 - \\frac{8}{8}) \\times 4", "(7-8/8)*4=24",
                    "(7-8\xc3\xb7"
                    "8)\xc3\x97"
-                   "4"});
-  Wrong(instance, {"24",
+                   "4",
+                   "-(-((7-8/8)*4))", "-4*(8/8-7)"});
+  Wrong(instance, {"24", "-(7-8/8)*4",
                    "4*7-8/2",     // a number that is not given
                    "(7-1)*4",     // 8 left out twice
                    "8+8+4+7",     // 27: the target forgotten

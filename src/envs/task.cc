@@ -1,5 +1,7 @@
 #include "envs/task.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "envs/answer.h"
 
@@ -19,7 +21,40 @@ TaskInstance DrawSide(const Task& task, uint64_t seed, int difficulty, bool held
               difficulty, kDraws, held_out ? "held-out" : "training");
 }
 
+std::string Names(const std::vector<DataKey>& keys) {
+  std::string names;
+  for (const DataKey& key : keys) names += fmt::format("{}\"{}\"", names.empty() ? "" : ", ", key.name);
+  return names;
+}
+
+void CheckObject(const Json& object, const std::vector<DataKey>& keys, const std::string& where) {
+  if (!object.is_object()) throw Error("{}: there must be an object with the keys {}", where, Names(keys));
+  for (const auto& [name, value] : object.items()) {
+    const auto key = std::find_if(keys.begin(), keys.end(), [&](const DataKey& known) { return name == known.name; });
+    if (key == keys.end()) throw Error("{}: unknown key {}; the keys are {}", where, Quoted(name), Names(keys));
+    if (key->keys.empty()) continue;
+    const std::string inside = fmt::format("{}: \"{}\"", where, name);
+    if (!value.is_array()) {
+      CheckObject(value, key->keys, inside);
+    } else {
+      for (const Json& entry : value) CheckObject(entry, key->keys, inside);
+    }
+  }
+  for (const DataKey& key : keys) {
+    if (!key.optional && !object.contains(key.name)) {
+      throw Error("{}: \"{}\" is missing: {}", where, key.name, key.form);
+    }
+  }
+}
+
 }  // namespace
+
+void Task::CheckKeys(const Json& data) const { CheckObject(data, DataKeys(), fmt::format("data of {}", name())); }
+
+Solution Task::Solve(const TaskInstance& instance) const {
+  CheckKeys(instance.data);
+  return Work(instance);
+}
 
 TaskInstance Task::Generate(uint64_t seed, int difficulty) const {
   if (difficulty < min_difficulty() || difficulty > max_difficulty()) {
@@ -36,6 +71,7 @@ TaskInstance Task::Generate(uint64_t seed, int difficulty) const {
 }
 
 Score Task::Verify(const TaskInstance& instance, std::string_view response) const {
+  CheckKeys(instance.data);
   std::string content;
   if (!LastBoxed(response, &content)) return {0, "no \\boxed{} found"};
   if (content.size() > kMaxAnswerBytes) return {0, fmt::format("the answer has {} bytes", content.size())};

@@ -22,6 +22,14 @@ struct TaskInstance {
   Json data;           // the problem without its phrasing; enough to solve and to score without generating again
 };
 
+// A key of an instance's data.
+struct DataKey {
+  const char* name;
+  const char* form;  // what stands there, in words
+  bool optional = false;
+  std::vector<DataKey> keys = {};  // if an object or a list of objects stands there: the keys of those
+};
+
 struct Solution {
   std::string thinking;  // a worked solution, step by step, as a model could write it inside <think>
   std::string answer;    // the final text, with \boxed{...}
@@ -42,12 +50,17 @@ class Task {
   // The hardest level the bundled model is trained and measured on: a worked solution takes at most about 250 tokens.
   virtual int nano_difficulty() const = 0;
 
+  // What an instance's data consists of. `fulgur env describe` and docs/task-data.md are made of it.
+  virtual std::vector<DataKey> DataKeys() const = 0;
+  // Error that names the key if the data has one that DataKeys() does not have, or lacks one that is not optional.
+  void CheckKeys(const Json& data) const;
+
   // The same seed and difficulty give the same instance, on every platform. Error if the task has no such difficulty.
   TaskInstance Generate(uint64_t seed, int difficulty) const;
   // Error if the instance's data is not of this task.
-  virtual Solution Solve(const TaskInstance& instance) const = 0;
+  Solution Solve(const TaskInstance& instance) const;
   // Scores a response (the text after the thinking) by its last \boxed{}. Whatever the text: never throws, and takes
-  // time linear in its length.
+  // time linear in its length. Error if the instance's data is not of this task.
   Score Verify(const TaskInstance& instance, std::string_view response) const;
   // What makes two instances the same problem: equal for problems that differ in phrasing or in an order that does not
   // matter. Decides the train/test split.
@@ -56,6 +69,8 @@ class Task {
  protected:
   // Fills in prompt and data.
   virtual void Draw(Rng& rng, int difficulty, TaskInstance* instance) const = 0;
+  // Solves an instance whose data has the right keys.
+  virtual Solution Work(const TaskInstance& instance) const = 0;
   // Scores the content of the box: at most kMaxAnswerBytes, as PlainAnswer() (answer.h) leaves it, not empty.
   virtual Score Judge(const TaskInstance& instance, const std::string& answer) const = 0;
 };

@@ -78,6 +78,56 @@ TEST_P(EveryTask, TheSameSeedGivesTheSameInstance) {
   });
 }
 
+// The keys that the objects of the data have, those of lists' objects too.
+void CheckForms(const std::vector<DataKey>& keys) {
+  std::set<std::string> names;
+  for (const DataKey& key : keys) {
+    EXPECT_TRUE(names.insert(key.name).second) << key.name;
+    EXPECT_NE(std::string(key.form), "");
+    CheckForms(key.keys);
+  }
+}
+
+// The error that both scoring and solving end with.
+std::string ErrorOf(const Task& task, const TaskInstance& instance) {
+  std::string what;
+  try {
+    task.Verify(instance, "\\boxed{1}");
+    ADD_FAILURE() << "no error for " << instance.data.dump();
+  } catch (const Error& error) {
+    what = error.what();
+  }
+  EXPECT_THROW(task.Solve(instance), Error) << instance.data.dump();
+  return what;
+}
+
+TEST_P(EveryTask, AKeyThatItDoesNotKnowIsAnErrorThatNamesItAndTheKnownOnes) {
+  CheckForms(task().DataKeys());
+  for (int difficulty = task().min_difficulty(); difficulty <= task().max_difficulty(); ++difficulty) {
+    const TaskInstance instance = task().Generate(1, difficulty);
+    TaskInstance changed = instance;
+    changed.data["backwards"] = true;
+    const std::string what = ErrorOf(task(), changed);
+    EXPECT_NE(what.find("\"backwards\""), std::string::npos) << what;
+    for (const DataKey& key : task().DataKeys()) {
+      EXPECT_NE(what.find(fmt::format("\"{}\"", key.name)), std::string::npos) << what;
+    }
+    for (const DataKey& key : task().DataKeys()) {
+      if (!instance.data.contains(key.name)) continue;
+      changed = instance;
+      if (!key.optional) {
+        changed.data.erase(key.name);
+        EXPECT_NE(ErrorOf(task(), changed).find(fmt::format("\"{}\"", key.name)), std::string::npos);
+      }
+      if (key.keys.empty()) continue;
+      changed = instance;
+      Json& value = changed.data[key.name];
+      (value.is_array() ? value[0] : value)["backwards"] = true;
+      EXPECT_NE(ErrorOf(task(), changed).find("\"backwards\""), std::string::npos);
+    }
+  }
+}
+
 TEST_P(EveryTask, DifferentSeedsDiffer) {
   for (int difficulty = task().min_difficulty(); difficulty <= task().max_difficulty(); ++difficulty) {
     std::set<std::string> keys;
@@ -354,7 +404,7 @@ TEST(Verify, Countdown) {
        {"25-7+3", "(25-7)+3", "3+25-7", "25 - 7 + 3 = 21", "25-(7-3)", "{25-7}+3", "[25-7]+3", "\\left(25-7\\right)+3",
         "3+(25\xe2\x88\x92"
         "7)",
-        "((((25))))-7+3", "$25-7+3$"}) {
+        "((((25))))-7+3", "$25-7+3$", "-7+25+3", "-(7-25)+3", "-(-(25-7+3))", "25+-7+3", "-7--25--3"}) {
     Check({"countdown", data, box, 1});
   }
   for (const char* box : {"21",
@@ -375,7 +425,12 @@ TEST(Verify, Countdown) {
                           "(25-7+3",
                           "25-7+3)",
                           "25--7+3",
-                          "-7+25+3",
+                          "-(25-7+3)",
+                          "-25-7+3",
+                          "25-7+-3",
+                          "-",
+                          "25-7+3-",
+                          "25-7+3-0",
                           "25-7+3, 25-7+3",
                           "25-7+3 25-7+3",
                           "25-7 3",
@@ -458,11 +513,24 @@ TEST(Verify, Cipher) {
 
 TEST(Verify, ClockArithmetic) {
   const Json data = {{"start", 23 * 60 + 50}, {"steps", {75}}};
-  for (const char* box : {"1:05", "01:05", "\\text{01:05}"}) Check({"clock_arithmetic", data, box, 1});
+  for (const char* box : {"1:05", "01:05", "\\text{01:05}", "1:05 am", "1:05 AM", "01:05am", "1:05 a.m.",
+                          "1:05\\text{ AM}", "1:05\\,\\text{a.m.}"}) {
+    Check({"clock_arithmetic", data, box, 1});
+  }
   for (const char* box : {"25:05", "1:5", "001:05", "1.05", "105", "1:05 1:05", "1:05:00", "13:05", "1:05 pm", ":05",
-                          "1:", "1:65", "-1:05", "01:005"}) {
+                          "1:", "1:65", "-1:05", "01:005", "13:05 am", "am", "1:05 am am", "am 1:05", "1:05 m"}) {
     Check({"clock_arithmetic", data, box, 0});
   }
+  const auto at = [](int64_t minutes) { return Json{{"start", minutes}, {"steps", {1}}}; };
+  Check({"clock_arithmetic", at(43), "12:44 AM", 1});
+  Check({"clock_arithmetic", at(43), "0:44 am", 1});
+  Check({"clock_arithmetic", at(43), "12:44", 0});
+  Check({"clock_arithmetic", at(43), "12:44 PM", 0});
+  Check({"clock_arithmetic", at(12 * 60 + 43), "12:44 pm", 1});
+  Check({"clock_arithmetic", at(12 * 60 + 43), "0:44 pm", 0});
+  Check({"clock_arithmetic", at(12 * 60 + 43), "12:44 am", 0});
+  Check({"clock_arithmetic", at(17 * 60 + 43), "5:44 p.m.", 1});
+  Check({"clock_arithmetic", at(17 * 60 + 43), "17:44 pm", 0});
 }
 
 TEST(Verify, Futoshiki) {

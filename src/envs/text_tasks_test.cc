@@ -252,6 +252,19 @@ TEST(TextTasks, SpaceReasoning) {
   Fails("space_reasoning", data);
 }
 
+TEST(TextTasks, SpaceReasoningSaysHowOneTurns) {
+  const Task& task = GetTask("space_reasoning");
+  bool left = false, around = false;
+  for (int seed = 0; seed < 100; ++seed) {
+    const std::string prompt = task.Generate(seed, 4).prompt;
+    left = left || prompt.find("turn left and walk ") != std::string::npos;
+    around = around || prompt.find("turn around and walk ") != std::string::npos;
+    EXPECT_EQ(prompt.find(" back"), std::string::npos) << prompt;
+    EXPECT_EQ(prompt.find("walk walk"), std::string::npos) << prompt;
+  }
+  EXPECT_TRUE(left && around);
+}
+
 TEST(TextTasks, SpaceReasoningTree) {
   Json data = {{"start", "lamp"},
                {"walk", {"left fork", "right map", "up", "up", "right cup"}},
@@ -259,6 +272,8 @@ TEST(TextTasks, SpaceReasoningTree) {
   Check("space_reasoning_tree", data, {"map", "the map", "MAP"},
         {"fork", "lamp", "map fork", "map or fork", "fork, map", "mapmap", "left-right"});
   data["between"] = {"map", "cup"};
+  Fails("space_reasoning_tree", data);  // one question or the other
+  data.erase("last");
   Check("space_reasoning_tree", data, {"lamp"}, {"fork", "map", "lamp, fork"});
   data["between"] = {"map", "fork"};
   Check("space_reasoning_tree", data, {"fork"}, {"lamp", "map"});

@@ -25,8 +25,11 @@ class Addition : public Task {
   const char* description() const override { return "Add or subtract whole numbers of several digits"; }
   int max_difficulty() const override { return 8; }
   int nano_difficulty() const override { return 4; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"a", "whole number from 0 up"}, {"b", "whole number from 0 up"}, {"op", "\"+\" or \"-\""}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle p = Read(instance);
     if (p.plus) return Finish(ColumnSum(p.a, p.b), p);
     const char order = p.a < p.b ? '<' : p.a > p.b ? '>' : '=';

@@ -97,8 +97,16 @@ class ArrowMaze : public Task {
   const char* description() const override { return "Fill a grid with chains of arrows that start at numbers"; }
   int max_difficulty() const override { return 4; }
   int nano_difficulty() const override { return 1; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"rows", "number from 1 to 8"},
+            {"columns", "number from 1 to 8"},
+            {"directions", "4 or 8"},
+            {"grid",
+             "list of rows * columns numbers, row by row: 0 for an empty cell, else how many arrows the number has, up "
+             "to 99"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     const auto render = Render(puzzle);
     return WorkedSolution(Logic(puzzle), render, render, "data of arrow_maze");

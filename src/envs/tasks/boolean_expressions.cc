@@ -83,8 +83,13 @@ class BooleanExpressions : public Task {
   const char* description() const override { return "Evaluate an expression of True, False, not, and, or"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 3; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"expression",
+             "True, False, not, and, or and brackets, separated by spaces; every pair of values but the outermost "
+             "stands in brackets"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Tokens tokens = Read(instance);
     Tokens stack;
     std::string thinking;

@@ -193,8 +193,27 @@ class BuggyTables : public Task {
   const char* description() const override { return "Undo the bugs of a table and compute something from it"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 3; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"columns", "list of names, one word each"},
+            {"lines", "list of lines of the table as it is shown, each a list of whole numbers"},
+            {"bugs",
+             "list of bugs in the order in which they were made",
+             false,
+             {{"kind", "add, swap, rotate, reverse, zeros, extra, merge or turn"},
+              {"a", "name of a column, for add and swap", true},
+              {"b", "name of another column, for swap", true},
+              {"number", "how much was added, or how many lines the table was rotated by", true},
+              {"cells", "list of [line, place] of the zeros that were left out", true}}},
+            {"question",
+             "what is asked about the table without bugs",
+             false,
+             {{"kind", "sum, largest or count"},
+              {"column", "name of the column, for sum and largest", true},
+              {"where", "name of a column: only lines that have more than \"more\" there count", true},
+              {"more", "whole number", true}}}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     std::string thinking;
     const Table table = Right(puzzle, &thinking);
@@ -380,6 +399,16 @@ class BuggyTables : public Task {
     return table;
   }
 
+  // An error if the object, which is of some kind, has a key that its kind does not use.
+  static void CheckUsed(const Json& object, std::string_view used, const std::string& where) {
+    const std::vector<std::string> keys = SplitList(used);
+    for (const auto& [key, value] : object.items()) {
+      if (key != "kind" && IndexOf(keys, key) < 0) {
+        throw Error("{}: {}: \"{}\" has no meaning for this kind", where, Quoted(object.dump()), key);
+      }
+    }
+  }
+
   static Puzzle Read(const TaskInstance& instance) {
     const std::string where = "data of buggy_tables";
     const auto number = [&](const Json& value) {
@@ -402,6 +431,8 @@ class BuggyTables : public Task {
       const auto kind = std::find(kKinds.begin(), kKinds.end(), JsonGet<std::string>(entry, "kind", where));
       if (kind == kKinds.end()) throw Error("{}: {} is not a bug", where, Quoted(entry.dump()));
       bug.kind = static_cast<Kind>(kind - kKinds.begin());
+      constexpr std::array<std::string_view, 8> kUsed = {"a number", "a b", "number", "", "", "", "", "cells"};
+      CheckUsed(entry, kUsed[kind - kKinds.begin()], where);
       bug.a = JsonGetOr<std::string>(entry, "a", "", where);
       bug.b = JsonGetOr<std::string>(entry, "b", "", where);
       bug.number = entry.contains("number") ? number(entry["number"]) : 0;
@@ -422,6 +453,9 @@ class BuggyTables : public Task {
     const bool counts = puzzle.question.kind == "count";
     const bool known = counts || puzzle.question.kind == "sum" || puzzle.question.kind == "largest";
     const auto there = [&](const std::string& column) { return IndexOf(puzzle.table.columns, column) >= 0; };
+    CheckUsed(question,
+              std::string(counts ? "" : "column ") + (counts || !puzzle.question.where.empty() ? "where more" : ""),
+              where);
     if (!known || (counts ? puzzle.question.where.empty() : !there(puzzle.question.column)) ||
         (!puzzle.question.where.empty() && !there(puzzle.question.where))) {
       throw Error("{}: \"question\" must have a kind (sum, count, largest) and columns of the table", where);

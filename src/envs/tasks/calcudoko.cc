@@ -72,8 +72,18 @@ class Calcudoko : public Task {
   const char* description() const override { return "Fill a Latin square whose cages make given results"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 2; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"side", "number from 1 to 9"},
+            {"cages",
+             "list of cages; a cell belongs to at most one",
+             false,
+             {{"cells", "names of 1 to 6 cells, such as \"a1 a2\": row a, b, ..., column 1, 2, ..."},
+              {"op",
+               "+, *, - (the larger minus the smaller), / (the larger divided by the smaller), or = for a single cell"},
+              {"target", "whole number"}}}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     const auto render = Render(puzzle);
     return WorkedSolution(Logic(puzzle), render, render, "data of calcudoko");

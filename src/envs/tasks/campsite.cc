@@ -59,8 +59,13 @@ class Campsite : public Task {
   const char* description() const override { return "Put up a tent beside every tree, none touching another"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 2; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"grid", "rows separated by spaces, T for a tree, . for an empty cell; at most 12 rows and columns"},
+            {"rows", "list of numbers of tents, one a row"},
+            {"columns", "list of numbers of tents, one a column"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     const auto render = Render(puzzle);
     const Solution solution = WorkedSolution(Logic(puzzle), render, render, "data of campsite");

@@ -40,12 +40,17 @@ class Cipher : public Task {
   const char* description() const override { return "Decode a word whose letters were moved, reversed, or both"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 3; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"text", "lowercase letters, as they are shown"},
+            {"shift", "number from 0 to 25: how far each letter was moved forward; after z comes a"},
+            {"reverse", "true or false: whether the word was reversed"}};
+  }
 
   // left f d w have, f is c
   // left d w have c, d is a
   // left w have c a, w is t
   // have c a t
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle p = Read(instance);
     std::string thinking = p.shift != 0 && p.reverse ? fmt::format("back {} and reverse\n", p.shift)
                            : p.shift != 0            ? fmt::format("back {}\n", p.shift)

@@ -3,6 +3,7 @@
 // Difficulty: 1: minutes later; 2: hours and minutes later; 3: also earlier; 4: two such steps, 5: four, 6: eight.
 #include <array>
 
+#include "base/ascii.h"
 #include "envs/answer.h"
 #include "envs/task.h"
 
@@ -36,14 +37,31 @@ std::string Difference(int64_t a, int64_t b) {
                      a - b);
 }
 
+// Takes "am" or "pm" off the end of a time, with or without dots and a space before it: 'a' or 'p', ' ' if it is not
+// there.
+char CutHalfOfDay(std::string* text) {
+  const std::string lower = ToLower(*text);
+  for (const std::string_view half : {"am", "pm", "a.m.", "p.m."}) {
+    if (!lower.ends_with(half)) continue;
+    text->resize(text->size() - half.size());
+    *text = Trim(*text);
+    return half[0];
+  }
+  return ' ';
+}
+
 class ClockArithmetic : public Task {
  public:
   const char* name() const override { return "clock_arithmetic"; }
   const char* description() const override { return "The time some hours and minutes later or earlier"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 3; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"start", "minutes since midnight, from 0 to 1439"},
+            {"steps", "list of minutes, each from -720 to 720; negative for earlier"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     int64_t time = puzzle.start;
     std::string thinking;
@@ -95,11 +113,13 @@ class ClockArithmetic : public Task {
     instance->prompt = rng.Pick(prompts) + " Put the time, as on a 24-hour clock, in \\boxed{}.";
   }
 
-  Score Judge(const TaskInstance& instance, const std::string& answer) const override {
+  Score Judge(const TaskInstance& instance, const std::string& box) const override {
     const Puzzle puzzle = Read(instance);
     int64_t time = puzzle.start, hour = 0, minute = 0;
     for (const int64_t step : puzzle.steps) time = ((time + step) % kDay + kDay) % kDay;
-    // h:mm or hh:mm
+    // h:mm or hh:mm, also with am or pm
+    std::string answer = box;
+    const char half = CutHalfOfDay(&answer);
     const size_t colon = answer.find(':');
     const bool shape = colon != std::string::npos && colon >= 1 && colon <= 2 && answer.size() == colon + 3;
     const auto digits = [&](size_t begin, size_t end, int64_t* value) {
@@ -110,7 +130,11 @@ class ClockArithmetic : public Task {
       return true;
     };
     if (!shape || !digits(0, colon, &hour) || !digits(colon + 1, answer.size(), &minute) || hour > 23 || minute > 59) {
-      return {0, Quoted(answer) + " is not a time such as 9:05"};
+      return {0, Quoted(box) + " is not a time such as 9:05"};
+    }
+    if (half != ' ') {
+      if (hour > 12 || (half == 'p' && hour == 0)) return {0, Quoted(box) + " is not a time such as 9:05 pm"};
+      hour = hour % 12 + (half == 'p' ? 12 : 0);
     }
     if (hour * 60 + minute != time) return {0, Clock(hour * 60 + minute) + " is wrong"};
     return {1, ""};

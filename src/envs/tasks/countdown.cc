@@ -31,8 +31,12 @@ class Countdown : public Task {
   const char* description() const override { return "Reach a target from given numbers, each used exactly once"; }
   int max_difficulty() const override { return 7; }
   int nano_difficulty() const override { return 4; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"numbers", "list of 3 to 6 whole numbers from 1 to 1000000"},
+            {"target", "whole number from 1 to 1000000"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     const ArithmeticSolution solution = SearchArithmetic(puzzle.numbers, puzzle.target);
     if (!solution.found) throw Error("data of countdown: the search finds no solution");

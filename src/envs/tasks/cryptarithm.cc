@@ -158,8 +158,12 @@ class Cryptarithm : public Task {
   const char* description() const override { return "Find the digits that the letters of an addition stand for"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 2; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"words", "list of three words of 1 to 12 capital letters; the first two add up to the third"},
+            {"given", "object of letters and their digits, such as {\"A\": 3}; may be empty"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     Adder adder(puzzle, 1, true);
     if (adder.Run() == 0) throw Error("data of cryptarithm: the search finds no digits for {}", Equation(puzzle));

@@ -35,8 +35,11 @@ class DyckLanguage : public Task {
   const char* description() const override { return "Close the brackets that are still open, in the right order"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 3; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"symbols", "brackets ( ) [ ] < >, the beginning of a balanced sequence, not all of it"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const std::string symbols = Read(instance);
     std::string stack, thinking;
     for (size_t i = 0; i <= symbols.size(); ++i) {

@@ -56,11 +56,12 @@ class DyckLanguageErrors : public Task {
   const char* description() const override { return "Find the first wrong symbol of a sequence of brackets"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 4; }
+  std::vector<DataKey> DataKeys() const override { return {{"symbols", "up to 400 brackets ( ) [ ] < >"}}; }
 
   // 1 ( stack (
   // 2 [ stack ( [
   // 3 ) closes [ wrong
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const std::string symbols = Read(instance);
     std::string stack, thinking;
     for (size_t i = 0; i < symbols.size(); ++i) {

@@ -47,10 +47,14 @@ class DyckLanguageReasoningErrors : public Task {
   const char* description() const override { return "Find the wrong steps of someone who reads brackets onto a stack"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 4; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"symbols", "brackets ( ) [ ] < >, the beginning of a balanced sequence; at most 100"},
+            {"steps", "list of one stack a symbol as it is noted, such as \"( [\", or \"empty\""}};
+  }
 
   // 1 ( right ( shown ( same
   // 2 [ right ( [ shown [ wrong
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     std::string thinking, stack;
     std::vector<std::string> wrong;
@@ -94,8 +98,8 @@ class DyckLanguageReasoningErrors : public Task {
         fmt::format("These notes say which brackets are open after each symbol:\n{}", lines)};
     instance->prompt =
         rng.Pick(prompts) +
-        "At which numbers is the stack not what it is after all symbols so far? Put all those numbers, or "
-        "none, in \\boxed{}.";
+        "Compare every note with the brackets that are really open after all symbols up to there, whatever the notes "
+        "before it say. Which notes are wrong? Put all their numbers, or none, in \\boxed{}.";
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {

@@ -153,8 +153,12 @@ class Futoshiki : public Task {
   const char* description() const override { return "Complete a 4x4 Latin square with comparisons between neighbours"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 3; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"grid", "four rows of four digits, separated by spaces; 0 for an empty cell"},
+            {"comparisons", "list of texts such as \"a1<a2\""}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Run run = Fill(Read(instance));
     if (!run.solved) throw Error("data of futoshiki: no empty cell is determined by its row, column and neighbours");
     std::string thinking = run.text;

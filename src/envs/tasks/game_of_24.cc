@@ -29,8 +29,11 @@ class GameOf24 : public Task {
   const char* description() const override { return "Make 24 from four numbers, each used exactly once"; }
   int max_difficulty() const override { return 5; }
   int nano_difficulty() const override { return 2; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"numbers", "list of four whole numbers from 1 to 1000000"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const ArithmeticSolution solution = SearchArithmetic(Read(instance), kTarget);
     if (!solution.found) throw Error("data of game_of_24: the search finds no solution");
     return {solution.trace, BoxedAnswer(solution.expression)};

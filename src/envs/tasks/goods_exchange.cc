@@ -36,10 +36,17 @@ class GoodsExchange : public Task {
   const char* description() const override { return "Who has what after some exchanges"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 3; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"people", "list of 2 to 20 names, one word each"},
+            {"things", "list of what each has at first, one word each"},
+            {"steps",
+             "list of [\"swap\", person, person], [\"owner\", person, thing], [\"if\", person, person, person, thing] "
+             "or [\"ring\", person, person, person]"}};
+  }
 
   // Ann key, Bob map, Cal cup
   // Ann and Bob: Ann map, Bob key, Cal cup
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     Puzzle puzzle = Read(instance);
     std::string thinking = Holdings(puzzle) + "\n";
     for (const Step& step : puzzle.steps) {

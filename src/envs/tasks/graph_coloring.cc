@@ -79,8 +79,13 @@ class GraphColoring : public Task {
   const char* description() const override { return "Colour the vertices of a graph so that neighbours differ"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 3; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"vertices", "number from 1 to 26"},
+            {"colours", "number from 1 to 26"},
+            {"edges", "list of two letters each, such as \"AB\""}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     const Run run = ColourAll(puzzle);
     if (!run.solved) throw Error("data of graph_coloring: the search finds no colouring");

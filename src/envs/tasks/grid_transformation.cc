@@ -198,8 +198,15 @@ class GridTransformation : public Task {
   const char* description() const override { return "Find the rule that changes some grids and apply it to another"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 2; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"rules", "number from 1 to 18: how many of the known rules are possible"},
+            {"colours", "true or false: whether digits may be replaced as well"},
+            {"examples",
+             "list of up to 10 pairs of grids, before and after; rows are separated by spaces, of up to 12 digits"},
+            {"test", "grid that the rule is to be applied to"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     std::string thinking;
     Colours colours;

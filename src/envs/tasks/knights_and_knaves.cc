@@ -39,10 +39,17 @@ class KnightsAndKnaves : public Task {
   const char* description() const override { return "Who is a knight and who a knave, from what they say"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 2; }
+  std::vector<DataKey> DataKeys() const override {
+    return {
+        {"people", "list of 1 to 12 names, one word each"},
+        {"says",
+         "list of what each of them says, in the same order: [\"knight\", name], [\"knave\", name], [\"same\", name, "
+         "name], [\"different\", name, name], [\"either\", name, name] or [\"count\", number of knights as a text]"}};
+  }
 
   // Ann knight Bob knight: Ann says Bob knave, no
   // Ann knight Bob knave: fits
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     std::vector<bool> knight;
     std::string thinking;

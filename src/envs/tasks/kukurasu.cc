@@ -40,8 +40,11 @@ class Kukurasu : public Task {
   const char* description() const override { return "Shade a grid so that the weights of its lines add up as given"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 2; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"rows", "list of 1 to 12 sums, one a row"}, {"columns", "list of 1 to 12 sums, one a column"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     const auto render = Render(puzzle);
     return WorkedSolution(Logic(puzzle), render, render, "data of kukurasu");

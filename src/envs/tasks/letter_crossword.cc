@@ -116,8 +116,14 @@ class LetterCrossword : public Task {
   const char* description() const override { return "Fill a small crossword with words chosen from a list"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 3; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"grid",
+             "rows separated by spaces: . for a blocked cell, _ for a letter to fill in, letters that are given; at "
+             "most 16 rows and columns"},
+            {"words", "list of lowercase words; more than fit"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Crossword crossword = Read(instance);
     CrosswordRun run = FillCrossword(crossword, kMostTries, true);
     if (!run.solved) throw Error("data of letter_crossword: no way to fill it was found in {} tries", kMostTries);

@@ -138,8 +138,11 @@ class MathPath : public Task {
   const char* description() const override { return "Fill in the missing digits of an equation"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 3; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"left", "numbers with + - * between them, 1 to 5 digits replaced by ?"}, {"right", "whole number"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     const Run run = FindDigits(puzzle);
     if (!run.solved) throw Error("data of math_path: no digits make {} true", puzzle.Text());

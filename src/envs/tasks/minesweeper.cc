@@ -41,8 +41,12 @@ class Minesweeper : public Task {
   const char* description() const override { return "Find all mines from the numbers of mines around cells"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 2; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"grid",
+             "rows separated by spaces, numbers of mines around and ? for hidden cells; at most 12 rows and columns"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const CharGrid grid = Read(instance);
     return WorkedSolution(
         Logic(grid), Render(grid),

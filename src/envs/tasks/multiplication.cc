@@ -41,8 +41,11 @@ class Multiplication : public Task {
   const char* description() const override { return "Multiply whole numbers of several digits"; }
   int max_difficulty() const override { return 7; }
   int nano_difficulty() const override { return 3; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"a", "whole number from 0 up"}, {"b", "whole number from 0 up"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const auto [a, b] = Read(instance);
     std::string thinking;
     int64_t sum = 0, power = 1;

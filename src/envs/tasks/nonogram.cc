@@ -70,8 +70,12 @@ class Nonogram : public Task {
   const char* description() const override { return "Shade a grid so that the runs of its lines are as given"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 1; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"rows", "list of 1 to 12 lists of lengths of runs, [0] for none"},
+            {"columns", "list of 1 to 12 lists of lengths of runs, [0] for none"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     const auto render = Render(puzzle);
     return WorkedSolution(Logic(puzzle), render, render, "data of nonogram");

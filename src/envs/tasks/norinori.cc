@@ -183,8 +183,13 @@ class Norinori : public Task {
   const char* description() const override { return "Shade two cells of every region so that all form dominoes"; }
   int max_difficulty() const override { return 3; }
   int nano_difficulty() const override { return 1; }
+  std::vector<DataKey> DataKeys() const override {
+    return {
+        {"regions",
+         "rows separated by spaces, a letter from A to Z for the region of every cell; at most 12 rows and columns"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const CharGrid regions = Read(instance);
     const auto render = Render(regions);
     return WorkedSolution(Logic(regions), render, render, "data of norinori");

@@ -175,8 +175,13 @@ class NumberWall : public Task {
   const char* description() const override { return "Build walls between islands of given sizes"; }
   int max_difficulty() const override { return 5; }
   int nano_difficulty() const override { return 2; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"grid",
+             "rows separated by spaces, digits for the sizes of islands and . for other cells; at most 12 rows and "
+             "columns"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const CharGrid grid = Read(instance);
     if (grid.size() > kMostSolvedCells) throw Error("data of number_wall: the search takes at most 64 cells");
     Walls walls(grid);

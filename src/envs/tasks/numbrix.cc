@@ -155,8 +155,13 @@ class Numbrix : public Task {
   const char* description() const override { return "Fill a grid so that consecutive numbers are neighbours"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 2; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"rows", "number from 1 to 9"},
+            {"columns", "number from 1 to 9"},
+            {"grid", "list of rows * columns numbers, row by row; 0 for a missing one"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     Filler filler(puzzle);
     if (!filler.Fill(true)) throw Error("data of numbrix: no gap has one way only");

@@ -82,11 +82,15 @@ class ObjectCounting : public Task {
   const char* description() const override { return "Count the things of one kind in a list"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 4; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"kind", "fruits, animals, instruments, vegetables or pieces of furniture"},
+            {"list", "list of texts such as \"an apple\" or \"two drums\", of the things that the prompts have"}};
+  }
 
   // three pears fruits 0+3=3
   // a drum no 3
   // two plums fruits 3+2=5
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     std::string thinking = fmt::format("{}\n", kKinds[puzzle.kind].plural);
     int64_t count = 0;

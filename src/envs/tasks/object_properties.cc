@@ -81,8 +81,16 @@ class ObjectProperties : public Task {
   const char* description() const override { return "Count the things with a property after some changes"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 2; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"things",
+             "list of up to 100 things, each a size, colour, material and noun, such as \"small red wooden cup\""},
+            {"changes", "list of [\"paint\", property, colour], [\"lose\", property] or [\"get\", thing]"},
+            {"question",
+             "[\"one\", property], [\"both\", property, property], [\"either\", property, property] or [\"not\", "
+             "property]"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     Puzzle puzzle = Read(instance);
     std::string thinking = List(puzzle.things) + "\n";
     for (const Change& change : puzzle.changes) {

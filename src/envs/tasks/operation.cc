@@ -147,8 +147,17 @@ class Operation : public Task {
   const char* description() const override { return "Evaluate an expression in newly defined operators"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 4; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"definitions",
+             "list of operators",
+             false,
+             {{"symbol", "one of # @ & ?"},
+              {"sum", "list of terms such as [2, \"a\"] for 2a; variables are \"\", a, b, aa, ab and bb"},
+              {"otherwise", "the same, for a that is not larger than b", true}}},
+            {"expression", "numbers, operators and brackets, separated by spaces"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     int64_t result = 0;
     std::string thinking, wrong = Evaluate(puzzle, kMostValue, &result, &thinking);

@@ -68,8 +68,15 @@ class SkyscraperPuzzle : public Task {
   const char* description() const override { return "Fill a Latin square of heights so that as many are visible"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 1; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"grid", "square of up to 9 rows of digits, separated by spaces; 0 for an empty cell"},
+            {"top", "list of numbers of buildings to be seen from there, one a column; 0 for no clue"},
+            {"bottom", "list of numbers of buildings to be seen from there, one a column; 0 for no clue"},
+            {"left", "list of numbers of buildings to be seen from there, one a row; 0 for no clue"},
+            {"right", "list of numbers of buildings to be seen from there, one a row; 0 for no clue"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     const auto render = Render(puzzle);
     return WorkedSolution(Logic(puzzle), render, render, "data of skyscraper_puzzle");

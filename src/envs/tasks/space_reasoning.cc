@@ -51,8 +51,16 @@ class SpaceReasoning : public Task {
   const char* description() const override { return "What lies at the end of a walk on a grid"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 4; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"start", "what lies at the start"},
+            {"turns", "true or false: whether directions are turns"},
+            {"walk",
+             "list of [direction, steps as a text, thing found]; directions are north, east, south and west, or ahead, "
+             "right, back and left: one turns there, then walks"},
+            {"last", "list of [direction, steps as a text] that ends at a thing"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     std::string thinking = fmt::format("0 0 {}\n", puzzle.start);
     Place place;
@@ -116,11 +124,12 @@ class SpaceReasoning : public Task {
     for (const Part& p : walk) found.push_back(fmt::format("{} and find a {}", Words(p, level.turns), p.thing));
     for (const Part& p : last) then.push_back(Words(p, level.turns));
     const std::array<std::string_view, 2> openings = {"You stand on a square grid", "You are on a grid of streets"};
+    const std::string walk_once = level.turns ? "" : "walk ";  // where every part turns first, each has its own verb
     instance->prompt = fmt::format(
-        "{}{} and find a {}. You walk {}. Then you walk {}. Which of these things is there? Put the word in "
+        "{}{} and find a {}. You {}. Then you {}. Which of these things is there? Put the word in "
         "\\boxed{{}}.",
-        rng.Pick(openings), level.turns ? ", look north" : "", things[0], Join(found, ", then "),
-        Join(then, ", then "));
+        rng.Pick(openings), level.turns ? ", look north" : "", things[0], walk_once + Join(found, ", then "),
+        walk_once + Join(then, ", then "));
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
@@ -162,11 +171,11 @@ class SpaceReasoning : public Task {
     if (!turns) return fmt::format("{} {}", part.steps, kCompass[part.direction]);
     switch (part.direction) {
       case 0:
-        return fmt::format("{} straight on", part.steps);
+        return fmt::format("walk {} straight on", part.steps);
       case 2:
-        return fmt::format("{} back", part.steps);
+        return fmt::format("turn around and walk {}", part.steps);
       default:
-        return fmt::format("{} to the {}", part.steps, kTurns[part.direction]);
+        return fmt::format("turn {} and walk {}", kTurns[part.direction], part.steps);
     }
   }
 

@@ -49,8 +49,17 @@ class SpaceReasoningTree : public Task {
   const char* description() const override { return "What lies in a room of a tree of rooms"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 3; }
+  std::vector<DataKey> DataKeys() const override {
+    return {
+        {"start", "what is in the room at the top"},
+        {"walk",
+         "list of moves: \"up\", or \"left\", \"middle\" or \"right\" and the thing found there, such as \"left cup\""},
+        {"last", "list of moves from the end of the walk to the room that is asked about; either this or \"between\"",
+         true},
+        {"between", "two things; asked is the room where the ways to them part", true}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     std::string thinking = fmt::format("top {}\n", puzzle.start), way;
     const auto walk = [&](const std::vector<Move>& moves) {
@@ -234,6 +243,9 @@ class SpaceReasoningTree : public Task {
         if (there == way || thing == move.thing) throw Error("{}: {} is found twice", where, Quoted(move.thing));
       }
       puzzle.found.emplace_back(way, move.thing);
+    }
+    if (instance.data.contains("between") == instance.data.contains("last")) {
+      throw Error("{}: there must be either \"last\" or \"between\"", where);
     }
     if (instance.data.contains("between")) {
       puzzle.between = JsonTexts(instance.data, "between", where, 2, 2);

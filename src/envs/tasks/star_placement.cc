@@ -86,8 +86,14 @@ class StarPlacement : public Task {
   const char* description() const override { return "Place stars: one a row, column and region, none touching"; }
   int max_difficulty() const override { return 5; }
   int nano_difficulty() const override { return 1; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"regions",
+             "square of up to 12 rows separated by spaces, a letter from A on for the region of every cell; as many "
+             "regions as rows"},
+            {"stars", "how many stars a row, column and region"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     const auto render = Render(puzzle);
     return WorkedSolution(Logic(puzzle), render, render, "data of star_placement");

@@ -81,8 +81,15 @@ class Sudoku : public Task {
   const char* description() const override { return "Fill a grid so that rows, columns and boxes have every number"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 2; }
+  std::vector<DataKey> DataKeys() const override {
+    return {
+        {"box_rows", "number of rows of a box"},
+        {"box_columns", "number of columns of a box"},
+        {"grid",
+         "square of up to 9 rows of digits, separated by spaces, box_rows * box_columns a side; 0 for an empty cell"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     const auto render = Render(puzzle);
     return WorkedSolution(Logic(puzzle), render, render, "data of sudoku");

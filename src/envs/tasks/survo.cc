@@ -49,8 +49,13 @@ class Survo : public Task {
   }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 2; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"grid", "list of rows * columns numbers, row by row; 0 for an empty cell"},
+            {"rows", "list of sums, one a row"},
+            {"columns", "list of sums, one a column"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     const auto render = Render(puzzle);
     return WorkedSolution(Logic(puzzle), render, render, "data of survo");

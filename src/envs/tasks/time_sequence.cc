@@ -58,11 +58,17 @@ class TimeSequence : public Task {
   const char* description() const override { return "Find the longest time in which everyone is free"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 2; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"people",
+             "list of up to 20 people; the day is from 9:00 to 17:00",
+             false,
+             {{"name", "name"}, {"busy", "list of times such as \"9:00-10:30\""}}}};
+  }
 
   // busy 9:30-10:00 11:00-12:00
   // from 9:00 to 9:30 free 30 longest 30
   // from 10:00 to 11:00 free 60 longest 60
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     std::vector<Span> busy = AllBusy(Read(instance));
     std::vector<std::string> texts;
     for (const Span& span : busy) texts.push_back(Text(span));

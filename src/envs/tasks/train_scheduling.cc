@@ -126,8 +126,20 @@ class TrainScheduling : public Task {
   const char* description() const override { return "When trains start that share a piece of line"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 3; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"tracks", "number from 1 to 4"},
+            {"gap", "minutes from 0 to 120 between trains on a track"},
+            {"trains",
+             "list of up to 12 trains",
+             false,
+             {{"name", "a letter from A to Z"},
+              {"ready", "time such as 8:05, from 8:00 on"},
+              {"minutes", "how long it needs, from 1 to 120"},
+              {"by", "time by which it must be through, up to 20:00"}}},
+            {"waits", "list of [first, second]: the second starts when the first is through"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     std::string thinking;
     const std::vector<int> starts = Search(puzzle, &thinking).Run();

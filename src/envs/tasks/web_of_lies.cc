@@ -74,10 +74,17 @@ class WebOfLies : public Task {
   const char* description() const override { return "Who tells the truth, from what they say of each other"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 3; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"first", "[name, \"truth\" or \"lies\"]: one who is known"},
+            {"says",
+             "list of [who, \"truth\", name], [who, \"lies\", name], [who, \"both truth\", name, name], [who, \"both "
+             "lie\", name, name] or [who, \"one truth\", name, name]; everyone who speaks does so once"},
+            {"ask", "list of names"}};
+  }
 
   // Ann lies
   // Bob says Ann lies, Ann lies, true, so Bob truth
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     std::string thinking = fmt::format("{} {}\n", puzzle.known[0].first, Name(puzzle.known[0].second));
     for (const Statement& statement : puzzle.order) {

@@ -36,8 +36,9 @@ class WordSorting : public Task {
   const char* description() const override { return "Sort words alphabetically"; }
   int max_difficulty() const override { return 7; }
   int nano_difficulty() const override { return 4; }
+  std::vector<DataKey> DataKeys() const override { return {{"words", "list of words"}}; }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     std::vector<std::string> words = Read(instance);
     size_t letters = 2;
     while (letters < 8 && !DifferInFirst(words, letters)) ++letters;

@@ -51,8 +51,12 @@ class WordSortingMistake : public Task {
   const char* description() const override { return "Find the first mistake of someone who sorts words"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 3; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"words", "list of up to 40 different words"},
+            {"steps", "list of steps, each the word that is taken and then those that are left"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     size_t letters = 1;
     while (letters < kMostLetters && !DifferInFirst(puzzle.words, letters)) ++letters;

@@ -119,8 +119,14 @@ class Wordscapes : public Task {
   const char* description() const override { return "Put all words of a list into a grid where they cross"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 2; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"grid",
+             "rows separated by spaces: . for a blocked cell, _ for a letter to fill in, letters that are given; at "
+             "most 16 rows and columns"},
+            {"words", "list of lowercase words; each is used once"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Crossword crossword = Read(instance);
     CrosswordRun run = FillCrossword(crossword, kMostTries, true);
     if (!run.solved) throw Error("data of wordscapes: no way to put in the words was found in {} tries", kMostTries);

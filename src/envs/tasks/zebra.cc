@@ -245,8 +245,15 @@ class Zebra : public Task {
   const char* description() const override { return "Who lives in which house with what, from clues"; }
   int max_difficulty() const override { return 6; }
   int nano_difficulty() const override { return 1; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"sorts",
+             "list of up to 8 lists of values, one a house, all of one length up to 8; all values are different words"},
+            {"clues",
+             "list of [\"at\", value, house], [\"not at\", value, house], [\"same\", value, value], [\"left\", value, "
+             "value], [\"next\", value, value] or [\"before\", value, value]; houses are texts from \"1\" on"}};
+  }
 
-  Solution Solve(const TaskInstance& instance) const override {
+  Solution Work(const TaskInstance& instance) const override {
     const Puzzle puzzle = Read(instance);
     Possible possible = Everywhere(puzzle);
     std::string thinking;
