@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -13,7 +14,10 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/progress.h"
-#include "train/evaluate.h"
+#include "envs/task_env.h"
+#include "eval/answer_checker.h"
+#include "eval/evaluate.h"
+#include "eval/problem_file.h"
 
 namespace fulgur {
 namespace {
@@ -21,6 +25,7 @@ namespace {
 struct Options {
   std::string model;
   std::vector<std::string> tasks{"all"};
+  std::string problems, checker = "exact";
   int64_t count = 100;
   int difficulty = 0;
   int64_t batch = 64;
@@ -40,21 +45,27 @@ std::string Indented(const std::string& text) {
 }
 
 void PrintSample(const EvalSample& sample) {
-  std::string text = fmt::format("{}, difficulty {}\n\n", sample.instance.task, sample.instance.difficulty);
-  text += Indented(sample.instance.prompt);
-  if (!sample.thinking.empty()) {
-    text += fmt::format("\nThinking ({} tokens{})\n\n", sample.end.thinking_tokens,
-                        sample.end.thinking_cut ? ", cut by the budget" : "");
-    text += Indented(sample.thinking);
+  const Problem& problem = sample.problem;
+  const Trajectory& trajectory = sample.trajectory;
+  const ParsedOutput& said = trajectory.turns.back().parsed;
+  std::string text = problem.difficulty > 0 ? fmt::format("{}, difficulty {}\n\n", problem.task, problem.difficulty)
+                                            : fmt::format("{}, problem {}\n\n", problem.task, problem.id + 1);
+  text += Indented(problem.prompt);
+  if (!said.reasoning.empty()) {
+    text += fmt::format("\nThinking ({} tokens{})\n\n", trajectory.thinking_tokens(),
+                        trajectory.thinking_cut() ? ", cut by the budget" : "");
+    text += Indented(said.reasoning);
   }
-  text += fmt::format("\nAnswer\n\n{}\n", Indented(sample.answer.empty() ? "(none)" : sample.answer));
+  text += fmt::format("\nAnswer\n\n{}\n", Indented(said.content.empty() ? "(none)" : said.content));
   if (sample.correct()) {
     text += "✓ correct\n";
+  } else if (sample.verdict.score) {
+    text += fmt::format("✗ wrong: {}\n", sample.verdict.reason);
   } else {
-    text += fmt::format("✗ wrong: {}\n", sample.score.reason);
+    text += fmt::format("? no verdict: {}\n", sample.verdict.reason);
   }
-  if (sample.end.reason != FinishReason::kStop) {
-    text += fmt::format("  (ended by {})\n", FinishReasonName(sample.end.reason));
+  if (trajectory.finish != FinishReason::kStop) {
+    text += fmt::format("  (ended by {})\n", FinishReasonName(trajectory.finish));
   }
   text += "\n" + std::string(78, '-') + "\n\n";
   Print(text);
@@ -65,9 +76,10 @@ void PrintReport(const EvalReport& report) {
                     "thinking", "output"));
   const auto line = [](const TaskAccuracy& a) {
     const Interval i = a.interval();
-    Print(fmt::format("{:<22} {:>7} {:>6.1f} %  {:>5.1f} - {:>5.1f} % {:>8.1f} {:>7.1f}{}\n", a.task,
+    Print(fmt::format("{:<22} {:>7} {:>6.1f} %  {:>5.1f} - {:>5.1f} % {:>8.1f} {:>7.1f}{}{}\n", a.task,
                       fmt::format("{}/{}", a.correct, a.count), 100 * a.accuracy(), 100 * i.low, 100 * i.high,
-                      a.thinking_tokens, a.output_tokens, a.cut > 0 ? fmt::format("  {} cut off", a.cut) : ""));
+                      a.thinking_tokens, a.output_tokens, a.cut > 0 ? fmt::format("  {} cut off", a.cut) : "",
+                      a.unjudged > 0 ? fmt::format("  {} without a verdict", a.unjudged) : ""));
   };
   for (const TaskAccuracy& a : report.tasks) line(a);
   if (report.tasks.size() > 1) {
@@ -79,22 +91,39 @@ void PrintReport(const EvalReport& report) {
 }
 
 Json SampleJson(const EvalSample& s) {
-  Json json = {{"task", s.instance.task}, {"difficulty", s.instance.difficulty},
-               {"seed", s.instance.seed}, {"prompt", s.instance.prompt},
-               {"thinking", s.thinking},  {"answer", s.answer},
-               {"score", s.score.value},  {"reason", s.score.reason}};
-  json["finish_reason"] = FinishReasonName(s.end.reason);
-  json["thinking_tokens"] = s.end.thinking_tokens;
-  json["output_tokens"] = s.end.output_tokens;
+  const Trajectory& t = s.trajectory;
+  Json json = {{"task", s.problem.task}, {"difficulty", s.problem.difficulty}};
+  json[s.problem.difficulty > 0 ? "seed" : "id"] = s.problem.id;
+  json["prompt"] = s.problem.prompt;
+  json["thinking"] = t.turns.back().parsed.reasoning;
+  json["answer"] = t.turns.back().parsed.content;
+  json["score"] = s.verdict.score ? Json(*s.verdict.score) : Json();
+  json["reason"] = s.verdict.reason;
+  json["finish_reason"] = FinishReasonName(t.finish);
+  json["thinking_tokens"] = t.thinking_tokens();
+  json["output_tokens"] = t.ids.size();
   return json;
+}
+
+// Problems and their judge: of the tasks, or of a file.
+std::vector<Problem> MakeProblems(const Options& options, uint64_t seed, std::unique_ptr<Judge>* judge) {
+  if (options.problems.empty()) {
+    *judge = MakeTaskJudge();
+    return HeldOutProblems(SelectTasks(options.model, options.tasks), options.count, options.difficulty, seed);
+  }
+  *judge = MakeAnswerJudge(options.checker);
+  const std::filesystem::path path = options.problems;
+  const ProblemFile file(path, path.stem().string());
+  std::vector<Problem> problems;
+  for (size_t i = 0; i < file.size(); ++i) problems.push_back(file.Get(i));
+  return problems;
 }
 
 void Run(const Options& options) {
   EvalOptions eval;
-  eval.tasks = SelectTasks(options.model, options.tasks);
-  eval.count = options.count;
-  eval.difficulty = options.difficulty;
   eval.seed = options.sampling.seed.value_or(1);
+  std::unique_ptr<Judge> judge;
+  std::vector<Problem> problems = MakeProblems(options, eval.seed, &judge);
   ThreadPool pool(options.sampling.threads);
   LoadedModel loaded = LoadedModel::Load(options.model, pool, options.sampling.kv_cache);
   GenerationDefaults defaults = loaded.defaults;
@@ -108,12 +137,12 @@ void Run(const Options& options) {
   {
     std::optional<ProgressBar> bar;
     // A line for every answer is of interest to someone who waits, not in a log of sample problems.
-    if (isatty(STDERR_FILENO)) {
-      bar.emplace("evaluating", options.count * static_cast<int64_t>(eval.tasks.size()), "answers");
-    }
-    report = Evaluate(*loaded.model, loaded.tokenizer, loaded.chat_template(), eval, [&](int64_t done, int64_t) {
-      if (bar) bar->Update(done);
-    });
+    if (isatty(STDERR_FILENO)) bar.emplace("evaluating", static_cast<int64_t>(problems.size()), "answers");
+    SingleTurnEnv env;
+    report = Evaluate(*loaded.model, loaded.tokenizer, loaded.chat_template(), std::move(problems), env, *judge, eval,
+                      [&](int64_t done, int64_t) {
+                        if (bar) bar->Update(done);
+                      });
   }
 
   if (options.json) {
@@ -125,8 +154,9 @@ void Run(const Options& options) {
     Print(JsonLine(json));
     return;
   }
-  for (size_t i = 0; i < report.samples.size(); ++i) {
-    if (static_cast<int64_t>(i) % options.count < options.show) PrintSample(report.samples[i]);
+  std::map<std::string, int64_t> shown;
+  for (const EvalSample& sample : report.samples) {
+    if (shown[sample.problem.task]++ < options.show) PrintSample(sample);
   }
   PrintReport(report);
 }
@@ -135,15 +165,27 @@ void Run(const Options& options) {
 
 void AddEval(CLI::App& parent) {
   auto options = std::make_shared<Options>();
-  CLI::App* app = parent.add_subcommand("eval", "Measure a model on held-out problems of the tasks");
+  CLI::App* app =
+      parent.add_subcommand("eval", "Measure a model on held-out problems of the tasks, or on problems of a file");
   app->add_option("model", options->model, "Folder of a model")->required();
-  AddTaskOption(*app, options->tasks);
-  app->add_option("--count", options->count, "Problems per task")
+  CLI::Option* task = AddTaskOption(*app, options->tasks);
+  CLI::Option* problems =
+      app->add_option(
+             "--problems", options->problems,
+             "JSON lines of {\"prompt\", \"answer\"} instead of tasks; an answer is a text, a number, or a list of "
+             "which any is right")
+          ->excludes(task);
+  app->add_option("--checker", options->checker, "What holds an answer against the file's")
       ->capture_default_str()
-      ->check(WholeNumber(1, 1000000));
-  app->add_option("--difficulty", options->difficulty,
-                  "Difficulty (default: every level the bundled model is trained on, equally)")
-      ->check(WholeNumber(1, 1000));
+      ->check(CLI::IsMember({"exact", "math"}))
+      ->needs(problems);
+  CLI::Option* count = app->add_option("--count", options->count, "Problems per task")
+                           ->capture_default_str()
+                           ->check(WholeNumber(1, 1000000));
+  CLI::Option* difficulty =
+      app->add_option("--difficulty", options->difficulty,
+                      "Difficulty (default: every level the bundled model is trained on, equally)")
+          ->check(WholeNumber(1, 1000));
   app->add_option("--batch", options->batch, "Answers that are generated at a time")
       ->capture_default_str()
       ->check(WholeNumber(1, 1000000));
@@ -151,6 +193,7 @@ void AddEval(CLI::App& parent) {
       ->check(WholeNumber(0));
   CLI::Option* json = app->add_flag("--json", options->json, "Print the report as one JSON object");
   app->add_flag("--samples", options->samples, "With --json: every problem and answer too")->needs(json);
+  for (CLI::Option* option : {count, difficulty}) option->excludes(problems);
   options->sampling.AddTo(*app);
   app->callback([options] { Run(*options); });
 }

@@ -5,8 +5,9 @@
 
 #include "base/json.h"
 #include "engine/loaded_model.h"
+#include "envs/task_env.h"
+#include "eval/evaluate.h"
 #include "ops/gemm.h"
-#include "train/evaluate.h"
 
 namespace fulgur {
 namespace {
@@ -17,15 +18,17 @@ TEST(Nano, SolvesWhatItsCardSays) {
   ThreadPool pool;
   LoadedModel nano = LoadedModel::Load(dir, pool);
   EvalOptions options;
-  options.count = 6;
   options.stopping.stop_tokens = nano.defaults.stop_tokens;
   options.stopping.max_tokens = 2048;  // as fulgur eval
-  for (const Json& task : card["tasks"])
-    options.tasks.push_back(&GetTask(JsonGet<std::string>(task, "task", "eval.json")));
+  std::vector<const Task*> tasks;
+  for (const Json& task : card["tasks"]) tasks.push_back(&GetTask(JsonGet<std::string>(task, "task", "eval.json")));
   std::vector<std::string> measured;
-  for (const Task* task : options.tasks) measured.emplace_back(task->name());
+  for (const Task* task : tasks) measured.emplace_back(task->name());
   ASSERT_EQ(Json(measured), ReadJsonFile(dir / "tasks.json")) << "a task that it was trained on is missing on the card";
-  const EvalReport report = Evaluate(*nano.model, nano.tokenizer, nano.chat_template(), options);
+  SingleTurnEnv env;
+  const std::unique_ptr<Judge> judge = MakeTaskJudge();
+  const EvalReport report = Evaluate(*nano.model, nano.tokenizer, nano.chat_template(),
+                                     HeldOutProblems(tasks, 6, 0, options.seed), env, *judge, options);
 
   int64_t different = 0;
   for (size_t t = 0; t < report.tasks.size(); ++t) {

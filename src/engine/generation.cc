@@ -25,26 +25,6 @@ void StoppingRules::Validate() const {
   StopStrings{stop_strings};
 }
 
-const char* FinishReasonName(FinishReason reason) {
-  switch (reason) {
-    case FinishReason::kStop:
-      return "stop";
-    case FinishReason::kStopString:
-      return "stop_string";
-    case FinishReason::kLength:
-      return "length";
-    case FinishReason::kEarlyTruncation:
-      return "early_truncation";
-    case FinishReason::kCancelled:
-      return "cancelled";
-    case FinishReason::kDeadline:
-      return "deadline";
-    case FinishReason::kError:
-      return "error";
-  }
-  return "";
-}
-
 struct Engine::Request {
   Request(int64_t number, GenerationRequest request, OutputCallback callback)
       : number(number), given(std::move(request)), callback(std::move(callback)) {}

@@ -25,6 +25,7 @@
 #include "engine/text_match.h"
 #include "engine/thinking.h"
 #include "model/model.h"
+#include "text/finish_reason.h"
 #include "text/token_constraint.h"
 #include "text/tokenizer.h"
 
@@ -70,11 +71,6 @@ struct GenerationRequest {
   std::shared_ptr<const TokenConstraint> constraint{};
   bool may_think = true;  // with a constraint: whether the output may begin with <think>, if the prompt did not
 };
-
-enum class FinishReason { kStop, kStopString, kLength, kEarlyTruncation, kCancelled, kDeadline, kError };
-inline constexpr size_t kFinishReasons = 7;
-// "stop", "stop_string", "length", "early_truncation", "cancelled", "deadline", "error"
-const char* FinishReasonName(FinishReason reason);
 
 struct OutputToken {
   int32_t id = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "eval/answer_checker.h"
 #include "train/config_section.h"
 
 namespace fulgur {

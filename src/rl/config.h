@@ -12,7 +12,7 @@
 #include "engine/generation.h"
 #include "ops/packed_matrix.h"
 #include "rl/objective.h"
-#include "rl/problem.h"
+#include "rl/reward.h"
 #include "tensor/tensor.h"
 #include "train/config.h"
 

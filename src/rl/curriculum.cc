@@ -6,7 +6,10 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "rl/decontaminate.h"
+#include "envs/task_env.h"
+#include "eval/answer_checker.h"
+#include "eval/decontaminate.h"
+#include "train/data.h"
 
 namespace fulgur {
 namespace {
@@ -112,16 +115,18 @@ void Curriculum::FromJson(const Json& json, const std::string& where) {
   }
 }
 
-ProblemSet::ProblemSet(const std::vector<ProblemSourceConfig>& sources, uint64_t seed) : seed_(seed) {
+ProblemSet::ProblemSet(const std::vector<ProblemSourceConfig>& sources, uint64_t seed)
+    : env_(std::make_unique<SingleTurnEnv>()), seed_(seed) {
   for (const ProblemSourceConfig& config : sources) {
     Source source;
     source.config = config;
     if (config.type == ProblemSourceConfig::Type::kFile) {
-      source.file = std::make_unique<ProblemFile>(config.path, config.name, config.checker);
+      source.file = std::make_unique<ProblemFile>(config.path, config.name);
+      source.judge = MakeAnswerJudge(config.checker);
       Decontaminator decontaminator(config.decontaminate.words);
       for (const auto& path : config.decontaminate.against) decontaminator.AddReferenceFile(path);
       for (size_t i = 0; i < source.file->size(); ++i) {
-        if (decontaminator.Overlaps(source.file->Prompt(i))) {
+        if (decontaminator.Overlaps(source.file->Get(i).prompt)) {
           ++source.contaminated;
         } else {
           source.records.push_back(i);
@@ -129,6 +134,8 @@ ProblemSet::ProblemSet(const std::vector<ProblemSourceConfig>& sources, uint64_t
       }
       if (source.records.empty())
         throw Error("source {}: every problem is in the files it is held against", config.name);
+    } else {
+      source.judge = MakeTaskJudge();
     }
     sources_.push_back(std::move(source));
   }
@@ -144,8 +151,8 @@ void ProblemSet::KeepRecords(size_t source, std::vector<size_t> records) {
   sources_[source].records = std::move(records);
 }
 
-Problem ProblemSet::Draw(const Curriculum& curriculum, double progress, int64_t batch, int64_t index,
-                         std::vector<uint64_t>& drawn) const {
+Assignment ProblemSet::Draw(const Curriculum& curriculum, double progress, int64_t batch, int64_t index,
+                            std::vector<uint64_t>& drawn) const {
   drawn.resize(sources_.size());
   Rng rng(Mix(Mix(Mix(seed_, kPick), static_cast<uint64_t>(batch)), static_cast<uint64_t>(index)));
   std::vector<double> weights;
@@ -158,34 +165,40 @@ Problem ProblemSet::Draw(const Curriculum& curriculum, double progress, int64_t 
   const uint64_t number = drawn[chosen]++;
   if (source.file != nullptr) {
     const uint64_t n = source.records.size(), seed = Mix(Mix(Mix(seed_, kEpoch), chosen), number / n);
-    return source.file->Get(source.records[Permute(number % n, n, seed)]);
+    return FromFile(chosen, source.records[Permute(number % n, n, seed)]);
   }
   std::vector<double> tasks;
   for (const TaskMix& mix : source.config.tasks) tasks.push_back(mix.weight);
   const TaskMix& mix = source.config.tasks[PickIndex(rng, tasks)];
   const int difficulty = mix.difficulties[PickIndex(rng, curriculum.LevelWeights(mix))].first;
   const Task& task = GetTask(mix.name);
-  return MakeTaskProblem(task, GenerateTrain(task, rng.Next(), difficulty, source.config.part), source.config.name);
+  return {TaskProblem(GenerateTrain(task, rng.Next(), difficulty, source.config.part), source.config.name), env_.get(),
+          source.judge.get()};
 }
 
-std::vector<Problem> ProblemSet::HeldOut(int64_t count) const {
+Assignment ProblemSet::FromFile(size_t source, size_t record) const {
+  return {sources_[source].file->Get(record), env_.get(), sources_[source].judge.get()};
+}
+
+std::vector<Assignment> ProblemSet::HeldOut(int64_t count) const {
   std::map<std::string, std::set<int>> levels;
-  std::map<std::string, std::string> names;
+  std::map<std::string, const Source*> first;  // that has the task
   for (const Source& source : sources_) {
     for (const TaskMix& mix : source.config.tasks) {
       for (const auto& [difficulty, weight] : mix.difficulties) {
         if (mix.weight > 0 && weight > 0) levels[mix.name].insert(difficulty);
       }
-      names.emplace(mix.name, source.config.name);
+      first.emplace(mix.name, &source);
     }
   }
-  std::vector<Problem> problems;
+  std::vector<Assignment> problems;
   for (const auto& [name, difficulties] : levels) {
     const Task& task = GetTask(name);
     auto difficulty = difficulties.begin();
     for (int64_t i = 0; i < count; ++i) {
       const uint64_t seed = Mix(Mix(seed_, kTest), static_cast<uint64_t>(i));
-      problems.push_back(MakeTaskProblem(task, GenerateTest(task, seed, *difficulty), names[name]));
+      problems.push_back({TaskProblem(GenerateTest(task, seed, *difficulty), first[name]->config.name), env_.get(),
+                          first[name]->judge.get()});
       if (++difficulty == difficulties.end()) difficulty = difficulties.begin();
     }
   }

@@ -9,8 +9,9 @@
 #include <vector>
 
 #include "base/json.h"
+#include "envs/judge.h"
+#include "eval/problem_file.h"
 #include "rl/config.h"
-#include "rl/problem.h"
 
 namespace fulgur {
 
@@ -44,7 +45,7 @@ class Curriculum {
   Levels levels_, batch_;
 };
 
-// The sources of a run.
+// The sources of a run. What it hands out is judged and answered by parts of it, so it outlives that.
 class ProblemSet {
  public:
   // Opens files and leaves out contaminated problems. Throws Error for files that are wrong, or of which nothing is
@@ -54,11 +55,14 @@ class ProblemSet {
   // Problem `index` of batch `batch` (from 0). drawn: how many each source has given so far in the run; this one is
   // added. A function of its arguments alone; problems of a file come in a new order in every epoch. progress: part of
   // the run that is done.
-  Problem Draw(const Curriculum& curriculum, double progress, int64_t batch, int64_t index,
-               std::vector<uint64_t>& drawn) const;
+  Assignment Draw(const Curriculum& curriculum, double progress, int64_t batch, int64_t index,
+                  std::vector<uint64_t>& drawn) const;
 
   // Held-out problems of every task of the sources: `count` of each, its difficulties in turn.
-  std::vector<Problem> HeldOut(int64_t count) const;
+  std::vector<Assignment> HeldOut(int64_t count) const;
+
+  // Problem of a file's record.
+  Assignment FromFile(size_t source, size_t record) const;
 
   size_t size() const { return sources_.size(); }
   const ProblemSourceConfig& config(size_t source) const { return sources_[source].config; }
@@ -73,10 +77,12 @@ class ProblemSet {
   struct Source {
     ProblemSourceConfig config;
     std::unique_ptr<ProblemFile> file;
+    std::unique_ptr<Judge> judge;
     std::vector<size_t> records;
     int64_t contaminated = 0;
   };
   std::vector<Source> sources_;
+  std::unique_ptr<Env> env_;
   uint64_t seed_;
 };
 

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/test_folder.h"
-#include "rl/decontaminate.h"
+#include "eval/decontaminate.h"
 #include "rl/stages.h"
 
 namespace fulgur {
@@ -90,8 +90,8 @@ TEST(ProblemSet, MixturesChangeOverTheRunAndDrawsAreAFunctionOfTheirNumbers) {
   EXPECT_NEAR(share(0.4), 0.2 / (0.2 + 0.2), 0.1);
   EXPECT_EQ(share(0.9), 0);
   std::vector<uint64_t> a, b, c;
-  EXPECT_EQ(set.Draw(curriculum, 0.4, 3, 7, a).prompt, set.Draw(curriculum, 0.4, 3, 7, b).prompt);
-  EXPECT_NE(set.Draw(curriculum, 0.4, 4, 7, a).prompt, set.Draw(curriculum, 0.4, 3, 7, c).prompt);
+  EXPECT_EQ(set.Draw(curriculum, 0.4, 3, 7, a).problem.prompt, set.Draw(curriculum, 0.4, 3, 7, b).problem.prompt);
+  EXPECT_NE(set.Draw(curriculum, 0.4, 4, 7, a).problem.prompt, set.Draw(curriculum, 0.4, 3, 7, c).problem.prompt);
 }
 
 TEST(ProblemSet, PracticeIsOfTheReinforcementPartAndTestsAreHeldOut) {
@@ -100,17 +100,17 @@ TEST(ProblemSet, PracticeIsOfTheReinforcementPartAndTestsAreHeldOut) {
   const Curriculum curriculum{CurriculumConfig{.enabled = false}};
   std::vector<uint64_t> drawn;
   for (int i = 0; i < 50; ++i) {
-    const Problem p = set.Draw(curriculum, 0, 0, i, drawn);
+    const Problem p = set.Draw(curriculum, 0, 0, i, drawn).problem;
     const TaskInstance instance = task.Generate(p.id, p.difficulty);
     EXPECT_EQ(instance.prompt, p.prompt);
     EXPECT_FALSE(HeldOut(instance));
     EXPECT_EQ(PartOf(instance), TrainPart::kReinforcement);
   }
-  const std::vector<Problem> tests = set.HeldOut(6);
+  const std::vector<Assignment> tests = set.HeldOut(6);
   ASSERT_EQ(tests.size(), 6u);
   for (size_t i = 0; i < tests.size(); ++i) {
-    EXPECT_TRUE(HeldOut(task.Generate(tests[i].id, tests[i].difficulty)));
-    EXPECT_EQ(tests[i].difficulty, 1 + static_cast<int>(i % 3));
+    EXPECT_TRUE(HeldOut(task.Generate(tests[i].problem.id, tests[i].problem.difficulty)));
+    EXPECT_EQ(tests[i].problem.difficulty, 1 + static_cast<int>(i % 3));
   }
 }
 
@@ -137,15 +137,15 @@ TEST(ProblemSet, AFilesProblemsComeOncePerEpochWithoutTheContaminatedOnes) {
   const Curriculum curriculum{CurriculumConfig{}};
   std::vector<uint64_t> drawn;
   std::vector<uint64_t> first, second;
-  for (int i = 0; i < 9; ++i) first.push_back(set.Draw(curriculum, 0, 0, i, drawn).id);
-  for (int i = 0; i < 9; ++i) second.push_back(set.Draw(curriculum, 0, 1, i, drawn).id);
+  for (int i = 0; i < 9; ++i) first.push_back(set.Draw(curriculum, 0, 0, i, drawn).problem.id);
+  for (int i = 0; i < 9; ++i) second.push_back(set.Draw(curriculum, 0, 1, i, drawn).problem.id);
   const std::set<uint64_t> want = {0, 1, 2, 4, 5, 6, 7, 8, 9};
   EXPECT_EQ(std::set(first.begin(), first.end()), want);
   EXPECT_EQ(std::set(second.begin(), second.end()), want);
   EXPECT_NE(first, second);
   EXPECT_TRUE(set.HeldOut(5).empty());
   set.KeepRecords(0, {4});
-  EXPECT_EQ(set.Draw(curriculum, 0, 2, 0, drawn).id, 4u);
+  EXPECT_EQ(set.Draw(curriculum, 0, 2, 0, drawn).problem.id, 4u);
   EXPECT_THROW(set.KeepRecords(0, {}), Error);
 }
 

@@ -11,7 +11,7 @@ namespace fulgur {
 namespace {
 
 // Values of the rows that predict a sampled token of the batch's sample d.
-std::vector<float> Gather(const PolicyBatch& batch, size_t d, const Response& response, std::span<const float> rows) {
+std::vector<float> Gather(const PolicyBatch& batch, size_t d, const Trajectory& response, std::span<const float> rows) {
   std::vector<float> values;
   values.reserve(response.ids.size());
   for (size_t j = 0; j < response.ids.size(); ++j) {
@@ -22,7 +22,7 @@ std::vector<float> Gather(const PolicyBatch& batch, size_t d, const Response& re
 
 }  // namespace
 
-std::vector<float> RecordedLogprobs(const Response& response) {
+std::vector<float> RecordedLogprobs(const Trajectory& response) {
   std::vector<float> logprobs;
   logprobs.reserve(response.ids.size());
   for (size_t j = 0; j < response.ids.size(); ++j) {
@@ -59,7 +59,7 @@ std::vector<PolicyBatch> PackSamples(std::span<const PolicySample> samples, int6
   std::vector<PolicyBatch> batches;
   for (size_t i = 0; i < samples.size(); ++i) {
     const std::vector<int32_t>& prompt = samples[i].group->prompt;
-    const Response& r = *samples[i].response;
+    const Trajectory& r = samples[i].response->trajectory;
     FULGUR_CHECK(!prompt.empty() && !r.ids.empty() && r.sampled.size() == r.ids.size());
     // The prompt is there already if the sample before is of the same group.
     const auto shared = static_cast<int64_t>(prompt.size()) - 1, own = static_cast<int64_t>(r.ids.size());
@@ -98,7 +98,7 @@ std::vector<std::vector<float>> ComputeLogprobs(Model& model, std::span<const Po
     EvaluateLoss(model, batch.tokens, [&](std::span<const float> rows, std::span<float>) {
       for (size_t d = 0; d < batch.samples.size(); ++d) {
         const size_t i = batch.samples[d];
-        logprobs[i] = Gather(batch, d, *samples[i].response, rows);
+        logprobs[i] = Gather(batch, d, samples[i].response->trajectory, rows);
       }
       return 0.0;
     });
@@ -112,7 +112,7 @@ PolicyGradientReport AddPolicyGradient(Model& model, std::span<const PolicySampl
   for (size_t i = 0; i < samples.size(); ++i) {
     if (i == 0 || samples[i].group != samples[i - 1].group) group_sizes.push_back(0);
     ++group_sizes.back();
-    lengths.push_back(samples[i].response->sampled_tokens());
+    lengths.push_back(samples[i].response->trajectory.sampled_tokens());
   }
   const std::vector<double> weights = ResponseWeights(group_sizes, lengths, objective);
   const std::vector<PolicyBatch> batches = PackSamples(samples, options.micro_tokens);
@@ -126,11 +126,11 @@ PolicyGradientReport AddPolicyGradient(Model& model, std::span<const PolicySampl
       for (size_t d = 0; d < batch.samples.size(); ++d) {
         const size_t i = batch.samples[d];
         const PolicySample& sample = samples[i];
-        const Response& r = *sample.response;
+        const Trajectory& r = sample.response->trajectory;
         const std::vector<float> logprobs = Gather(batch, d, r, rows);
         std::vector<double> token_grad(logprobs.size());
         sum += ResponseLoss(objective, {sample.old_logprobs, logprobs, sample.correction, sample.reference}, weights[i],
-                            r.advantage, token_grad, &report.stats);
+                            sample.response->advantage, token_grad, &report.stats);
         if (agreement != nullptr) agreement->Add(RecordedLogprobs(r), logprobs);
         size_t k = 0;
         for (size_t j = 0; j < r.ids.size(); ++j) {

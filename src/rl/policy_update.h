@@ -22,7 +22,7 @@ struct PolicySample {
 };
 
 // Log-probabilities of the sampled tokens as they were recorded.
-std::vector<float> RecordedLogprobs(const Response& response);
+std::vector<float> RecordedLogprobs(const Trajectory& trajectory);
 
 // How well two computations of the same log-probabilities agree. Correlation and difference are those of the
 // probabilities, as in the MiniMax-M1 report, figure 3.

@@ -175,7 +175,7 @@ class Joined {
   bool mean_ = true;
 };
 
-// Wilson's interval (train/evaluate.h) for a rate that need not be a whole number of successes.
+// Wilson's interval (base/statistics.h) for a rate that need not be a whole number of successes.
 std::pair<double, double> RateInterval(double rate, double trials) {
   const double z2 = kZ95 * kZ95, scale = 1 / (1 + z2 / trials), center = (rate + z2 / (2 * trials)) * scale;
   const double half = kZ95 * scale * std::sqrt(std::max(0.0, rate * (1 - rate) / trials + z2 / (4 * trials * trials)));
@@ -439,7 +439,7 @@ std::vector<int64_t> Numbered(const fs::path& folder, std::string_view prefix) {
 }
 
 // The tokens of an answer as pieces of whole characters, and for each the probability of its tokens together, in
-// thousandths; null for those that were not sampled.
+// thousandths; null for those that were not sampled. "said": the pieces that the environment said between two turns.
 void AddPieces(const Json& answer, const Tokenizer* tokenizer, Json& out) {
   const Json& ids = At(answer, "ids");
   const Json& logprobs = At(answer, "logprobs");
@@ -449,7 +449,15 @@ void AddPieces(const Json& answer, const Tokenizer* tokenizer, Json& out) {
     out["probabilities"] = Json::array({nullptr});
     return;
   }
-  Json pieces = Json::array(), probabilities = Json::array();
+  std::vector<bool> of_environment(ids.size(), false);
+  const Json& turns = At(answer, "turns");
+  for (size_t t = 0; turns.is_array() && t + 1 < turns.size(); ++t) {
+    const double begin = NumberOr(turns[t], "end", 0), end = NumberOr(turns[t + 1], "begin", 0);
+    for (size_t i = 0; i < ids.size(); ++i) {
+      if (static_cast<double>(i) >= begin && static_cast<double>(i) < end) of_environment[i] = true;
+    }
+  }
+  Json pieces = Json::array(), probabilities = Json::array(), said = Json::array();
   std::string bytes, text;
   double logprob = 0;
   bool sampled = false;
@@ -463,9 +471,11 @@ void AddPieces(const Json& answer, const Tokenizer* tokenizer, Json& out) {
       logprob += logprobs[i].get<double>();
       sampled = true;
     }
-    const bool final = i + 1 == n;
+    // What the environment says begins and ends with whole pieces.
+    const bool final = i + 1 == n || of_environment[i] != of_environment[i + 1];
     DrainUtf8(&bytes, final, &text);
     if (!bytes.empty()) continue;  // in the middle of a character
+    if (of_environment[i]) said.push_back(pieces.size());
     pieces.push_back(text);
     probabilities.push_back(sampled ? Json(std::lround(1000 * std::min(1.0, std::exp(logprob)))) : Json());
     text.clear();
@@ -474,17 +484,19 @@ void AddPieces(const Json& answer, const Tokenizer* tokenizer, Json& out) {
   }
   out["pieces"] = std::move(pieces);
   out["probabilities"] = std::move(probabilities);
+  if (!said.empty()) out["said"] = std::move(said);
   if (ids.size() > n) out["left_out"] = ids.size() - n;
 }
 
 Json Answer(const Json& answer, const Tokenizer* tokenizer) {
   Json out = {{"reward", Rounded(NumberOr(answer, "reward.total", 0))},
-              {"score", Rounded(NumberOr(answer, "score", 0))},
+              {"score", At(answer, "score").is_number() ? Json(Rounded(NumberOr(answer, "score", 0))) : Json()},
               {"format", At(answer, "format") == true},
               {"finish", TextAt(answer, "finish", kMostNoteBytes)},
               {"reason", TextAt(answer, "reason", kMostNoteBytes)},
               {"advantage", Rounded(NumberOr(answer, "advantage", 0))},
               {"tokens", At(answer, "ids").size()}};
+  if (At(answer, "turns").is_array()) out["turns"] = At(answer, "turns").size();
   AddPieces(answer, tokenizer, out);
   return out;
 }
@@ -496,17 +508,19 @@ Json Cell(const Json& group, const Tokenizer* tokenizer) {
                {"answers", Json::array()}};
   std::vector<const Json*> answers;
   double score = 0;
+  int64_t judged = 0;
   const Json& responses = At(group, "responses");
   if (!responses.is_array()) return cell;
   for (const Json& response : responses) {
     answers.push_back(&response);
     score += NumberOr(response, "score", 0);
+    judged += At(response, "score").is_number();
   }
   std::stable_sort(answers.begin(), answers.end(), [](const Json* a, const Json* b) {
     return NumberOr(*a, "reward.total", 0) > NumberOr(*b, "reward.total", 0);
   });
   cell["of"] = answers.size();
-  cell["score"] = answers.empty() ? 0 : Rounded(score / static_cast<double>(answers.size()));
+  cell["score"] = judged == 0 ? 0 : Rounded(score / static_cast<double>(judged));
   if (answers.size() > kMostAnswers) answers.erase(answers.begin() + 1, answers.end() - (kMostAnswers - 1));
   for (const Json* answer : answers) cell["answers"].push_back(Answer(*answer, tokenizer));
   return cell;

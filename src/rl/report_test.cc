@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
@@ -363,6 +364,48 @@ TEST_F(Report, ErrorsSayWhatIsMissing) {
   EXPECT_THAT(error_of(folder_ / "nowhere"), HasSubstr("nowhere is no folder"));
   EXPECT_THAT(error_of(folder_ / "text"), HasSubstr("neither run.json nor metrics.jsonl"));
   EXPECT_FALSE(fs::exists(folder_ / "report.html"));
+}
+
+TEST_F(Report, TurnsOfAnEnvironmentAndAnswersWithoutVerdict) {
+  TestFolder folder;
+  WriteTinyModel(folder / "model");
+  const TextFiles text = TextFiles::FromFolder(folder / "model");
+  fs::create_directories(folder / "run");
+  WriteFileAtomic(folder / "run/metrics.jsonl", Line(1).dump() + "\n");
+  const std::vector<int32_t> first = text.tokenizer.Encode("add", Tokenizer::Special::kPlainText);
+  const std::vector<int32_t> reply = text.tokenizer.Encode("5 €", Tokenizer::Special::kPlainText);
+  const std::vector<int32_t> last = text.tokenizer.Encode("five", Tokenizer::Special::kPlainText);
+  Json answer = {{"text", "five"},   {"finish", "stop"},     {"score", nullptr},
+                 {"reason", "none"}, {"ids", Json::array()}, {"logprobs", Json::array()}};
+  for (const auto* part : {&first, &reply, &last}) {
+    for (const int32_t id : *part) {
+      answer["ids"].push_back(id);
+      answer["logprobs"].push_back(part == &reply ? Json() : Json(-0.5));
+    }
+  }
+  const size_t a = first.size(), b = a + reply.size();
+  answer["turns"] = {{{"begin", 0}, {"end", a}}, {{"begin", b}, {"end", b + last.size()}}};
+  Json right = answer;
+  right["score"] = 1;
+  right["reward"]["total"] = 1;
+  GzipLinesWriter(folder / "run/rollouts/batch-000001.jsonl.gz")
+      .Add({{"task", "tool"}, {"prompt", "2 + 3"}, {"spread", true}, {"responses", {answer, right}}});
+  const Json data = ReportData({folder / "run"}, &text.tokenizer);
+  const Json& cell = data["samples"][0]["rows"][0]["cells"][0];
+  EXPECT_EQ(cell["score"], 1);  // of those that were judged
+  EXPECT_EQ(cell["of"], 2);
+  const Json& unjudged = cell["answers"][1];
+  EXPECT_TRUE(unjudged["score"].is_null());
+  EXPECT_EQ(unjudged["turns"], 2);
+  std::string said, written;
+  for (size_t i = 0; i < unjudged["pieces"].size(); ++i) {
+    const Json& list = unjudged["said"];
+    const bool is_said = std::find(list.begin(), list.end(), i) != list.end();
+    (is_said ? said : written) += unjudged["pieces"][i].get<std::string>();
+    EXPECT_EQ(unjudged["probabilities"][i].is_null(), is_said);
+  }
+  EXPECT_EQ(said, "5 €");
+  EXPECT_EQ(written, "addfive");
 }
 
 }  // namespace

@@ -2,17 +2,22 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdlib>
+#include <functional>
 #include <numeric>
-#include <optional>
+#include <thread>
 
+#include "base/crc32c.h"
 #include "base/error.h"
 #include "base/rng.h"
-#include "rl/gzip_lines.h"
+#include "engine/thinking.h"
+#include "eval/episode_runner.h"
+#include "eval/judge_queue.h"
 
 namespace fulgur {
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 // A double of few digits that becomes `value` when it is narrowed.
 double ShortDouble(float value) {
@@ -21,152 +26,220 @@ double ShortDouble(float value) {
   return static_cast<float>(decimal) == value ? decimal : static_cast<double>(value);
 }
 
-FinishReason FinishReasonFromName(const std::string& name, const std::string& where) {
-  for (const FinishReason reason : {FinishReason::kStop, FinishReason::kStopString, FinishReason::kLength,
-                                    FinishReason::kEarlyTruncation, FinishReason::kCancelled, FinishReason::kError}) {
-    if (name == FinishReasonName(reason)) return reason;
-  }
-  throw Error("{}: there is no end \"{}\"", where, name);
-}
-
-// Rewards and advantages of a group whose responses are there.
+// Rewards and advantages of a group whose verdicts are there. A response without a score takes no part.
 void ScoreGroup(const RolloutSettings& settings, Group& group) {
   std::vector<double> rewards;
+  std::vector<Response*> judged;
   for (Response& r : group.responses) {
-    r.reward = ScoreResponse(settings.reward, group.problem, r.text, r.finish, settings.stopping.starts_in_thinking,
-                             static_cast<int64_t>(r.ids.size()), settings.window);
+    if (!r.judged()) continue;
+    r.reward =
+        ScoreResponse(settings.reward, r.verdict, r.trajectory, settings.stopping.starts_in_thinking, settings.window);
     rewards.push_back(r.reward.total());
+    judged.push_back(&r);
   }
   const std::vector<double> advantages = Advantages(rewards, settings.advantage);
-  for (size_t i = 0; i < advantages.size(); ++i) group.responses[i].advantage = advantages[i];
+  for (size_t i = 0; i < advantages.size(); ++i) judged[i]->advantage = advantages[i];
 }
 
-Response ResponseFromJson(const Json& json, const std::string& where) {
+Json VerdictJson(const Verdict& verdict) {
+  return {{"score", verdict.score ? Json(*verdict.score) : Json()}, {"reason", verdict.reason}};
+}
+
+Verdict VerdictFromJson(const Json& json, const std::string& where) {
+  Verdict verdict;
+  if (!json.contains("score")) throw Error("{}: there is no \"score\"", where);
+  if (!json["score"].is_null()) verdict.score = JsonGet<double>(json, "score", where);
+  verdict.reason = JsonGet<std::string>(json, "reason", where);
+  return verdict;
+}
+
+Json TurnsJson(const Trajectory& trajectory) {
+  Json turns = Json::array();
+  for (const TrajectoryTurn& turn : trajectory.turns) {
+    turns.push_back({{"begin", turn.begin},
+                     {"end", turn.end},
+                     {"text", turn.text},
+                     {"finish", FinishReasonName(turn.finish)},
+                     {"thinking_tokens", turn.thinking_tokens},
+                     {"reply", turn.reply}});
+  }
+  return turns;
+}
+
+TrajectoryTurn TurnFromJson(const Json& json, bool starts_in_thinking, const std::string& where) {
+  TrajectoryTurn turn;
+  turn.text = JsonGet<std::string>(json, "text", where);
+  turn.parsed = ParseOutput(starts_in_thinking ? std::string(kThinkOpen) + turn.text : turn.text);
+  turn.finish = FinishReasonFromName(JsonGet<std::string>(json, "finish", where));
+  turn.thinking_tokens = JsonGet<int64_t>(json, "thinking_tokens", where);
+  return turn;
+}
+
+Json ResponseToJson(const Response& r) {
+  const Trajectory& t = r.trajectory;
+  Json logprobs = Json::array();
+  for (size_t i = 0; i < t.ids.size(); ++i) {
+    logprobs.push_back(t.sampled[i] != 0 ? Json(ShortDouble(t.logprobs[i])) : Json());
+  }
+  Json json = {
+      {"text", t.turns.back().text}, {"finish", FinishReasonName(t.finish)}, {"thinking_tokens", t.thinking_tokens()}};
+  json.update(VerdictJson(r.verdict));
+  if (r.judged()) {
+    json["format"] = r.reward.format;
+    json["reward"] = {{"total", r.reward.total()},
+                      {"correct", r.reward.correct_part},
+                      {"format", r.reward.format_part},
+                      {"overlong", r.reward.overlong_part}};
+    json["advantage"] = r.advantage;
+  }
+  json["ids"] = t.ids;
+  json["logprobs"] = logprobs;
+  if (t.turns.size() > 1) json["turns"] = TurnsJson(t);
+  return json;
+}
+
+Response ResponseFromJson(const Json& json, bool starts_in_thinking, const std::string& where) {
   Response r;
-  r.text = JsonGet<std::string>(json, "text", where);
-  r.finish = FinishReasonFromName(JsonGet<std::string>(json, "finish", where), where);
-  r.thinking_tokens = JsonGet<int64_t>(json, "thinking_tokens", where);
+  Trajectory& t = r.trajectory;
+  r.verdict = VerdictFromJson(json, where);
   if (!json.contains("ids") || !json.contains("logprobs") || !json["ids"].is_array() || !json["logprobs"].is_array() ||
       json["ids"].size() != json["logprobs"].size()) {
     throw Error("{}: \"ids\" and \"logprobs\" do not fit", where);
   }
   for (const Json& id : json["ids"]) {
     if (!id.is_number_integer()) throw Error("{}: \"ids\" holds {}", where, id.dump());
-    r.ids.push_back(id.get<int32_t>());
+    t.ids.push_back(id.get<int32_t>());
   }
   for (const Json& logprob : json["logprobs"]) {
-    r.sampled.push_back(logprob.is_number());  // null: appended by the engine
-    r.logprobs.push_back(logprob.is_number() ? static_cast<float>(logprob.get<double>()) : 0.0f);
+    t.sampled.push_back(logprob.is_number());  // null: not sampled
+    t.logprobs.push_back(logprob.is_number() ? static_cast<float>(logprob.get<double>()) : 0.0f);
+  }
+  t.finish = FinishReasonFromName(JsonGet<std::string>(json, "finish", where));
+  if (!json.contains("turns")) {
+    t.turns.push_back(TurnFromJson(json, starts_in_thinking, where));
+    t.turns[0].end = static_cast<int64_t>(t.ids.size());
+    return r;
+  }
+  for (const Json& turn : json["turns"]) {
+    t.turns.push_back(TurnFromJson(turn, starts_in_thinking, where));
+    t.turns.back().begin = JsonGet<int64_t>(turn, "begin", where);
+    t.turns.back().end = JsonGet<int64_t>(turn, "end", where);
+    t.turns.back().reply = turn["reply"];
   }
   return r;
 }
 
 }  // namespace
 
-int64_t Response::sampled_tokens() const { return std::count(sampled.begin(), sampled.end(), 1); }
+int64_t Group::judged() const {
+  return std::count_if(responses.begin(), responses.end(), std::mem_fn(&Response::judged));
+}
 
 bool Group::spread() const {
-  return std::any_of(responses.begin(), responses.end(),
-                     [&](const Response& r) { return r.reward.total() != responses[0].reward.total(); });
+  const Response* first = nullptr;
+  for (const Response& r : responses) {
+    if (!r.judged()) continue;
+    if (first == nullptr) first = &r;
+    if (r.reward.total() != first->reward.total()) return true;
+  }
+  return false;
 }
 
 double Group::passed() const {
   return std::accumulate(responses.begin(), responses.end(), 0.0,
-                         [](double sum, const Response& r) { return sum + r.reward.score; });
+                         [](double sum, const Response& r) { return sum + r.verdict.score.value_or(0); });
 }
 
 RolloutResult GenerateGroups(Model& model, const Tokenizer& tokenizer, const ChatTemplate& chat,
                              const RolloutSettings& settings, int64_t wanted, int64_t most,
-                             const std::function<Problem(int64_t index)>& next, const ReadyGroups& ready,
-                             const std::function<void(const Group&)>& finished, const std::atomic<bool>* stop) {
+                             const std::function<Assignment(int64_t index)>& next, ReadyGroups ready,
+                             const RolloutRecorder& recorder, const std::atomic<bool>* stop) {
   RolloutResult result;
-  Engine engine(model, tokenizer, settings.engine);
   std::vector<std::unique_ptr<Group>> groups;
-  std::string error;
   int64_t without_spread = 0;
-  const auto start = std::chrono::steady_clock::now();
+  Engine engine(model, tokenizer, settings.engine);
+  EpisodeRunner episodes(engine, tokenizer, chat);
+  JudgeQueue judging(settings.most_judging);  // goes first, and records what it has asked for
+  const auto start = Clock::now();
 
+  // left: responses of the group without a verdict, which its callbacks share.
+  const auto judged = [&](Group& group, int64_t output, Verdict verdict, int64_t& left) {
+    group.responses[static_cast<size_t>(output)].verdict = std::move(verdict);
+    if (--left > 0) return;
+    ScoreGroup(settings, group);
+    without_spread += !group.spread();
+    if (recorder.finished) recorder.finished(group);
+  };
   const auto submit = [&](int64_t index) {
     groups.push_back(std::make_unique<Group>());
     Group& group = *groups.back();
+    Assignment assignment = next(index);
     group.index = index;
-    group.problem = next(index);
-    group.prompt = chat.Encode(tokenizer, Json::array({{{"role", "user"}, {"content", group.problem.prompt}}}),
-                               /*tools=*/nullptr, /*add_generation_prompt=*/true);
-    const auto found = ready.find(index);
-    if (found != ready.end() && found->second.first == group.prompt) {
-      group.responses = found->second.second;
+    group.problem = std::move(assignment.problem);
+    EpisodeRunner::Beginning first = episodes.Begin(*assignment.env, group.problem);
+    group.prompt = first.prompt;
+    const auto found = ready.groups.find(index);
+    if (found != ready.groups.end() && found->second.prompt == group.prompt) {
+      group.responses = std::move(found->second.responses);
       ScoreGroup(settings, group);
       without_spread += !group.spread();
       ++result.reused;
       return;
     }
     group.responses.resize(static_cast<size_t>(settings.responses));
-    GenerationRequest request;
-    request.prompt = group.prompt;
-    request.outputs = settings.responses;
-    request.sampling.seed = Mix(settings.seed, static_cast<uint64_t>(index));
-    request.stopping = settings.stopping;
-    request.stopping.max_tokens = settings.window;
-    result.prompt_tokens += static_cast<int64_t>(group.prompt.size());
-    engine.Submit(std::move(request), [&, left = settings.responses](const OutputEvent& event) mutable {
-      Response& r = group.responses[static_cast<size_t>(event.output)];
-      for (const OutputToken& token : event.tokens) {
-        r.ids.push_back(token.id);
-        r.logprobs.push_back(token.logprob);
-        r.sampled.push_back(token.sampled);
-      }
-      r.text += event.text;
-      if (event.end == nullptr) return;
-      r.finish = event.end->reason;
-      r.thinking_tokens = event.end->thinking_tokens;
-      if (r.finish == FinishReason::kError && error.empty()) error = event.end->message;
-      result.generated_tokens += static_cast<int64_t>(r.ids.size());
-      if (--left > 0 || r.finish == FinishReason::kCancelled) return;
-      ScoreGroup(settings, group);
-      without_spread += !group.spread();
-      if (finished) finished(group);
-    });
+    EpisodeOptions options;
+    options.outputs = settings.responses;
+    options.sampling.seed = Mix(settings.seed, static_cast<uint64_t>(index));
+    options.stopping = settings.stopping;
+    options.stopping.max_tokens = settings.window;
+    const auto left = std::make_shared<int64_t>(settings.responses);
+    episodes.Play(*assignment.env, group.problem, std::move(first), options,
+                  [&, left, judge = assignment.judge](int64_t output, Trajectory trajectory) {
+                    Response& r = group.responses[static_cast<size_t>(output)];
+                    r.trajectory = std::move(trajectory);
+                    const auto known = ready.verdicts.find({group.index, output});
+                    if (known != ready.verdicts.end() && known->second.response == TrajectoryCrc(r.trajectory)) {
+                      return judged(group, output, known->second.verdict, *left);
+                    }
+                    judging.Ask(*judge, group.problem, r.trajectory, [&, left, output](Verdict verdict) {
+                      r.verdict = verdict;
+                      if (recorder.judged) recorder.judged(group.index, output, r);
+                      judged(group, output, std::move(verdict), *left);
+                    });
+                  });
   };
 
   for (;;) {
-    while (static_cast<int64_t>(groups.size()) < std::min(most, wanted + without_spread)) {
-      submit(static_cast<int64_t>(groups.size()));
-    }
+    const auto needed = [&] { return std::min(most, wanted + without_spread); };
+    while (static_cast<int64_t>(groups.size()) < needed()) submit(static_cast<int64_t>(groups.size()));
     if (stop != nullptr && stop->load()) {
       result.stopped = true;
       return result;
     }
-    if (!engine.Step() && static_cast<int64_t>(groups.size()) >= std::min(most, wanted + without_spread)) break;
-    if (!error.empty()) throw Error("{}", error);
+    const bool generated = episodes.Step();
+    if (judging.Poll() || generated) continue;
+    if (static_cast<int64_t>(groups.size()) < needed()) continue;
+    if (judging.empty() && episodes.empty()) break;
+    const auto idle = Clock::now();
+    std::this_thread::sleep_for(std::chrono::microseconds(500));
+    result.waited_seconds += std::chrono::duration<double>(Clock::now() - idle).count();
   }
-  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result.generated_tokens = episodes.generated_tokens();
+  result.prompt_tokens = episodes.prompt_tokens();
+  result.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   for (auto& group : groups) result.groups.push_back(std::move(*group));
   return result;
 }
 
+std::string TrajectoryCrc(const Trajectory& trajectory) {
+  uint32_t crc = Crc32c(trajectory.ids.data(), trajectory.ids.size() * sizeof(int32_t));
+  crc = Crc32c(trajectory.logprobs.data(), trajectory.logprobs.size() * sizeof(float), crc);
+  return fmt::format("{:08x}", crc);
+}
+
 Json GroupToJson(const Group& group) {
   Json responses = Json::array();
-  for (const Response& r : group.responses) {
-    Json logprobs = Json::array();
-    for (size_t t = 0; t < r.ids.size(); ++t) {
-      logprobs.push_back(r.sampled[t] != 0 ? Json(ShortDouble(r.logprobs[t])) : Json());
-    }
-    responses.push_back({{"text", r.text},
-                         {"finish", FinishReasonName(r.finish)},
-                         {"thinking_tokens", r.thinking_tokens},
-                         {"score", r.reward.score},
-                         {"format", r.reward.format},
-                         {"reward",
-                          {{"total", r.reward.total()},
-                           {"correct", r.reward.correct_part},
-                           {"format", r.reward.format_part},
-                           {"overlong", r.reward.overlong_part}}},
-                         {"reason", r.reward.reason},
-                         {"advantage", r.advantage},
-                         {"ids", r.ids},
-                         {"logprobs", logprobs}});
-  }
+  for (const Response& r : group.responses) responses.push_back(ResponseToJson(r));
   return {{"index", group.index},           {"source", group.problem.source},
           {"task", group.problem.task},     {"difficulty", group.problem.difficulty},
           {"id", group.problem.id},         {"spread", group.spread()},
@@ -174,26 +247,62 @@ Json GroupToJson(const Group& group) {
           {"responses", responses}};
 }
 
-ReadyGroups ReadReadyGroups(const std::filesystem::path& path, const Json& stamp, int64_t responses, int64_t* kept) {
-  ReadyGroups ready;
-  const std::string where = path.string();
-  *kept = ReadGzipLines(path, [&](const Json& line) {
-    try {
-      for (const auto& [key, value] : stamp.items()) {
-        if (!line.is_object() || !line.contains(key) || line[key] != value) return false;
+RolloutFile::RolloutFile(const std::filesystem::path& path, Json stamp, const RolloutSettings& settings)
+    : path_(path), verdicts_path_(path.string() + ".verdicts"), stamp_(std::move(stamp)) {
+  // Calls take(line, where) for the lines of a file that have the stamp, up to the first that it refuses or that is not
+  // as it was written; bytes before that.
+  const auto read = [&](const std::filesystem::path& file, const auto& take) {
+    return ReadGzipLines(file, [&](const Json& line) {
+      try {
+        for (const auto& [key, value] : stamp_.items()) {
+          if (!line.is_object() || !line.contains(key) || line[key] != value) return false;
+        }
+        return take(line, file.string());
+      } catch (const std::exception&) {
+        return false;
       }
-      std::pair<std::vector<int32_t>, std::vector<Response>> group;
-      if (!line.contains("prompt_ids") || !line.contains("responses")) return false;
-      for (const Json& id : line["prompt_ids"]) group.first.push_back(id.get<int32_t>());
-      for (const Json& response : line["responses"]) group.second.push_back(ResponseFromJson(response, where));
-      if (static_cast<int64_t>(group.second.size()) != responses) return false;
-      ready[JsonGet<int64_t>(line, "index", where)] = std::move(group);
-      return true;
-    } catch (const std::exception&) {  // a line that is not as it was written
-      return false;
+    });
+  };
+  const int64_t groups = read(path_, [&](const Json& line, const std::string& where) {
+    if (!line.contains("prompt_ids") || !line.contains("responses")) return false;
+    ReadyGroups::Group group;
+    for (const Json& id : line["prompt_ids"]) group.prompt.push_back(id.get<int32_t>());
+    for (const Json& response : line["responses"]) {
+      group.responses.push_back(ResponseFromJson(response, settings.stopping.starts_in_thinking, where));
     }
+    if (static_cast<int64_t>(group.responses.size()) != settings.responses) return false;
+    ready_.groups[JsonGet<int64_t>(line, "index", where)] = std::move(group);
+    return true;
   });
-  return ready;
+  const int64_t verdicts = read(verdicts_path_, [&](const Json& line, const std::string& where) {
+    ready_.verdicts[{JsonGet<int64_t>(line, "index", where), JsonGet<int64_t>(line, "response", where)}] = {
+        JsonGet<std::string>(line, "crc", where), VerdictFromJson(line, where)};
+    return true;
+  });
+  groups_ = std::make_unique<GzipLinesWriter>(path_, groups);
+  verdicts_ = std::make_unique<GzipLinesWriter>(verdicts_path_, verdicts);
+}
+
+RolloutRecorder RolloutFile::Recorder() {
+  RolloutRecorder recorder;
+  recorder.judged = [this](int64_t group, int64_t response, const Response& r) {
+    Json line = stamp_;
+    line.update({{"index", group}, {"response", response}, {"crc", TrajectoryCrc(r.trajectory)}});
+    line.update(VerdictJson(r.verdict));
+    verdicts_->Add(line);
+  };
+  recorder.finished = [this](const Group& group) {
+    Json line = stamp_;
+    line.update(GroupToJson(group));
+    groups_->Add(line);
+  };
+  return recorder;
+}
+
+void RolloutFile::Finish() {
+  verdicts_.reset();
+  std::error_code ignored;
+  std::filesystem::remove(verdicts_path_, ignored);
 }
 
 }  // namespace fulgur

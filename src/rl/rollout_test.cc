@@ -3,13 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cmath>
-#include <cstring>
+#include <thread>
 
+#include "base/background_threads.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/rng.h"
 #include "base/test_folder.h"
-#include "rl/gzip_lines.h"
 #include "rl/policy_update.h"
 #include "rl/rollout_model.h"
 #include "rl/test_util.h"
@@ -34,25 +38,35 @@ class RolloutTest : public testing::Test {
     settings_.engine.max_batch = 7;
   }
 
-  // Some groups have a spread of rewards and some have none, whatever the responses say.
+  // Problem `index`; its record says whether its group is to have a spread of rewards, whatever the responses say.
   static Problem ProblemOf(int64_t index, bool spread) {
     Problem p;
     p.source = p.task = "test";
     p.id = static_cast<uint64_t>(index);
     p.prompt = fmt::format("Problem {}", index);
-    p.judge = [spread, count = std::make_shared<int>(0)](std::string_view) {
-      return Score{spread ? (*count)++ % 2 : 0.0, ""};
-    };
+    p.messages = Json::array({{{"role", "user"}, {"content", p.prompt}}});
+    p.record = spread;
     return p;
   }
 
-  RolloutResult Run(int64_t wanted, int64_t most, const std::function<bool(int64_t)>& spread,
-                    const ReadyGroups& ready = {}, const std::function<void(const Group&)>& finished = {}) {
-    return GenerateGroups(
-        *model_, text_->tokenizer, text_->chat_template, settings_, wanted, most,
-        [&](int64_t i) { return ProblemOf(i, spread(i)); }, ready, finished, nullptr);
+  // Responses that differ have scores that differ, whatever the order in which they are judged.
+  static Verdict RuleOf(const Problem& problem, const Trajectory& t) {
+    const double score = static_cast<double>(std::stoul(TrajectoryCrc(t), nullptr, 16)) / 4294967296.0;
+    return {problem.record.get<bool>() ? score : 0.0, "by its tokens"};
   }
 
+  RolloutResult Run(int64_t wanted, int64_t most, const std::function<bool(int64_t)>& spread, ReadyGroups ready = {},
+                    const RolloutRecorder& recorder = {}, Judge* judge = nullptr) {
+    return GenerateGroups(
+        *model_, text_->tokenizer, text_->chat_template, settings_, wanted, most,
+        [&](int64_t i) {
+          return Assignment{ProblemOf(i, spread(i)), &env_, judge != nullptr ? judge : &rule_};
+        },
+        std::move(ready), recorder, nullptr);
+  }
+
+  SingleTurnEnv env_;
+  RuleJudge rule_{RuleOf};
   TestFolder folder_;
   ThreadPool pool_{2};
   std::unique_ptr<TextFiles> text_;
@@ -63,16 +77,20 @@ class RolloutTest : public testing::Test {
 void ExpectSame(const Group& a, const Group& b) {
   EXPECT_EQ(a.index, b.index);
   EXPECT_EQ(a.prompt, b.prompt);
+  // Every bit of a response that is written down, and the bits of its log-probabilities.
+  EXPECT_EQ(GroupToJson(a).dump(), GroupToJson(b).dump());
   ASSERT_EQ(a.responses.size(), b.responses.size());
   for (size_t i = 0; i < a.responses.size(); ++i) {
-    const Response &x = a.responses[i], &y = b.responses[i];
-    EXPECT_EQ(x.ids, y.ids);
+    const Trajectory &x = a.responses[i].trajectory, &y = b.responses[i].trajectory;
     EXPECT_EQ(x.sampled, y.sampled);
-    EXPECT_EQ(x.text, y.text);
-    EXPECT_EQ(x.finish, y.finish);
-    ASSERT_EQ(x.logprobs.size(), y.logprobs.size());
-    EXPECT_EQ(std::memcmp(x.logprobs.data(), y.logprobs.data(), x.logprobs.size() * sizeof(float)), 0);
+    EXPECT_EQ(TrajectoryCrc(x), TrajectoryCrc(y));
+    EXPECT_EQ(x.answer(), y.answer());
   }
+}
+
+void ExpectSame(const RolloutResult& a, const RolloutResult& b) {
+  ASSERT_EQ(a.groups.size(), b.groups.size());
+  for (size_t i = 0; i < a.groups.size(); ++i) ExpectSame(a.groups[i], b.groups[i]);
 }
 
 TEST_F(RolloutTest, GroupsWithoutSpreadAreReplacedWithinABound) {
@@ -81,7 +99,6 @@ TEST_F(RolloutTest, GroupsWithoutSpreadAreReplacedWithinABound) {
   const RolloutResult r = Run(4, 100, odd);
   EXPECT_EQ(r.groups.size(), 8u);
   for (const Group& g : r.groups) EXPECT_EQ(g.spread(), odd(g.index)) << g.index;
-  EXPECT_EQ(r.groups[1].responses[1].reward.score, 1);
   EXPECT_NE(r.groups[1].responses[1].advantage, 0);
   EXPECT_EQ(r.groups[0].responses[1].advantage, 0);
   EXPECT_EQ(Run(4, 6, odd).groups.size(), 6u);
@@ -95,9 +112,8 @@ TEST_F(RolloutTest, TheSameGroupsWhateverRunsBesideThem) {
   const RolloutResult wide = Run(5, 50, third);
   settings_.engine.max_batch = 1;
   const RolloutResult narrow = Run(5, 50, third);
-  ASSERT_EQ(wide.groups.size(), narrow.groups.size());
-  for (size_t i = 0; i < wide.groups.size(); ++i) ExpectSame(wide.groups[i], narrow.groups[i]);
-  EXPECT_NE(wide.groups[1].responses[0].ids, wide.groups[1].responses[1].ids);
+  ExpectSame(wide, narrow);
+  EXPECT_NE(wide.groups[1].responses[0].trajectory.ids, wide.groups[1].responses[1].trajectory.ids);
 }
 
 TEST_F(RolloutTest, WhatWasWrittenIsReadBackBitForBitAndNotGeneratedAgain) {
@@ -105,31 +121,222 @@ TEST_F(RolloutTest, WhatWasWrittenIsReadBackBitForBitAndNotGeneratedAgain) {
   const std::filesystem::path path = folder_ / "rollouts.jsonl.gz";
   const Json stamp = {{"batch", 3}, {"weights", "abc"}};
   int64_t written = 0;
-  const auto write = [&](const Group& group) {
-    if (++written > 4) return;  // as if killed
-    const int64_t size = std::filesystem::exists(path) ? static_cast<int64_t>(std::filesystem::file_size(path)) : 0;
-    Json line = stamp;
-    line.update(GroupToJson(group));
-    GzipLinesWriter(path, size).Add(line);
-  };
-  const RolloutResult whole = Run(4, 100, odd, {}, write);
+  RolloutResult whole;
+  {
+    RolloutFile file(path, stamp, settings_);
+    RolloutRecorder recorder = file.Recorder();
+    recorder.finished = [&, write = recorder.finished](const Group& group) {
+      if (++written <= 4) write(group);  // as if killed then
+    };
+    whole = Run(4, 100, odd, {}, recorder);
+  }
   EXPECT_EQ(written, 8);
-  int64_t kept = 0;
-  const ReadyGroups ready = ReadReadyGroups(path, stamp, 3, &kept);
-  EXPECT_EQ(ready.size(), 4u);
-  EXPECT_EQ(kept, static_cast<int64_t>(std::filesystem::file_size(path)));
-  int64_t again = 0;
-  const RolloutResult resumed = Run(4, 100, odd, ready, [&](const Group&) { ++again; });
+  RolloutFile file(path, stamp, settings_);
+  ReadyGroups ready = file.TakeReady();
+  EXPECT_EQ(ready.groups.size(), 4u);
+  EXPECT_EQ(ready.verdicts.size(), 24u);
+  int64_t again = 0, judged_again = 0;
+  RolloutRecorder counter;
+  counter.finished = [&](const Group&) { ++again; };
+  counter.judged = [&](int64_t, int64_t, const Response&) { ++judged_again; };
+  const RolloutResult resumed = Run(4, 100, odd, std::move(ready), counter);
   EXPECT_EQ(resumed.reused, 4);
   EXPECT_EQ(again, 4);
-  ASSERT_EQ(resumed.groups.size(), whole.groups.size());
-  for (size_t i = 0; i < whole.groups.size(); ++i) ExpectSame(whole.groups[i], resumed.groups[i]);
+  EXPECT_EQ(judged_again, 0);  // the verdicts of the others were there
+  ExpectSame(whole, resumed);
+  file.Finish();
+  EXPECT_FALSE(std::filesystem::exists(path.string() + ".verdicts"));
 
   // Of other weights, or another number of responses: nothing.
-  EXPECT_TRUE(ReadReadyGroups(path, {{"batch", 3}, {"weights", "abd"}}, 3, &kept).empty());
-  EXPECT_EQ(kept, 0);
-  EXPECT_TRUE(ReadReadyGroups(path, stamp, 4, &kept).empty());
-  EXPECT_TRUE(ReadReadyGroups(folder_ / "none", stamp, 3, &kept).empty());
+  std::filesystem::copy_file(path, folder_ / "copy");
+  EXPECT_TRUE(RolloutFile(folder_ / "copy", {{"batch", 3}, {"weights", "abd"}}, settings_).TakeReady().groups.empty());
+  EXPECT_EQ(std::filesystem::file_size(folder_ / "copy"), 0u);
+  settings_.responses = 4;
+  EXPECT_TRUE(RolloutFile(path, stamp, settings_).TakeReady().groups.empty());
+}
+
+// Answers by another judge's rule, after a while that differs from question to question, several at a time.
+class LateJudge : public Judge {
+ public:
+  explicit LateJudge(RuleJudge::Rule rule, int most_milliseconds) : rule_(std::move(rule)), most_(most_milliseconds) {}
+  std::future<Verdict> Ask(const Problem& problem, const Trajectory& trajectory) override {
+    ++asked;
+    const int now = ++under_way;
+    for (int seen = most_under_way; now > seen && !most_under_way.compare_exchange_weak(seen, now);) {
+    }
+    const auto wait = std::chrono::milliseconds(Rng(static_cast<uint64_t>(asked)).Below(static_cast<uint64_t>(most_)));
+    return threads_.Run([this, wait, &problem, &trajectory] {
+      std::this_thread::sleep_for(wait);
+      const Verdict verdict = rule_(problem, trajectory);
+      --under_way;
+      return verdict;
+    });
+  }
+  std::atomic<int> asked = 0, under_way = 0, most_under_way = 0;
+
+ private:
+  RuleJudge::Rule rule_;
+  int most_;
+  BackgroundThreads threads_{8};
+};
+
+TEST_F(RolloutTest, ALateJudgeChangesNothingButTheTime) {
+  const auto third = [](int64_t i) { return i % 3 != 0; };
+  const RolloutResult instant = Run(5, 50, third);
+  settings_.most_judging = 4;
+  LateJudge late(RuleOf, 30);
+  const RolloutResult delayed = Run(5, 50, third, {}, {}, &late);
+  ExpectSame(instant, delayed);
+  EXPECT_EQ(late.asked, static_cast<int>(3 * instant.groups.size()));
+  EXPECT_LE(late.most_under_way, 4);
+  EXPECT_GT(late.most_under_way, 1);
+}
+
+TEST_F(RolloutTest, WhoeverStopsWaitsForVerdictsThatAreUnderWayAndRecordsThem) {
+  settings_.most_judging = 4;
+  LateJudge late(RuleOf, 30);
+  std::atomic<bool> stop = false;
+  int recorded = 0;
+  RolloutRecorder recorder;
+  recorder.judged = [&](int64_t, int64_t, const Response&) {
+    ++recorded;
+    stop = true;
+  };
+  const RolloutResult r = GenerateGroups(
+      *model_, text_->tokenizer, text_->chat_template, settings_, 8, 8,
+      [&](int64_t i) {
+        return Assignment{ProblemOf(i, true), &env_, &late};
+      },
+      {}, recorder, &stop);
+  EXPECT_TRUE(r.stopped);
+  EXPECT_EQ(recorded, late.asked);
+  EXPECT_LT(recorded, 24);
+}
+
+TEST_F(RolloutTest, AResponseWithoutVerdictTakesNoPart) {
+  // The first response of each problem to be judged gets no verdict: here by its tokens, so that order does not matter.
+  RuleJudge picky([](const Problem& problem, const Trajectory& t) {
+    const Verdict verdict = RuleOf(problem, t);
+    return *verdict.score < 0.3 ? Verdict{std::nullopt, "unreadable"} : verdict;
+  });
+  const RolloutResult r = Run(
+      8, 8, [](int64_t) { return true; }, {}, {}, &picky);
+  int64_t without = 0;
+  for (const Group& g : r.groups) {
+    double sum = 0;
+    std::vector<double> rewards;
+    for (const Response& response : g.responses) {
+      if (response.judged()) {
+        rewards.push_back(response.reward.total());
+        sum += response.advantage;
+        continue;
+      }
+      ++without;
+      EXPECT_EQ(response.advantage, 0);
+      EXPECT_EQ(response.verdict.reason, "unreadable");
+      EXPECT_TRUE(GroupToJson(g)["responses"][static_cast<size_t>(&response - g.responses.data())]["score"].is_null());
+    }
+    EXPECT_EQ(g.judged(), static_cast<int64_t>(rewards.size()));
+    EXPECT_EQ(g.spread(), rewards.size() > 1);
+    EXPECT_NEAR(sum, 0, 1e-9);  // the advantages are of those that were judged
+  }
+  EXPECT_GT(without, 0);
+  EXPECT_LT(without, 24);
+}
+
+TEST_F(RolloutTest, WhatAJudgeThrowsEndsTheRollouts) {
+  RuleJudge broken([](const Problem&, const Trajectory&) -> Verdict { throw Error("the judge is gone"); });
+  EXPECT_THROW(Run(
+                   2, 2, [](int64_t) { return true; }, {}, {}, &broken),
+               Error);
+  RuleJudge wild([](const Problem&, const Trajectory&) { return Verdict{std::nan(""), ""}; });
+  EXPECT_THROW(Run(
+                   2, 2, [](int64_t) { return true; }, {}, {}, &wild),
+               Error);
+}
+
+// A calculator: the assistant asks twice, whatever it writes, and then gives its answer. Every reply comes late.
+class ThreeTurns : public Env {
+ public:
+  std::unique_ptr<Episode> Begin(const Problem& problem) override { return std::make_unique<Talk>(problem, threads_); }
+
+ private:
+  class Talk : public Episode {
+   public:
+    Talk(const Problem& problem, BackgroundThreads& threads) : messages_(problem.messages), threads_(threads) {}
+    Opening Start() override {
+      Json tool = {{"type", "function"}, {"function", {{"name", "add"}, {"parameters", {{"type", "object"}}}}}};
+      return {messages_, Json::array({tool})};
+    }
+    std::future<Reply> Act(const AssistantTurn& turn) override {
+      return threads_.Run([this, &turn] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(turn.text.size() % 7));
+        if (++turns_ == 3) return Reply{nullptr};
+        return Reply{Json::array({{{"role", "tool"}, {"name", "add"}, {"content", fmt::format("sum {}", turns_)}}})};
+      });
+    }
+
+   private:
+    Json messages_;
+    BackgroundThreads& threads_;
+    int turns_ = 0;
+  };
+
+  BackgroundThreads threads_{3};
+};
+
+TEST_F(RolloutTest, EpisodesOfThreeTurnsWithATool) {
+  ThreeTurns env;
+  // Short turns: the budget closes the thinking, and the next line break ends the turn.
+  settings_.window = 400;
+  settings_.stopping.stop_strings = {"e"};
+  settings_.stopping.closing_sentence = "</think>So";
+  const auto run = [&](ReadyGroups ready, const RolloutRecorder& recorder) {
+    return GenerateGroups(
+        *model_, text_->tokenizer, text_->chat_template, settings_, 4, 4,
+        [&](int64_t i) {
+          return Assignment{ProblemOf(i, true), &env, &rule_};
+        },
+        std::move(ready), recorder, nullptr);
+  };
+  const std::filesystem::path path = folder_ / "turns.jsonl.gz";
+  RolloutResult whole;
+  {
+    RolloutFile file(path, {{"batch", 1}}, settings_);
+    whole = run({}, file.Recorder());
+  }
+  std::vector<PolicySample> samples;
+  int64_t finished = 0, sampled = 0;
+  for (const Group& g : whole.groups) {
+    for (const Response& r : g.responses) {
+      const Trajectory& t = r.trajectory;
+      ASSERT_GE(t.turns.size(), 1u);
+      finished += t.turns.size() == 3;
+      samples.push_back({&g, &r, RecordedLogprobs(t), {}, {}});
+      sampled += t.sampled_tokens();
+      for (size_t k = 0; k + 1 < t.turns.size(); ++k) {
+        // Between two turns stands what the environment said, and none of it counts in the loss.
+        const std::vector<int32_t> said(t.ids.begin() + t.turns[k].end, t.ids.begin() + t.turns[k + 1].begin);
+        EXPECT_THAT(text_->tokenizer.Decode(said, true), testing::HasSubstr(fmt::format("sum {}", k + 1)));
+        EXPECT_EQ(std::count(t.sampled.begin() + t.turns[k].end, t.sampled.begin() + t.turns[k + 1].begin, 1), 0);
+        EXPECT_EQ(t.turns[k].reply[0]["content"], fmt::format("sum {}", k + 1));
+      }
+      EXPECT_EQ(t.turns.back().end, static_cast<int64_t>(t.ids.size()));
+      EXPECT_LE(static_cast<int64_t>(t.ids.size()), settings_.window);
+    }
+  }
+  EXPECT_GT(finished, 6);
+  // A turn is drawn from the same distribution that training computes for the whole conversation.
+  const auto logprobs = ComputeLogprobs(*model_, samples, 4096);
+  Agreement agreement;
+  for (size_t i = 0; i < samples.size(); ++i) agreement.Add(samples[i].old_logprobs, logprobs[i]);
+  EXPECT_EQ(agreement.tokens, sampled);
+  EXPECT_EQ(agreement.equal, sampled);
+  // Read back, and played beside nothing: the same bits.
+  RolloutFile file(path, {{"batch", 1}}, settings_);
+  ExpectSame(whole, run(file.TakeReady(), {}));
+  settings_.engine.max_batch = 1;
+  ExpectSame(whole, run({}, {}));
 }
 
 TEST_F(RolloutTest, RecomputedLogprobsAreTheRecordedOnesBitForBit) {
@@ -138,11 +345,12 @@ TEST_F(RolloutTest, RecomputedLogprobsAreTheRecordedOnesBitForBit) {
   int64_t sampled = 0, appended = 0;
   for (const Group& g : r.groups) {
     for (const Response& response : g.responses) {
-      samples.push_back({&g, &response, RecordedLogprobs(response), {}, {}});
-      sampled += response.sampled_tokens();
-      appended += static_cast<int64_t>(response.ids.size()) - response.sampled_tokens();
-      for (size_t t = 0; t < response.ids.size(); ++t) {
-        EXPECT_TRUE(response.sampled[t] != 0 || response.logprobs[t] == 0);
+      samples.push_back({&g, &response, RecordedLogprobs(response.trajectory), {}, {}});
+      const Trajectory& t = response.trajectory;
+      sampled += t.sampled_tokens();
+      appended += static_cast<int64_t>(t.ids.size()) - t.sampled_tokens();
+      for (size_t k = 0; k < t.ids.size(); ++k) {
+        EXPECT_TRUE(t.sampled[k] != 0 || t.logprobs[k] == 0);
       }
     }
   }
@@ -154,12 +362,13 @@ TEST_F(RolloutTest, RecomputedLogprobsAreTheRecordedOnesBitForBit) {
   for (const PolicySample& sample : samples) {
     const std::vector<int32_t>& prompt = sample.group->prompt;
     std::vector<int32_t> ids = prompt;
-    ids.insert(ids.end(), sample.response->ids.begin(), sample.response->ids.end());
+    const Trajectory& written = sample.response->trajectory;
+    ids.insert(ids.end(), written.ids.begin(), written.ids.end());
     SequenceState state = model_->NewState();
     const Segment segment{&state, ids};
     const std::span<const float> logits = model_->Forward({&segment, 1}, LogitRows::kAll);
-    for (size_t t = 0; t < sample.response->ids.size(); ++t) {
-      if (sample.response->sampled[t] == 0) continue;
+    for (size_t t = 0; t < written.ids.size(); ++t) {
+      if (written.sampled[t] == 0) continue;
       const float* row = logits.data() + static_cast<int64_t>(prompt.size() + t - 1) * v;
       double sum = 0, weighted = 0;
       for (int64_t i = 0; i < v; ++i) sum += std::exp(static_cast<double>(row[i]));
@@ -197,7 +406,7 @@ TEST_F(RolloutTest, PolicyGradientsAgreeWithADifferenceQuotient) {
   std::vector<PolicySample> samples;
   for (const Group& g : r.groups) {
     for (const Response& response : g.responses) {
-      std::vector<float> old = RecordedLogprobs(response);
+      std::vector<float> old = RecordedLogprobs(response.trajectory);
       for (size_t t = 0; t < old.size(); ++t) old[t] += t % 2 == 0 ? 0.07f : -0.05f;  // ratios of 0.93 and 1.05
       samples.push_back({&g, &response, std::move(old), {}, {}});
     }
@@ -236,7 +445,10 @@ TEST_F(RolloutTest, ALowPrecisionModelFollowsTheTrainedOne) {
   RolloutModel rollouts(*model_, WeightFormat::kQ8, WeightFormat::kF32);
   const auto generate = [&](Model& model) {
     return GenerateGroups(
-        model, text_->tokenizer, text_->chat_template, settings_, 4, 4, [&](int64_t i) { return ProblemOf(i, true); },
+        model, text_->tokenizer, text_->chat_template, settings_, 4, 4,
+        [&](int64_t i) {
+          return Assignment{ProblemOf(i, true), &env_, &rule_};
+        },
         {}, {}, nullptr);
   };
   const auto agreement_of = [&](const RolloutResult& r) {
@@ -246,7 +458,8 @@ TEST_F(RolloutTest, ALowPrecisionModelFollowsTheTrainedOne) {
       for (const Response& response : g.responses) samples.push_back({&g, &response, {}, {}, {}});
     }
     const auto logprobs = ComputeLogprobs(*model_, samples, 4096);
-    for (size_t i = 0; i < samples.size(); ++i) agreement.Add(RecordedLogprobs(*samples[i].response), logprobs[i]);
+    for (size_t i = 0; i < samples.size(); ++i)
+      agreement.Add(RecordedLogprobs(samples[i].response->trajectory), logprobs[i]);
     return agreement;
   };
   const Agreement first = agreement_of(generate(rollouts.model()));

@@ -12,7 +12,9 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/rng.h"
+#include "base/statistics.h"
 #include "engine/loaded_model.h"
+#include "eval/pass_rates.h"
 #include "model/checkpoint.h"
 #include "rl/curriculum.h"
 #include "rl/gzip_lines.h"
@@ -22,7 +24,6 @@
 #include "rl/rollout_model.h"
 #include "rl/run_info.h"
 #include "rl/stages.h"
-#include "train/evaluate.h"
 #include "train/metrics.h"
 #include "train/optimizer.h"
 #include "train/run_folder.h"
@@ -57,54 +58,44 @@ Json Fingerprint(const RlConfig& config) {
 
 std::string CrcOf(const std::string& text) { return fmt::format("{:08x}", Crc32c(text.data(), text.size())); }
 
-double Percentile(std::vector<double> sorted, double p) {  // the least value that p of all do not exceed
-  if (sorted.empty()) return 0;
-  const double rank = std::ceil(p * static_cast<double>(sorted.size())) - 1;
-  return sorted[static_cast<size_t>(std::clamp(rank, 0.0, static_cast<double>(sorted.size() - 1)))];
-}
-
-// Of the mean of at least two values: the sample's standard deviation over the root of their number.
-double StandardError(const std::vector<double>& values) {
-  const auto n = static_cast<double>(values.size());
-  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
-  double squares = 0;
-  for (const double v : values) squares += (v - mean) * (v - mean);
-  return std::sqrt(squares / (n - 1) / n);
-}
-
-// Sums over responses.
+// Sums over responses; those of rewards over the ones that were judged.
 struct ResponseFigures {
-  int64_t responses = 0, tokens = 0, cut = 0, early = 0;
+  int64_t responses = 0, judged = 0, tokens = 0, cut = 0, early = 0;
   double total = 0, score = 0, format = 0, overlong = 0, correct_part = 0, format_part = 0, thinking = 0, logprob = 0;
   int64_t sampled = 0;
   std::vector<double> lengths;
 
   void Add(const Response& r) {
+    const Trajectory& t = r.trajectory;
     ++responses;
-    tokens += static_cast<int64_t>(r.ids.size());
-    cut += r.finish == FinishReason::kLength;
-    early += r.finish == FinishReason::kEarlyTruncation;
+    tokens += static_cast<int64_t>(t.ids.size());
+    cut += t.finish == FinishReason::kLength;
+    early += t.finish == FinishReason::kEarlyTruncation;
+    thinking += static_cast<double>(t.thinking_tokens());
+    lengths.push_back(static_cast<double>(t.ids.size()));
+    for (const float logprob_of_token : RecordedLogprobs(t)) logprob += logprob_of_token;
+    sampled += t.sampled_tokens();
+    if (!r.judged()) return;
+    ++judged;
     total += r.reward.total();
-    score += r.reward.score;
+    score += *r.verdict.score;
     format += r.reward.format;
     overlong += r.reward.overlong_part;
     correct_part += r.reward.correct_part;
     format_part += r.reward.format_part;
-    thinking += static_cast<double>(r.thinking_tokens);
-    lengths.push_back(static_cast<double>(r.ids.size()));
-    for (const float logprob_of_token : RecordedLogprobs(r)) logprob += logprob_of_token;
-    sampled += r.sampled_tokens();
   }
   double Mean(double sum) const { return sum / static_cast<double>(std::max<int64_t>(1, responses)); }
   double perplexity() const { return std::exp(-logprob / static_cast<double>(std::max<int64_t>(1, sampled))); }
 
+  double JudgedMean(double sum) const { return sum / static_cast<double>(std::max<int64_t>(1, judged)); }
+
   Json RewardJson() const {
-    return {{"mean", Mean(total)},
-            {"score", Mean(score)},
-            {"format", Mean(format)},
-            {"correct_part", Mean(correct_part)},
-            {"format_part", Mean(format_part)},
-            {"overlong_part", Mean(overlong)}};
+    return {{"mean", JudgedMean(total)},
+            {"score", JudgedMean(score)},
+            {"format", JudgedMean(format)},
+            {"correct_part", JudgedMean(correct_part)},
+            {"format_part", JudgedMean(format_part)},
+            {"overlong_part", JudgedMean(overlong)}};
   }
   Json LengthJson() {
     std::sort(lengths.begin(), lengths.end());
@@ -312,17 +303,12 @@ class RlTrainer {
 
   // Generates, with what is left of an earlier process's rollouts in `path`.
   RolloutResult Generate(Model& model, const fs::path& path, const Json& stamp, const RolloutSettings& settings,
-                         int64_t wanted, int64_t most, const std::function<Problem(int64_t)>& next) {
-    int64_t kept = 0;
-    const ReadyGroups ready = ReadReadyGroups(path, stamp, settings.responses, &kept);
-    GzipLinesWriter writer(path, kept);
-    const auto finished = [&](const Group& group) {
-      Json line = stamp;
-      line.update(GroupToJson(group));
-      writer.Add(line);
-    };
-    return GenerateGroups(model, text_.tokenizer, text_.chat_template, settings, wanted, most, next, ready, finished,
-                          options_.stop);
+                         int64_t wanted, int64_t most, const std::function<Assignment(int64_t)>& next) {
+    RolloutFile file(path, stamp, settings);
+    RolloutResult result = GenerateGroups(model, text_.tokenizer, text_.chat_template, settings, wanted, most, next,
+                                          file.TakeReady(), file.Recorder(), options_.stop);
+    if (!result.stopped) file.Finish();
+    return result;
   }
 
   // Leaves out the problems of files that the starting model solves too rarely or too often. False if it was stopped.
@@ -340,11 +326,12 @@ class RlTrainer {
         const Json stamp = {{"filter", source.name}, {"run", run_crc_}, {"weights", WeightsCrc()}};
         const RolloutResult r =
             Generate(*model_, config_.out / "filter" / (source.name + ".jsonl.gz"), stamp, settings, n, n,
-                     [&](int64_t i) { return problems_.file(s)->Get(records[static_cast<size_t>(i)]); });
+                     [&](int64_t i) { return problems_.FromFile(s, records[static_cast<size_t>(i)]); });
         if (r.stopped) return false;
         Json rates = Json::array();
         for (const Group& group : r.groups) {
-          rates.push_back({group.problem.id, group.passed() / static_cast<double>(source.filter.samples)});
+          if (group.judged() == 0) continue;
+          rates.push_back({group.problem.id, group.passed() / static_cast<double>(group.judged())});
         }
         WriteFileAtomic(path, Json{{"samples", source.filter.samples}, {"rates", rates}}.dump() + "\n");
       }
@@ -401,11 +388,10 @@ class RlTrainer {
       for (const Response& r : group.responses) {
         all.Add(r);
         tasks[group.problem.task].Add(r);
-        reward += r.reward.total();
+        if (r.judged()) reward += r.reward.total();
       }
-      group_rewards.push_back(reward / static_cast<double>(group.responses.size()));
-      curriculum_.Add(group.problem.task, group.problem.difficulty, static_cast<int64_t>(group.responses.size()),
-                      group.passed());
+      if (group.judged() > 0) group_rewards.push_back(reward / static_cast<double>(group.judged()));
+      curriculum_.Add(group.problem.task, group.problem.difficulty, group.judged(), group.passed());
       if (group.spread() || rc.most_prompts == rc.prompts) kept.push_back(&group);
     }
     curriculum_.EndBatch();
@@ -430,6 +416,8 @@ class RlTrainer {
                        {"without_spread", std::count_if(rollouts.groups.begin(), rollouts.groups.end(),
                                                         [](const Group& g) { return !g.spread(); })},
                        {"reused", rollouts.reused},
+                       {"unjudged", all.responses - all.judged},
+                       {"waited", rollouts.waited_seconds},
                        {"tokens", all.tokens},
                        {"tokens_per_second",
                         rollouts.seconds > 0 ? static_cast<double>(rollouts.generated_tokens) / rollouts.seconds : 0}};
@@ -442,8 +430,8 @@ class RlTrainer {
     line["tasks"] = Json::object();
     for (const auto& [name, figures] : tasks) {
       line["tasks"][name] = {{"responses", figures.responses},
-                             {"score", figures.Mean(figures.score)},
-                             {"format", figures.Mean(figures.format)},
+                             {"score", figures.JudgedMean(figures.score)},
+                             {"format", figures.JudgedMean(figures.format)},
                              {"length", figures.Mean(static_cast<double>(figures.tokens))}};
     }
     line["levels"] = Json::object();
@@ -461,8 +449,9 @@ class RlTrainer {
     std::vector<size_t> begin{0};  // of each group's
     for (const Group* group : groups) {
       for (const Response& r : group->responses) {
+        if (!r.judged()) continue;
         samples.push_back({.group = group, .response = &r, .old_logprobs = {}, .correction = {}, .reference = {}});
-        if (!rollout_model_) samples.back().old_logprobs = RecordedLogprobs(r);
+        if (!rollout_model_) samples.back().old_logprobs = RecordedLogprobs(r.trajectory);
       }
       begin.push_back(samples.size());
     }
@@ -473,7 +462,7 @@ class RlTrainer {
       // truncated importance weight.
       std::vector<std::vector<float>> logprobs = ComputeLogprobs(*model_, samples, config_.micro_tokens);
       for (size_t i = 0; i < samples.size(); ++i) {
-        const std::vector<float> recorded = RecordedLogprobs(*samples[i].response);
+        const std::vector<float> recorded = RecordedLogprobs(samples[i].response->trajectory);
         agreement.Add(recorded, logprobs[i]);
         for (size_t t = 0; t < recorded.size(); ++t) {
           const double weight = std::exp(static_cast<double>(logprobs[i][t]) - static_cast<double>(recorded[t]));
@@ -574,7 +563,7 @@ class RlTrainer {
 
   // Held-out problems, sampled as in training. False if it was stopped.
   bool Evaluate(Json& line) {
-    const std::vector<Problem> problems = problems_.HeldOut(config_.evaluation.problems);
+    const std::vector<Assignment> problems = problems_.HeldOut(config_.evaluation.problems);
     if (problems.empty()) return true;
     const int64_t samples = config_.evaluation.samples;
     const auto n = static_cast<int64_t>(problems.size());
@@ -586,37 +575,17 @@ class RlTrainer {
                  [&](int64_t i) { return problems[static_cast<size_t>(i)]; });
     if (r.stopped) return false;
 
-    struct Figures {
-      int64_t problems = 0, tokens = 0;
-      std::map<int64_t, double> pass_at;
-    };
-    std::map<std::string, Figures> tasks;
+    PassRates rates;
     for (const Group& group : r.groups) {
-      Figures& f = tasks[group.problem.task];
-      ++f.problems;
-      int64_t right = 0;
+      int64_t right = 0, tokens = 0;
       for (const Response& response : group.responses) {
-        right += response.reward.score >= 1;
-        f.tokens += static_cast<int64_t>(response.ids.size());
+        right += response.judged() && *response.verdict.score >= 1;
+        tokens += static_cast<int64_t>(response.trajectory.ids.size());
       }
-      for (int64_t k = 1; k <= samples; k *= 2) f.pass_at[k] += PassAt(samples, right, k);
+      rates.Add(group.problem.task, samples, group.judged(), right, tokens);
     }
     Json report = {{"seconds", Seconds(start)}, {"problems", n}, {"samples", samples}};
-    std::map<int64_t, double> mean;
-    for (const auto& [name, f] : tasks) {
-      const auto count = static_cast<double>(f.problems);
-      const Interval interval = WilsonInterval(std::llround(f.pass_at.at(1)), f.problems);
-      Json task = {{"problems", f.problems},
-                   {"low", interval.low},
-                   {"high", interval.high},
-                   {"length", static_cast<double>(f.tokens) / (count * static_cast<double>(samples))}};
-      for (const auto& [k, sum] : f.pass_at) {
-        task["pass_at_" + std::to_string(k)] = sum / count;
-        mean[k] += sum / count / static_cast<double>(tasks.size());
-      }
-      report["tasks"][name] = task;
-    }
-    for (const auto& [k, value] : mean) report["mean"]["pass_at_" + std::to_string(k)] = value;
+    report.update(rates.ToJson());
     line["evaluation"] = report;
     return true;
   }
@@ -723,15 +692,6 @@ class RlTrainer {
 };
 
 }  // namespace
-
-double PassAt(int64_t n, int64_t c, int64_t k) {
-  FULGUR_CHECK(0 < k && k <= n && 0 <= c && c <= n);
-  double none = 1;  // C(n - c, k) / C(n, k)
-  for (int64_t i = 0; i < k; ++i) {
-    none *= std::max(0.0, static_cast<double>(n - c - i)) / static_cast<double>(n - i);
-  }
-  return 1 - none;
-}
 
 RlResult TrainWithRl(const RlConfig& config, ThreadPool& pool, const RlOptions& options) {
   return RlTrainer(config, pool, options).Run();

@@ -46,8 +46,4 @@ RlResult TrainWithRl(const RlConfig& config, ThreadPool& pool, const RlOptions& 
 // Writes the newest checkpoint of the run as a model to `dir`; returns its batch. Error if there is none.
 int64_t ExportRlModel(const RlConfig& config, const std::filesystem::path& dir);
 
-// Probability that k of n responses, c of which are right, have a right one among them: 1 - C(n - c, k) / C(n, k),
-// without bias (Chen et al. 2021). k <= n.
-double PassAt(int64_t n, int64_t c, int64_t k);
-
 }  // namespace fulgur

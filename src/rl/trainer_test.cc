@@ -394,13 +394,5 @@ TEST(RlConfig, SettingsOfObjectivesAndStages) {
   EXPECT_TRUE(RlConfig::FromJson(json, "c.json").objective.sequence_ratio);
 }
 
-TEST(PassAt, KnownValues) {
-  EXPECT_DOUBLE_EQ(PassAt(10, 3, 1), 0.3);
-  EXPECT_NEAR(PassAt(10, 3, 2), 1 - 42.0 / 90.0, 1e-12);
-  EXPECT_DOUBLE_EQ(PassAt(4, 0, 4), 0);
-  EXPECT_DOUBLE_EQ(PassAt(4, 1, 4), 1);
-  EXPECT_DOUBLE_EQ(PassAt(4, 4, 1), 1);
-}
-
 }  // namespace
 }  // namespace fulgur

@@ -83,36 +83,6 @@ class FileSource : public Source {
 
 }  // namespace
 
-JsonLines::JsonLines(const std::filesystem::path& path, const std::string& key) : file_(path) {
-  const std::string_view text(reinterpret_cast<const char*>(file_.bytes().data()), file_.bytes().size());
-  size_t number = 0;
-  for (size_t begin = 0; begin < text.size();) {
-    size_t end = text.find('\n', begin);
-    if (end == std::string_view::npos) end = text.size();
-    ++number;
-    if (text.substr(begin, end - begin).find_first_not_of(" \t\r") != std::string_view::npos) {
-      lines_.push_back({begin, end, number});
-      const Json line = Get(lines_.size() - 1);
-      if (!line.is_object() || (!key.empty() && !line.contains(key))) {
-        throw Error("{}, line {}: expected an object{}", path.string(), number,
-                    key.empty() ? "" : fmt::format(" with \"{}\"", key));
-      }
-      if (key == "text" && !line[key].is_string()) {
-        throw Error("{}, line {}: \"text\" must be a string, not {}", path.string(), number, line[key].type_name());
-      }
-    }
-    begin = end + 1;
-  }
-  if (lines_.empty()) throw Error("{} has no lines", path.string());
-}
-
-Json JsonLines::Get(size_t i) const {
-  const Line& line = lines_[i];
-  const char* text = reinterpret_cast<const char*>(file_.bytes().data());
-  return ParseJson({text + line.begin, line.end - line.begin},
-                   fmt::format("{}, line {}", file_.path().string(), line.number));
-}
-
 uint64_t Permute(uint64_t i, uint64_t n, uint64_t seed) {
   const int half = std::max(1, static_cast<int>(std::bit_width(n - 1) + 1) / 2);  // 2 * half bits hold n - 1
   const uint64_t mask = (uint64_t{1} << half) - 1;

@@ -14,29 +14,13 @@
 #include <thread>
 #include <vector>
 
-#include "base/file.h"
 #include "base/json.h"
+#include "base/json_lines.h"
 #include "model/gradient.h"
 #include "train/config.h"
 #include "train/conversation.h"
 
 namespace fulgur {
-
-// A JSON-lines file, mapped. Every line that is not blank is an object.
-class JsonLines {
- public:
-  // Checks every line: Error that names the file and the line for bad JSON, or a line that has no `key` (empty: any).
-  JsonLines(const std::filesystem::path& path, const std::string& key);
-  size_t size() const { return lines_.size(); }
-  Json Get(size_t i) const;
-
- private:
-  MappedFile file_;
-  struct Line {
-    size_t begin, end, number;
-  };
-  std::vector<Line> lines_;
-};
 
 // A permutation of [0, n) chosen by `seed`: where `i` goes. No memory, so a file of any size is shuffled (a Feistel
 // network on the next power of four, walked until the result is below n).

@@ -1,9 +1,9 @@
-#include "rl/decontaminate.h"
+#include "eval/decontaminate.h"
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/json_lines.h"
 #include "base/rng.h"
-#include "train/data.h"
 
 namespace fulgur {
 namespace {
