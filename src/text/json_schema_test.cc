@@ -73,6 +73,39 @@ TEST(JsonSchemaTest, Keywords) {
        {"{}", R"({"a":1,"b":2,"c":3})"}},
       {R"({"type": "object", "additionalProperties": false})", {"{}"}, {R"({"a":1})"}},
       {R"({"type": "object", "properties": {"a": false, "b": true}})", {R"({"b":1})", "{}"}, {R"({"a":1})"}},
+      {R"({"type": "object", "properties": {"a": {}, "b": {}, "c": {}}, "minProperties": 1})",
+       {R"({"a":1})", R"({"c":1})", R"({"a":1,"b":2,"c":3})"},
+       {"{}"}},
+      {R"({"type": "object", "properties": {"a": {}, "b": {}, "c": {}}, "required": ["b"], "minProperties": 2, "maxProperties": 2})",
+       {R"({"a":1,"b":2})", R"({"b":1,"c":2})"},
+       {R"({"b":1})", R"({"a":1,"c":1})", R"({"a":1,"b":2,"c":3})"}},
+      {R"({"type": "object", "properties": {"a": {}}, "additionalProperties": {"type": "null"}, "minProperties": 2, "maxProperties": 3})",
+       {R"({"a":1,"b":null})", R"({"b":null,"c":null})", R"({"b":null,"c":null,"d":null})"},
+       {R"({"a":1})", R"({"b":null})", R"({"a":1,"b":null,"c":null,"d":null})", "{}"}},
+      {R"({"type": "object", "unevaluatedProperties": false})", {"{}"}, {R"({"a":1})"}},
+      {R"({"type": "object", "unevaluatedProperties": true})", {"{}", R"({"a":1})"}, {"[]"}},
+      {R"({"type": "object", "patternProperties": {}})", {R"({"a":1})"}, {"[]"}},
+      // Names of properties.
+      {R"({"type": "object", "propertyNames": {"type": "string"}, "additionalProperties": {"type": "integer"}})",
+       {"{}", R"({"a":1,"b":2})"},
+       {R"({"a":""})"}},
+      {R"({"type": "object", "propertyNames": {"pattern": "^x-"}, "additionalProperties": {"type": "integer"}})",
+       {R"({"x-a":1,"x-":2})"},
+       {R"({"a":1})"}},
+      {R"({"type": "object", "propertyNames": {"enum": ["a", "b"]}, "additionalProperties": {"type": "integer"}})",
+       {"{}", R"({"a":1,"b":2})", R"({"b":2})"},
+       {R"({"c":1})", R"({"a":1,"a":1})"}},
+      {R"({"type": "object", "propertyNames": {"anyOf": [{"const": "a"}, {"maxLength": 1}]}, "properties": {"abc": {}, "x": {}}, "additionalProperties": true})",
+       {R"({"x":1,"a":2,"b":3})"},
+       {R"({"abc":1})", R"({"bb":1})", R"({"a":1,"x":1})"}},
+      // One that needs others.
+      {R"({"type": "object", "properties": {"a": {}, "b": {}, "c": {}}, "dependentRequired": {"a": ["b"], "c": []}})",
+       {"{}", R"({"a":1,"b":2})", R"({"b":2})", R"({"c":2})"},
+       {R"({"a":1})", R"({"a":1,"c":2})"}},
+      {R"({"type": "object", "properties": {"a": {}, "b": {}}, "dependencies": {"a": {"properties": {"b": {"type": "null"}}, "required": ["b"]}}})",
+       {"{}", R"({"a":1,"b":null})", R"({"b":2})"},
+       {R"({"a":1})", R"({"a":1,"b":2})"}},
+      {R"({"type": "object", "dependentRequired": {"a": ["b"]}})", {R"({"c":1})", R"({"b":1,"a":1})"}, {R"({"a":1})"}},
       // Arrays.
       {R"({"type": "array", "items": {"type": "integer"}})",
        {"[]", "[1]", "[1, 2,3]", "[ 1 ]"},
@@ -93,6 +126,18 @@ TEST(JsonSchemaTest, Keywords) {
        {"[]", "[1,1]"}},
       {R"({"type": "array", "items": false})", {"[]"}, {"[1]"}},
       {R"({"type": "array", "prefixItems": [{}, {}], "maxItems": 1})", {"[]", "[1]"}, {"[1,1]"}},
+      {R"({"type": "array", "items": []})", {"[]", "[1]"}, {"{}"}},
+      {R"({"type": "array", "unevaluatedItems": false})", {"[]"}, {"[1]"}},
+      {R"({"type": "array", "unevaluatedItems": {}})", {"[1]"}, {"1"}},
+      {R"({"type": "array", "items": {"enum": ["a", "b", "c", "a"]}, "uniqueItems": true})",
+       {"[]", R"(["a"])", R"(["a", "c"])", R"(["a","b","c"])"},
+       {R"(["a","a"])", R"(["b","a"])", R"(["d"])"}},
+      {R"({"type": "array", "items": {"anyOf": [{"enum": [1, 2, 3]}, {"const": null}]}, "uniqueItems": true, "minItems": 2, "maxItems": 3})",
+       {"[1,2]", "[2,3,null]"},
+       {"[1]", "[1,2,3,null]", "[1,1]", "[]"}},
+      {R"({"type": "array", "items": {"type": "string"}, "uniqueItems": true, "maxItems": 1})",
+       {"[]", R"(["a"])"},
+       {"[1]"}},
       // Strings.
       {R"({"type": "string", "minLength": 2, "maxLength": 3})",
        {R"("ab")", R"("\u00e9中")", R"("\n\ud83d\ude00a")"},
@@ -151,7 +196,20 @@ TEST(JsonSchemaTest, Keywords) {
       {R"({"type": "number", "multipleOf": 0.01})", {"1.25", "3", "-0.5"}, {"1.255", "1e2"}},
       {R"({"type": "number", "multipleOf": 1})", {"3"}, {"3.5", "3.0"}},
       {R"({"minimum": 1e-300, "maximum": 1e300, "type": "number"})", {"0.00001", "123456789012345678"}, {"0", "-1"}},
+      {R"({"type": "integer", "multipleOf": 7})", {"0", "7", "-7", "14", "999999"}, {"1", "-0", "8", "07", "70.0"}},
+      {R"({"type": "integer", "multipleOf": 64, "minimum": 100, "maximum": 70000})",
+       {"128", "1024", "69952"},
+       {"64", "100", "70016", "0", "-128"}},
+      {R"({"type": "number", "multipleOf": 0.25, "exclusiveMinimum": 0})",
+       {"0.25", "1", "1.5", "1.50", "2.0", "10.75"},
+       {"0", "0.0", "-1", "0.1", "1.3", "1.", "1.250"}},
+      {R"({"type": "integer", "multipleOf": 2.5})", {"5", "-10"}, {"2", "7", "2.5"}},
+      {R"({"type": "integer", "allOf": [{"multipleOf": 6}, {"multipleOf": 4}]})", {"12", "0"}, {"6", "4"}},
+      {R"({"type": "integer", "minimum": 1.0, "maximum": 18446744073709551615})", {"1", "99"}, {"0", "1.0"}},
       // enum, const.
+      {R"({"const": "a", "enum": ["a"], "type": "string"})", {"\"a\""}, {"\"b\""}},
+      {R"({"const": 3, "enum": [1, 3]})", {"3"}, {"1"}},
+      {R"({"enum": [1, 1.0, 2.5]})", {"1", "2.5"}, {"1.0"}},
       {R"({"enum": ["a", 1, null, true, [1, {"b": 2}], 2.5, 3.0]})",
        {"\"a\"", "1", "null", "true", "[1,{\"b\":2}]", "[ 1, {\n \"b\": 2}]", "2.5", "3"},
        {"\"b\"", "2", "false", "[1]"}},
@@ -159,9 +217,13 @@ TEST(JsonSchemaTest, Keywords) {
       {R"({"enum": [1, 5, 10], "minimum": 3, "type": "integer"})", {"5", "10"}, {"1"}},
       {R"({"enum": ["a", "bb", "cc"], "pattern": "^b|c", "maxLength": 2})", {"\"bb\"", "\"cc\""}, {"\"a\""}},
       {R"({"const": 100000000000000000001})", {"100000000000000000001"}, {"1e+20", "100000000000000000000"}},
-      {R"({"enum": [1, -100000000000000000001, [18446744073709551616]], "minimum": 0})", {"1"}, {"-100000000000000000001"}},
+      {R"({"enum": [1, -100000000000000000001, [18446744073709551616]], "minimum": 0})",
+       {"1"},
+       {"-100000000000000000001"}},
       {R"({"enum": [[18446744073709551616]]})", {"[18446744073709551616]"}, {"[1.8446744073709552e+19]"}},
-      {R"({"type": "integer", "minimum": 5, "maximum": 340282366920938463463374607431768211455})", {"5", "1000"}, {"4"}},
+      {R"({"type": "integer", "minimum": 5, "maximum": 340282366920938463463374607431768211455})",
+       {"5", "1000"},
+       {"4"}},
       {R"({"const": {"a": []}})", {"{\"a\":[]}"}, {"{}"}},
       {R"({"const": "\u00e9\"\n"})", {R"("é\"\n")"}, {R"("e")"}},
       // Combinations.
@@ -175,7 +237,12 @@ TEST(JsonSchemaTest, Keywords) {
        {R"({"k":"x"})", R"({"k":"z"})"}},
       {R"({"type": "integer", "anyOf": [{"minimum": 5}, {"maximum": -5}]})", {"5", "-5"}, {"0"}},
       {R"({"allOf": [{"enum": [1, 2, 3]}, {"enum": [2, 3, 4]}], "maximum": 2})", {"2"}, {"1", "3", "4"}},
+      {R"({"anyOf": [{"not": {}}, {"type": "string"}]})", {"\"a\""}, {"1"}},
+      {R"({"not": false, "type": "null"})", {"null"}, {"1"}},
+      {R"({"if": {"type": "null"}, "type": "integer"})", {"1"}, {"null"}},
+      {R"({"then": {"type": "null"}, "type": "integer", "minContains": 3, "contentSchema": {}})", {"1"}, {"null"}},
       // References.
+      {R"({"type": "array", "items": {"$recursiveRef": "#"}})", {"[]", "[[]]"}, {"[1]"}},
       {R"({"$defs": {"n": {"type": "object", "properties": {"v": {"type": "integer"}, "next": {"$ref": "#/$defs/n"}}, "required": ["v"]}}, "$ref": "#/$defs/n"})",
        {R"({"v":1})", R"({"v":1,"next":{"v":2,"next":{"v":3}}})"},
        {R"({"next":{"v":1}})", R"({"v":1,"next":{}})"}},
@@ -203,20 +270,131 @@ TEST(JsonSchemaTest, Keywords) {
   }
 }
 
+// The standard has keywords and formats that are not known described as annotations: they restrict nothing.
+TEST(JsonSchemaTest, WhatIsNotKnownIsAnAnnotation) {
+  const auto plain = Of(R"({"type": "string", "enum": ["a", "b"]})");
+  for (const char* keyword : {"enumDescriptions", "markdownDescription", "propertyOrdering", "errorMessage", "x-order",
+                              "$comment", "deprecated", "examples", "$anchor", "$vocabulary", "contentSchema", "xml",
+                              "optional", "strict", "title", "minimun"}) {
+    for (const Json& value :
+         {Json("x"), Json(3), Json{{"not", {{"type", "null"}}}}, Json::array({1, nullptr}), Json()}) {
+      Json schema = {{"type", "string"}, {"enum", {"a", "b"}}};
+      schema[keyword] = value;
+      std::shared_ptr<const Grammar> grammar;
+      ASSERT_NO_THROW(grammar = JsonSchemaGrammar(schema, "s")) << schema;
+      EXPECT_TRUE(grammar->Matches("\"a\"")) << schema;
+      EXPECT_FALSE(grammar->Matches("\"c\"")) << schema;
+    }
+  }
+  for (const char* format :
+       {"uint32", "uint", "uri-reference", "phone", "json-pointer", "binary", "enum", "cidrv4", ""}) {
+    const auto any = JsonSchemaGrammar({{"format", format}}, "s");
+    EXPECT_TRUE(any->Matches("1") && any->Matches("\"x\"") && any->Matches("{}")) << format;
+    const auto bounded = JsonSchemaGrammar({{"type", "integer"}, {"format", format}, {"minimum", 0}}, "s");
+    EXPECT_TRUE(bounded->Matches("7")) << format;
+    EXPECT_FALSE(bounded->Matches("-7") || bounded->Matches("\"x\"")) << format;
+  }
+  // A null where a schema or a list belongs says that there is none.
+  const auto nulls = Of(
+      R"({"type": "object", "properties": {"a": {"type": "integer", "enum": null, "minimum": null, "items": null}}, "required": null, "anyOf": null, "additionalProperties": null})");
+  EXPECT_TRUE(nulls->Matches(R"({"a":1})"));
+  EXPECT_FALSE(nulls->Matches(R"({"a":""})"));
+  EXPECT_TRUE(Of(R"({"const": null})")->Matches("null"));
+  // Gemini's spelling of types.
+  const auto upper = Of(R"({"type": "OBJECT", "properties": {"a": {"type": "STRING", "nullable": true}}})");
+  EXPECT_TRUE(upper->Matches(R"({"a":null})"));
+  EXPECT_FALSE(upper->Matches(R"({"a":1})"));
+}
+
+// What zod, pydantic and schemars write for everyday types, as agents' tools carry it.
+TEST(JsonSchemaTest, SchemasOfOtherTools) {
+  const std::vector<Case> cases = {
+      // pydantic: HttpUrl, Decimal, set[Literal], Literal of releases before 2.10, timedelta, SecretStr,
+      // discriminators.
+      {R"({"type": "string", "format": "uri", "minLength": 1, "maxLength": 2083})",
+       {R"("https://a.b/c?d")"},
+       {R"("a b")"}},
+      {R"({"anyOf": [{"type": "number"}, {"type": "string", "pattern": "^(?!^[-+.]*$)[+-]?0*\\d*\\.?\\d*$"}]})",
+       {"1.5", R"("-1.50")"},
+       {R"("-")", R"("x")"}},
+      {R"({"type": "array", "uniqueItems": true, "items": {"enum": ["r", "w"], "type": "string"}})",
+       {"[]", R"(["r", "w"])"},
+       {R"(["r","r"])"}},
+      {R"({"const": "cat", "enum": ["cat"], "title": "Kind", "type": "string"})", {R"("cat")"}, {R"("dog")"}},
+      {R"({"format": "duration", "type": "string"})", {R"("PT5M")"}, {R"("5")"}},
+      {R"({"format": "password", "type": "string", "writeOnly": true})", {R"("x")"}, {"1"}},
+      {R"({"$defs": {"Cat": {"properties": {"kind": {"const": "cat", "type": "string"}, "lives": {"default": 9, "type": "integer"}}, "required": ["kind"], "title": "Cat", "type": "object"}, "Dog": {"properties": {"kind": {"const": "dog", "type": "string"}}, "required": ["kind"], "type": "object"}}, "discriminator": {"mapping": {"cat": "#/$defs/Cat", "dog": "#/$defs/Dog"}, "propertyName": "kind"}, "oneOf": [{"$ref": "#/$defs/Cat"}, {"$ref": "#/$defs/Dog"}]})",
+       {R"({"kind":"cat","lives":3})", R"({"kind":"dog"})"},
+       {R"({"kind":"dog","lives":3})", "{}"}},
+      {R"({"additionalProperties": {"anyOf": [{"type": "string"}, {"type": "null"}]}, "type": "object", "default": {}})",
+       {"{}", R"({"a":null,"b":"x"})"},
+       {R"({"a":1})"}},
+      {R"({"maxItems": 2, "minItems": 2, "prefixItems": [{"type": "integer"}, {"type": "string"}], "type": "array"})",
+       {R"([1, "a"])"},
+       {"[1]"}},
+      // zod: records, optional by "not", ISO times and addresses with format and pattern, safe integers, never.
+      {R"({"type": "object", "propertyNames": {"type": "string"}, "additionalProperties": {}})",
+       {R"({"a":[1]})"},
+       {"1"}},
+      {R"({"type": "object", "propertyNames": {"type": "string", "enum": ["a", "b"]}, "additionalProperties": {"type": "number"}, "required": ["a", "b"]})",
+       {R"({"a":1,"b":2})"},
+       {R"({"a":1})"}},
+      {R"({"type": "object", "properties": {"a": {"anyOf": [{"not": {}}, {"type": "string"}]}, "never": {"not": {}}}, "additionalProperties": false})",
+       {"{}", R"({"a":"x"})"},
+       {R"({"never":1})"}},
+      {R"({"type": "string", "format": "date-time", "pattern": "^(?:(?:\\d\\d[2468][048]|\\d\\d[13579][26]|\\d\\d0[48]|[02468][048]00|[13579][26]00)-02-29|\\d{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\\d|30)|(?:02)-(?:0[1-9]|1\\d|2[0-8])))T(?:(?:[01]\\d|2[0-3]):[0-5]\\d(?::[0-5]\\d(?:\\.\\d+)?)?(?:Z))$"})",
+       {R"("2024-02-29T10:00:00Z")"},
+       {R"("2023-02-29T10:00:00Z")", R"("2024-02-29T10:00:00+01:00")"}},
+      {R"({"type": "string", "format": "email", "pattern": "^(?!\\.)(?!.*\\.\\.)([A-Za-z0-9_'+\\-\\.]*)[A-Za-z0-9_+-]@([A-Za-z0-9][A-Za-z0-9\\-]*\\.)+[A-Za-z]{2,}$"})",
+       {R"("a.b@example.org")"},
+       {R"("a..b@example.org")", R"("a@b")"}},
+      {R"({"type": "string", "format": "uuid", "pattern": "^([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[1-8][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}|00000000-0000-0000-0000-000000000000|ffffffff-ffff-ffff-ffff-ffffffffffff)$"})",
+       {R"("123e4567-e89b-12d3-a456-426614174000")"},
+       {R"("123e4567-e89b-02d3-a456-426614174000")"}},
+      {R"({"type": "integer", "exclusiveMinimum": 0, "maximum": 9007199254740991})", {"1"}, {"0", "9007199254740992"}},
+      {R"({"$schema": "http://json-schema.org/draft-07/schema#", "type": "object", "properties": {"t": {"type": "array", "items": [{"type": "string"}, {"type": "number"}], "minItems": 2, "maxItems": 2}, "n": {"type": ["string", "null"]}, "p": {"type": "number", "multipleOf": 0.5, "minimum": 0, "exclusiveMaximum": true, "maximum": 2}}, "additionalProperties": false})",
+       {R"({"t":["a",1],"n":null,"p":1.5})"},
+       {R"({"p":2})", R"({"p":1.2})", R"({"t":["a"]})"}},
+      // schemars, Gemini, VS Code.
+      {R"({"type": "integer", "format": "uint32", "minimum": 0.0})", {"0", "7"}, {"-1"}},
+      {R"({"type": ["integer", "null"], "format": "uint64", "minimum": 0})", {"0", "null"}, {"-1"}},
+      {R"({"type": "OBJECT", "properties": {"a": {"type": "STRING", "format": "enum", "enum": ["x", "y"]}}, "propertyOrdering": ["a"], "required": ["a"]})",
+       {R"({"a":"x"})"},
+       {R"({"a":"z"})"}},
+      {R"({"type": "string", "enum": ["a", "b"], "enumDescriptions": ["x", "y"], "markdownDescription": "m", "errorMessage": "e"})",
+       {R"("a")"},
+       {R"("c")"}},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.schema);
+    std::shared_ptr<const Grammar> grammar;
+    EXPECT_EQ(ErrorOf(c.schema), "");
+    if (ErrorOf(c.schema).empty()) grammar = Of(c.schema);
+    for (const std::string& text : c.fit) EXPECT_TRUE(grammar && grammar->Matches(text)) << text;
+    for (const std::string& text : c.misfit) EXPECT_FALSE(grammar && grammar->Matches(text)) << text;
+  }
+}
+
 TEST(JsonSchemaTest, ErrorsNameTheKeywordAndItsPlace) {
   const std::pair<std::string, std::string> cases[] = {
-      {R"({"properties": {"a/b": {"not": {}}}})",
+      {R"({"properties": {"a/b": {"not": {"type": "null"}}}})",
        "the schema: #/properties/a~1b/not: the keyword not is not supported"},
       {R"({"items": {"contains": {}}})", "#/items/contains: the keyword contains is not supported"},
-      {R"({"anyOf": [{}, {"if": {}}]})", "#/anyOf/1/if"},
-      {R"({"patternProperties": {}})", "#/patternProperties"},
-      {R"({"$defs": {"a": {"dependentRequired": {}}}, "$ref": "#/$defs/a"})", "#/$defs/a/dependentRequired"},
-      {R"({"uniqueItems": true})", "#/uniqueItems"},
+      {R"({"anyOf": [{}, {"if": {}, "then": {}}]})", "#/anyOf/1/if: the keyword if is not supported"},
+      {R"({"patternProperties": {"^a": {}}})", "#/patternProperties: the keyword patternProperties is not supported"},
+      {R"({"$defs": {"a": {"dependentRequired": []}}, "$ref": "#/$defs/a"})", "#/$defs/a/dependentRequired"},
+      {R"({"unevaluatedProperties": {"type": "null"}})",
+       "#/unevaluatedProperties: the keyword unevaluatedProperties is"},
+      {R"({"unevaluatedItems": {"type": "null"}})", "#/unevaluatedItems: the keyword unevaluatedItems is"},
+      {R"({"items": {"$dynamicRef": "#x"}})", "#/items/$dynamicRef"},
+      {R"({"uniqueItems": true})", "#/uniqueItems: items that differ are only supported where enum lists the items"},
       {R"({"type": "text"})", "#/type: \"text\" is no type; there are null, boolean"},
       {R"({"type": []})", "#/type"},
-      {R"({"format": "phone"})", "#/format: the format phone is not supported; there are date, time"},
+      {R"({"type": ["string", "any"]})", "#/type: \"any\" is no type"},
       {R"x({"pattern": "(?=a)"})x", "#/pattern: the pattern"},
-      {R"({"multipleOf": 3})", "#/multipleOf: only 1, 0.1"},
+      {R"({"multipleOf": 4001})", "#/multipleOf: only 1, 0.1, 0.01, ... and up to 444 times these"},
+      {R"({"multipleOf": 0})", "#/multipleOf: a number above 0"},
+      {R"({"allOf": [{"multipleOf": 401}, {"multipleOf": 397}]})", "#/allOf/0/multipleOf: only 1, 0.1"},
       {R"({"minLength": -1})", "#/minLength: a whole number"},
       {R"({"maxItems": 1.5})", "#/maxItems"},
       {R"({"maxLength": 100000000})", "#/maxLength: 100000000 is more than"},
@@ -230,7 +408,6 @@ TEST(JsonSchemaTest, ErrorsNameTheKeywordAndItsPlace) {
       {R"({"$ref": "#"})", "refers to itself"},
       {R"({"allOf": [{"$ref": "#"}]})", "refers to itself"},
       {R"({"enum": [[1]], "items": {"type": "string"}})", "together with other keywords"},
-      {R"({"properties": {"a": {}}, "minProperties": 1})", "minProperties"},
       {"false", "the schema: nothing is allowed"},
       {R"({"type": "integer", "minimum": 2, "maximum": 1})", "nothing is allowed"},
       {R"({"type": "string", "minLength": 2, "maxLength": 1})", "nothing is allowed"},
@@ -282,7 +459,11 @@ TEST(JsonSchemaTest, IsBoundedAgainstHostileSchemas) {
   Json patterns = {{"anyOf", Json::array()}};
   for (int i = 0; i < 65; ++i) patterns["anyOf"].push_back({{"pattern", "a{" + std::to_string(i) + "}"}});
   EXPECT_THAT(ErrorOf(patterns.dump()), HasSubstr("more than 64 different patterns"));
-  EXPECT_THAT(ErrorOf(R"({"pattern": "^a", "maxLength": 100000})"),
+  // A pattern with a long maximum holds shorter texts; with a long minimum there are none that could be held.
+  const auto longest = Of(R"({"pattern": "^a", "maxLength": 100000})");
+  EXPECT_TRUE(longest->Matches("\"a" + std::string(600, 'x') + "\""));
+  EXPECT_FALSE(longest->Matches("\"b\"") || longest->Matches("\"a" + std::string(100000, 'x') + "\""));
+  EXPECT_THAT(ErrorOf(R"({"pattern": "^a", "minLength": 100000})"),
               HasSubstr("pattern and minLength or maxLength together"));
 }
 
@@ -363,7 +544,8 @@ bool Valid(const Json& schema, const Json& value, const Json& root) {
   if (type == "integer") {
     if (!value.is_number_integer()) return false;
     const int64_t v = value.get<int64_t>();
-    return v >= schema.value("minimum", INT64_MIN) && v <= schema.value("maximum", INT64_MAX);
+    return v >= schema.value("minimum", INT64_MIN) && v <= schema.value("maximum", INT64_MAX) &&
+           v % schema.value("multipleOf", int64_t{1}) == 0;
   }
   if (type == "number") {
     if (!value.is_number()) return false;
@@ -388,7 +570,9 @@ bool Valid(const Json& schema, const Json& value, const Json& root) {
     }
     return true;
   }
-  if (!value.is_object()) return false;
+  const auto size = static_cast<int64_t>(value.size());
+  if (!value.is_object() || size < schema.value("minProperties", 0) || size > schema.value("maxProperties", 1'000'000))
+    return false;
   for (const auto& [name, v] : value.items()) {
     if (schema["properties"].contains(name)) {
       if (!Valid(schema["properties"][name], v, root)) return false;
@@ -424,6 +608,10 @@ class RandomSchemas {
       if (rng.Chance(0.5) && !s["properties"][name].contains("$ref")) s["required"].push_back(name);
     }
     if (rng.Chance(0.3)) s["additionalProperties"] = Schema(0);
+    if (rng.Chance(0.2) && s.contains("additionalProperties") && !s["additionalProperties"].contains("$ref")) {
+      s["minProperties"] = s["required"].size() + rng.Below(3);
+      if (rng.Chance(0.5)) s["maxProperties"] = s["minProperties"].get<uint64_t>() + rng.Below(3);
+    }
     return s;
   }
 
@@ -438,6 +626,8 @@ class RandomSchemas {
         const int64_t low = rng.Int(-1200, 1200);
         if (rng.Chance(0.7)) s["minimum"] = low;
         if (rng.Chance(0.7)) s["maximum"] = low + rng.Int(0, rng.Chance(0.5) ? 20 : 3000);
+        if (rng.Chance(0.3) && !s.contains("maximum"))
+          s["multipleOf"] = rng.Pick(std::vector<int64_t>{2, 5, 10, 3, 64});
         return s;
       }
       case 3: {

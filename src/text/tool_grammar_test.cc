@@ -94,7 +94,7 @@ TEST(ToolGrammarTest, ErrorsNameTheTool) {
     }
     return "";
   };
-  EXPECT_THAT(error(R"({"properties": {"a": {"not": {}}}})"),
+  EXPECT_THAT(error(R"({"properties": {"a": {"not": {"type": "null"}}}})"),
               HasSubstr("the parameters of the tool g: #/properties/a/not"));
   EXPECT_THAT(error(R"({"type": "string"})"), HasSubstr("the parameters of the tool g: nothing is allowed"));
   EXPECT_THROW(ToolCallsGrammar({}, ToolUse::kAuto), Error);
