@@ -13,9 +13,9 @@
 #include <string_view>
 
 #include "base/file.h"
-#include "rl/gzip_lines.h"
+#include "rl/report_json.h"
+#include "rl/report_rollouts.h"
 #include "text/tokenizer.h"
-#include "text/unicode.h"
 
 namespace fulgur {
 
@@ -28,53 +28,10 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kDataMark = "@REPORT_DATA@";  // in report.html
 constexpr size_t kMostTasks = 64;                        // with curves
-constexpr size_t kMostSampledTasks = 6;
-constexpr size_t kMostAnswers = 2;         // of a group
-constexpr size_t kMostTokens = 600;        // of an answer
-constexpr size_t kMostPromptBytes = 2000;  // of a prompt
-constexpr size_t kMostNoteBytes = 500;     // of a verdict's reason
-constexpr size_t kMostGroups = 400;        // read of a file
 constexpr size_t kMostSessions = 50;
+constexpr size_t kMostNotesBytes = 1 << 16;
 constexpr int64_t kMostConfigBytes = 1 << 16;
 constexpr double kZ95 = 1.96;
-
-double Rounded(double value) {  // six digits are more than a chart shows
-  if (!std::isfinite(value)) return value;
-  char text[32];
-  std::snprintf(text, sizeof(text), "%.6g", value);
-  return std::strtod(text, nullptr);
-}
-
-const Json& At(const Json& object, std::string_view key) {
-  static const Json kNull;
-  if (!object.is_object()) return kNull;
-  const auto found = object.find(std::string(key));
-  return found == object.end() ? kNull : *found;
-}
-
-// The number at "outer.inner".
-std::optional<double> NumberAt(const Json& line, std::string_view path) {
-  const Json* json = &line;
-  for (size_t dot = 0; dot != std::string_view::npos;) {
-    dot = path.find('.');
-    json = &At(*json, path.substr(0, dot));
-    if (dot != std::string_view::npos) path.remove_prefix(dot + 1);
-  }
-  if (!json->is_number()) return std::nullopt;
-  return json->get<double>();
-}
-
-double NumberOr(const Json& line, std::string_view path, double fallback) {
-  return NumberAt(line, path).value_or(fallback);
-}
-
-std::string TextAt(const Json& object, std::string_view key, size_t most) {
-  const Json& json = At(object, key);
-  if (!json.is_string()) return "";
-  const std::string& text = json.get_ref<const std::string&>();
-  if (text.size() <= most) return text;
-  return text.substr(0, ValidUtf8Prefix(std::string_view(text).substr(0, most))) + " ...";
-}
 
 std::optional<Json> ParsedOrNothing(std::string_view text) {
   try {
@@ -182,6 +139,26 @@ std::pair<double, double> RateInterval(double rate, double trials) {
   return {std::max(0.0, center - half), std::min(1.0, center + half)};
 }
 
+// The curriculum's pass rates: by task and difficulty, the last of each point's batches.
+Json LevelCurves(const std::vector<Json>& lines, size_t bucket) {
+  Json curves = Json::object();
+  size_t point = 0;
+  for (size_t begin = 0; begin < lines.size(); begin += bucket, ++point) {
+    const Json& levels = At(lines[std::min(lines.size(), begin + bucket) - 1], "levels");
+    if (!levels.is_object()) continue;
+    for (const auto& [task, rates] : levels.items()) {
+      if (!rates.is_object() || (!curves.contains(task) && curves.size() >= kMostTasks)) continue;
+      for (const auto& [difficulty, rate] : rates.items()) {
+        Json& curve = curves[task][difficulty];
+        if (curve.is_null()) curve = Json::array();
+        while (curve.size() < point) curve.push_back(nullptr);
+        curve.push_back(rate.is_number() ? Json(Rounded(rate.get<double>())) : Json());
+      }
+    }
+  }
+  return curves;
+}
+
 // Curves over the batches, one value a point: mean, or mean by tasks.
 Json Curves(const std::vector<Json>& lines, size_t bucket) {
   std::set<std::string> tasks;
@@ -193,10 +170,16 @@ Json Curves(const std::vector<Json>& lines, size_t bucket) {
   while (tasks.size() > kMostTasks) tasks.erase(std::prev(tasks.end()));
 
   Json steps = Json::array(), series = Json::object(), by_task = Json::object();
+  Json axes = {{"step", Json::array({0})}, {"tokens", Json::array({0})}, {"hours", Json::array({0})}};
+  double seconds = 0;
   std::map<std::string, std::array<Json, 3>> task_curves;
   for (size_t begin = 0; begin < lines.size(); begin += bucket) {
     const size_t end = std::min(lines.size(), begin + bucket);
     steps.push_back(NumberOr(lines[end - 1], "step", 0));
+    for (size_t i = begin; i < end; ++i) seconds += NumberOr(lines[i], "seconds.all", 0);
+    axes["step"].push_back(steps.back());
+    axes["tokens"].push_back(NumberOr(lines[end - 1], "generated", 0));
+    axes["hours"].push_back(Rounded(seconds / 3600));
     for (const Column& column : kColumns) {
       Joined joined;
       for (size_t i = begin; i < end; ++i) {
@@ -253,7 +236,8 @@ Json Curves(const std::vector<Json>& lines, size_t bucket) {
   for (const auto& [name, values] : series.items()) {
     if (std::any_of(values.begin(), values.end(), [](const Json& v) { return !v.is_null(); })) kept[name] = values;
   }
-  return {{"steps", steps}, {"series", kept}, {"tasks", by_task}};
+  return {
+      {"steps", steps}, {"axes", axes}, {"series", kept}, {"tasks", by_task}, {"levels", LevelCurves(lines, bucket)}};
 }
 
 // Held-out pass rates. The mean's interval puts those of the tasks together by their distances from the rate.
@@ -366,6 +350,15 @@ Json ConfigOf(const fs::path& folder) {
   return ParsedOrNothing(ReadFile(path)).value_or(nullptr);
 }
 
+// What the researcher has written in notes.md.
+Json Notes(const fs::path& folder) {
+  std::error_code error;
+  const fs::path path = folder / kNotesFile;
+  if (!fs::exists(path, error)) return nullptr;
+  Json text = ReadFile(path);
+  return TextAt({{"text", text}}, "text", kMostNotesBytes);
+}
+
 Json RunData(const fs::path& folder, const std::string& name, bool compared) {
   if (!fs::is_directory(folder)) throw Error("{} is no folder", folder.string());
   if (!IsRun(folder)) {
@@ -400,6 +393,7 @@ Json RunData(const fs::path& folder, const std::string& name, bool compared) {
   }
   run["sessions"] = std::move(sessions);
   run["uncommitted"] = fs::exists(folder / "git.diff");
+  run["notes"] = Notes(folder);
 
   run.update(Curves(batches, std::max<size_t>(1, bucket)));
   run["evaluations"] = Evaluations(lines);
@@ -418,7 +412,6 @@ Json RunData(const fs::path& folder, const std::string& name, bool compared) {
     run["histograms"].push_back(Histogram(batches, p * batches.size() / parts, (p + 1) * batches.size() / parts));
   }
   run["agreement"] = Agreement(batches);
-  if (!compared && !batches.empty()) run["levels"] = At(batches.back(), "levels");
   return run;
 }
 
@@ -436,156 +429,6 @@ std::vector<int64_t> Numbered(const fs::path& folder, std::string_view prefix) {
   }
   std::sort(numbers.begin(), numbers.end());
   return numbers;
-}
-
-// The tokens of an answer as pieces of whole characters, and for each the probability of its tokens together, in
-// thousandths; null for those that were not sampled. "said": the pieces that the environment said between two turns.
-void AddPieces(const Json& answer, const Tokenizer* tokenizer, Json& out) {
-  const Json& ids = At(answer, "ids");
-  const Json& logprobs = At(answer, "logprobs");
-  if (tokenizer == nullptr || !ids.is_array() || !logprobs.is_array() || ids.size() != logprobs.size()) {
-    const std::string text = TextAt(answer, "text", 4 * kMostTokens);
-    out["pieces"] = Json::array({text});
-    out["probabilities"] = Json::array({nullptr});
-    return;
-  }
-  std::vector<bool> of_environment(ids.size(), false);
-  const Json& turns = At(answer, "turns");
-  for (size_t t = 0; turns.is_array() && t + 1 < turns.size(); ++t) {
-    const double begin = NumberOr(turns[t], "end", 0), end = NumberOr(turns[t + 1], "begin", 0);
-    for (size_t i = 0; i < ids.size(); ++i) {
-      if (static_cast<double>(i) >= begin && static_cast<double>(i) < end) of_environment[i] = true;
-    }
-  }
-  Json pieces = Json::array(), probabilities = Json::array(), said = Json::array();
-  std::string bytes, text;
-  double logprob = 0;
-  bool sampled = false;
-  const size_t n = std::min(ids.size(), kMostTokens);
-  for (size_t i = 0; i < n; ++i) {
-    if (!ids[i].is_number_integer()) continue;
-    const auto id = ids[i].get<int64_t>();
-    bytes +=
-        id >= 0 && id < tokenizer->vocab_size() ? tokenizer->Bytes(static_cast<int32_t>(id)) : fmt::format("<{}>", id);
-    if (logprobs[i].is_number()) {
-      logprob += logprobs[i].get<double>();
-      sampled = true;
-    }
-    // What the environment says begins and ends with whole pieces.
-    const bool final = i + 1 == n || of_environment[i] != of_environment[i + 1];
-    DrainUtf8(&bytes, final, &text);
-    if (!bytes.empty()) continue;  // in the middle of a character
-    if (of_environment[i]) said.push_back(pieces.size());
-    pieces.push_back(text);
-    probabilities.push_back(sampled ? Json(std::lround(1000 * std::min(1.0, std::exp(logprob)))) : Json());
-    text.clear();
-    logprob = 0;
-    sampled = false;
-  }
-  out["pieces"] = std::move(pieces);
-  out["probabilities"] = std::move(probabilities);
-  if (!said.empty()) out["said"] = std::move(said);
-  if (ids.size() > n) out["left_out"] = ids.size() - n;
-}
-
-Json Answer(const Json& answer, const Tokenizer* tokenizer) {
-  Json out = {{"reward", Rounded(NumberOr(answer, "reward.total", 0))},
-              {"score", At(answer, "score").is_number() ? Json(Rounded(NumberOr(answer, "score", 0))) : Json()},
-              {"format", At(answer, "format") == true},
-              {"finish", TextAt(answer, "finish", kMostNoteBytes)},
-              {"reason", TextAt(answer, "reason", kMostNoteBytes)},
-              {"advantage", Rounded(NumberOr(answer, "advantage", 0))},
-              {"tokens", At(answer, "ids").size()}};
-  if (At(answer, "turns").is_array()) out["turns"] = At(answer, "turns").size();
-  AddPieces(answer, tokenizer, out);
-  return out;
-}
-
-// A group with its best answer and its worst.
-Json Cell(const Json& group, const Tokenizer* tokenizer) {
-  Json cell = {{"prompt", TextAt(group, "prompt", kMostPromptBytes)},
-               {"difficulty", NumberOr(group, "difficulty", 0)},
-               {"answers", Json::array()}};
-  std::vector<const Json*> answers;
-  double score = 0;
-  int64_t judged = 0;
-  const Json& responses = At(group, "responses");
-  if (!responses.is_array()) return cell;
-  for (const Json& response : responses) {
-    answers.push_back(&response);
-    score += NumberOr(response, "score", 0);
-    judged += At(response, "score").is_number();
-  }
-  std::stable_sort(answers.begin(), answers.end(), [](const Json* a, const Json* b) {
-    return NumberOr(*a, "reward.total", 0) > NumberOr(*b, "reward.total", 0);
-  });
-  cell["of"] = answers.size();
-  cell["score"] = judged == 0 ? 0 : Rounded(score / static_cast<double>(judged));
-  if (answers.size() > kMostAnswers) answers.erase(answers.begin() + 1, answers.end() - (kMostAnswers - 1));
-  for (const Json* answer : answers) cell["answers"].push_back(Answer(*answer, tokenizer));
-  return cell;
-}
-
-struct SampleColumn {
-  std::string title;
-  fs::path path;
-  const Tokenizer* tokenizer = nullptr;
-};
-
-std::string TaskOf(const Json& group) {
-  const std::string task = TextAt(group, "task", kMostNoteBytes);
-  return task.empty() ? TextAt(group, "source", kMostNoteBytes) : task;
-}
-
-// Rows of a task each. same_problem: every column shows the problem of the first one; otherwise a problem of the task,
-// of the same difficulty and with a spread of rewards if there is one.
-Json SampleTable(const std::string& title, const std::vector<SampleColumn>& columns, bool same_problem) {
-  struct Wanted {
-    Json id, source;
-    double difficulty = 0;
-  };
-  std::map<std::string, Wanted> wanted;
-  std::map<std::string, Json> cells;  // of each task, column after column
-  Json titles = Json::array();
-  for (size_t c = 0; c < columns.size(); ++c) {
-    titles.push_back(columns[c].title);
-    struct Choice {
-      Json group;
-      int worth = -1;
-    };
-    std::map<std::string, Choice> choices;
-    size_t read = 0;
-    ReadGzipLines(columns[c].path, [&](const Json& group) {
-      const std::string task = TaskOf(group);
-      const auto found = wanted.find(task);
-      int worth = At(group, "spread") == true ? 1 : 0;
-      if (c > 0) {
-        if (found == wanted.end()) return true;
-        if (same_problem && (At(group, "id") != found->second.id || At(group, "source") != found->second.source)) {
-          return true;
-        }
-        worth += NumberOr(group, "difficulty", 0) == found->second.difficulty ? 2 : 0;
-      }
-      Choice& choice = choices[task];
-      if (worth > choice.worth) choice = {group, worth};
-      return ++read < kMostGroups;
-    });
-    if (c == 0) {
-      const size_t step = (choices.size() + kMostSampledTasks - 1) / kMostSampledTasks;
-      size_t i = 0;
-      for (const auto& [task, choice] : choices) {
-        if (i++ % step != 0) continue;
-        wanted[task] = {At(choice.group, "id"), At(choice.group, "source"), NumberOr(choice.group, "difficulty", 0)};
-      }
-    }
-    for (const auto& [task, unused] : wanted) {
-      const auto choice = choices.find(task);
-      cells[task].push_back(choice == choices.end() ? Json() : Cell(choice->second.group, columns[c].tokenizer));
-    }
-  }
-  Json rows = Json::array();
-  for (auto& [task, row] : cells) rows.push_back({{"task", task}, {"cells", std::move(row)}});
-  return {{"title", title}, {"same_problem", same_problem}, {"columns", titles}, {"rows", rows}};
 }
 
 // First, middle and last of the numbers up to `most`.
@@ -617,7 +460,7 @@ std::unique_ptr<Tokenizer> FindTokenizer(const fs::path& run, const Json& config
 
 }  // namespace
 
-Json ReportData(const std::vector<fs::path>& runs, const Tokenizer* tokenizer) {
+Json ReportData(const std::vector<fs::path>& runs, const Tokenizer* tokenizer, const fs::path& html) {
   const bool compared = runs.size() > 1;
   std::map<std::string, int> names;
   const auto plain = [](const fs::path& run) {
@@ -626,7 +469,8 @@ Json ReportData(const std::vector<fs::path>& runs, const Tokenizer* tokenizer) {
   for (const fs::path& run : runs) ++names[plain(run)];
   Json data = {{"written", std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count()},
                {"runs", Json::array()},
-               {"samples", Json::array()}};
+               {"samples", Json::array()},
+               {"rollouts", Json::array()}};
   std::vector<std::unique_ptr<Tokenizer>> owned;
   std::vector<SampleColumn> last_evaluations, last_batches;
   for (const fs::path& run : runs) {
@@ -638,6 +482,10 @@ Json ReportData(const std::vector<fs::path>& runs, const Tokenizer* tokenizer) {
     if (text == nullptr) text = owned.emplace_back(FindTokenizer(run, read["config"])).get();
     const std::vector<int64_t> evaluations = Spread(Numbered(run / "evaluations", "step-"), batches);
     const std::vector<int64_t> rollouts = Spread(Numbered(run / "rollouts", "batch-"), batches);
+    if (!compared && !html.empty()) {
+      const fs::path base = html.parent_path();
+      data["rollouts"] = WriteRolloutScripts(run, base / html.stem(), base, text);
+    }
     if (compared) {
       if (!evaluations.empty()) {
         last_evaluations.push_back({fmt::format("{}, after batch {}", name, evaluations.back()),
@@ -673,7 +521,7 @@ Json ReportData(const std::vector<fs::path>& runs, const Tokenizer* tokenizer) {
 
 void WriteReport(const std::vector<fs::path>& runs, const fs::path& html, const Tokenizer* tokenizer) {
   // The data is a JSON text in a script element that does not run; without "<" nothing in it can end the element.
-  const std::string json = ReportData(runs, tokenizer).dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::string json = ReportData(runs, tokenizer, html).dump(-1, ' ', false, Json::error_handler_t::replace);
   std::string data;
   data.reserve(json.size());
   for (const char c : json) {

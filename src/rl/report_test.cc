@@ -156,7 +156,9 @@ TEST_F(Report, HasWhatTheRunMeasured) {
   EXPECT_EQ(run["histograms"][1]["ratio"], Json(std::vector<int>(32, 2)));
   EXPECT_EQ(run["agreement"]["tokens"], 300);
   EXPECT_EQ(run["agreement"]["equal"], 300);
-  EXPECT_EQ(run["levels"]["addition"]["1"], 0.25);
+  EXPECT_EQ(run["levels"]["addition"]["1"].back(), 0.25);
+  EXPECT_EQ(run["axes"]["step"].size(), run["steps"].size() + 1);
+  EXPECT_EQ(run["axes"]["step"][0], 0);
 }
 
 TEST_F(Report, LongRunsBecomeFewerPointsThatKeepMeansAndExtremes) {
@@ -337,7 +339,7 @@ TEST_F(Report, SlowABrowserDrawsIt) {
         ">Perplexity of the answers<", ">Gradient norm before clipping<", ">Entropy (nats a token)<",
         ">Tokens of an answer<", ">Share clipped, by probability when sampled<",
         ">Ratio of the policy to the one that sampled<", ">window 640<", ">addition<", ">Rollouts over time<",
-        ">batch 5<", "c0ffee", ">config.json<", "title=\"probability 0.5\"", "&lt;/script&gt;&lt;script&gt;alert(1)"}) {
+        ">batch 5<", "c0ffee", ">config.json<", "title=\"probability 0.5", "&lt;/script&gt;&lt;script&gt;alert(1)"}) {
     EXPECT_THAT(drawn, HasSubstr(text));
   }
   EXPECT_GT(Count(drawn, "<svg"), 15u);
@@ -350,6 +352,42 @@ TEST_F(Report, SlowABrowserDrawsIt) {
     EXPECT_THAT(two, HasSubstr(text));
   }
   EXPECT_THAT(draw({empty}), AllOf(HasSubstr("No batch has ended yet."), HasSubstr(">Config and sessions<")));
+}
+
+TEST_F(Report, AllRolloutsStandInScriptsBesideThePage) {
+  const fs::path run = Run("run", Lines(6));
+  GzipLinesWriter(run / "rollouts/batch-000001.jsonl.gz").Add(Group(*tokenizer_, kNasty, 9007199254740993, 1, true));
+  GzipLinesWriter(run / "evaluations/step-000004.jsonl.gz").Add(Group(*tokenizer_, "abc", 1, 1, true));
+  WriteFileAtomic(run / kNotesFile, "Try again with more prompts.");
+  WriteReport({run}, run / kReportFile);
+  const Json data = DataOf(ReadFile(run / kReportFile));
+  EXPECT_EQ(data["runs"][0]["notes"], "Try again with more prompts.");
+  ASSERT_EQ(data["rollouts"].size(), 2u);
+  EXPECT_EQ(data["rollouts"][0], (Json{{"name", "batch-000001"},
+                                       {"title", "batch 1"},
+                                       {"file", "report/batch-000001.js"},
+                                       {"groups", 1},
+                                       {"answers", 3}}));
+  EXPECT_EQ(data["rollouts"][1]["title"], "evaluation after batch 4");
+  const std::string script = ReadFile(run / "report/batch-000001.js");
+  EXPECT_THAT(script, Not(HasSubstr("<")));
+  const std::string begin = "rollouts(\"batch-000001\", ";
+  ASSERT_EQ(script.substr(0, begin.size()), begin);
+  const Json groups = Json::parse(script.substr(begin.size(), script.size() - begin.size() - 3));
+  EXPECT_EQ(groups[0]["id"], "9007199254740993");  // whole, where a number would lose its last digit in the browser
+  EXPECT_EQ(groups[0]["answers"].size(), 3u);
+  std::string text;
+  for (const Json& piece : groups[0]["answers"][0]["pieces"]) text += piece.get<std::string>();
+  EXPECT_EQ(text, kNasty);
+  // A file that has grown is read again, another one is not.
+  const auto before = fs::last_write_time(run / "report/step-000004.js");
+  GzipLinesWriter(run / "rollouts/batch-000001.jsonl.gz",
+                  static_cast<int64_t>(fs::file_size(run / "rollouts/batch-000001.jsonl.gz")))
+      .Add(Group(*tokenizer_, "abc", 2, 1, true));
+  fs::last_write_time(run / "rollouts/batch-000001.jsonl.gz", fs::file_time_type::clock::now() + std::chrono::hours(1));
+  WriteReport({run}, run / kReportFile);
+  EXPECT_EQ(DataOf(ReadFile(run / kReportFile))["rollouts"][0]["groups"], 2);
+  EXPECT_EQ(fs::last_write_time(run / "report/step-000004.js"), before);
 }
 
 TEST_F(Report, ErrorsSayWhatIsMissing) {

@@ -1,0 +1,31 @@
+// The answers that a report shows: samples beside each other, and all rollouts of a run.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+
+namespace fulgur {
+
+class Tokenizer;
+
+struct SampleColumn {
+  std::string title;
+  std::filesystem::path path;  // of a file of rollouts
+  const Tokenizer* tokenizer = nullptr;
+};
+
+// Rows of a task each. same_problem: every column shows the problem of the first one; otherwise a problem of the task,
+// of the same difficulty and with a spread of rewards if there is one.
+Json SampleTable(const std::string& title, const std::vector<SampleColumn>& columns, bool same_problem);
+
+// Makes scripts of all rollouts of a run, one a file of rollouts, in the folder `scripts`; those that are there and not
+// older than their file stay. Returns what the page has to know of them: [{"name", "title", "file", "groups",
+// "answers"}], `file` relative to `base`.
+Json WriteRolloutScripts(const std::filesystem::path& run, const std::filesystem::path& scripts,
+                         const std::filesystem::path& base, const Tokenizer* tokenizer);
+
+}  // namespace fulgur
