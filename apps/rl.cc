@@ -6,6 +6,7 @@
 #include "apps/commands.h"
 #include "apps/interrupt.h"
 #include "apps/option_checks.h"
+#include "apps/rl_views.h"
 #include "base/file.h"
 #include "ops/peak.h"
 #include "rl/report.h"
@@ -20,6 +21,7 @@ struct Options {
   std::vector<std::string> compare;
   int threads = -1;
   bool fresh = false, json = false;
+  RlViews views;
 };
 
 void RunReport(const Options& o) {
@@ -99,7 +101,8 @@ void RunTheStudy(const Options& o) {
   if (!complete) fmt::print(stderr, "not complete; the same command goes on from there\n");
 }
 
-void RunRl(const Options& o) {
+void RunRl(Options& o) {
+  if (o.views.Run(o.json)) return;
   if (!o.study.empty() || !o.study_logs.empty()) {
     RunTheStudy(o);
     return;
@@ -178,6 +181,10 @@ void AddRl(CLI::App& parent) {
     for (const char* other : {"config", "--fresh", "--export"}) option->excludes(app->get_option(other));
   }
   study->excludes(logs);
+  for (CLI::Option* view : o->views.AddTo(*app)) {
+    for (CLI::Option* other : {report, compare, study, logs}) view->excludes(other);
+    for (CLI::Option* other : learns) view->excludes(other);
+  }
   app->add_option("--html", o->html, "File of the report; default: RUN/report.html, or compare.html");
   app->add_flag("--json", o->json, "Print the result as JSON");
   app->callback([o] { RunRl(*o); });

@@ -33,28 +33,6 @@ constexpr size_t kMostNotesBytes = 1 << 16;
 constexpr int64_t kMostConfigBytes = 1 << 16;
 constexpr double kZ95 = 1.96;
 
-std::optional<Json> ParsedOrNothing(std::string_view text) {
-  try {
-    return ParseJson(text, "");
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
-
-// Calls f with every line that is a JSON object.
-template <typename F>
-void ForEachJsonLine(const fs::path& path, F f) {
-  if (!fs::exists(path)) return;
-  const std::string text = ReadFile(path);
-  for (size_t begin = 0; begin < text.size();) {
-    size_t end = text.find('\n', begin);
-    if (end == std::string::npos) end = text.size();
-    const std::optional<Json> line = ParsedOrNothing(std::string_view(text).substr(begin, end - begin));
-    if (line && line->is_object()) f(*line);
-    begin = end + 1;
-  }
-}
-
 // How the values of several batches become one point.
 enum class Join : uint8_t { kMean, kLeast, kMost, kLast };
 struct Column {
@@ -444,18 +422,6 @@ fs::path BatchFile(const fs::path& run, int64_t number) {
 
 fs::path EvaluationFile(const fs::path& run, int64_t number) {
   return run / "evaluations" / fmt::format("step-{:06d}.jsonl.gz", number);
-}
-
-std::unique_ptr<Tokenizer> FindTokenizer(const fs::path& run, const Json& config) {
-  const fs::path places[] = {run / "model", fs::path(TextAt(config, "model", 4096))};
-  for (const fs::path& place : places) {
-    if (place.empty() || !fs::exists(place / "tokenizer.json")) continue;
-    try {
-      return std::make_unique<Tokenizer>(Tokenizer::FromFile(place));
-    } catch (const Error&) {  // the texts are shown without it
-    }
-  }
-  return nullptr;
 }
 
 }  // namespace

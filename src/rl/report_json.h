@@ -4,10 +4,13 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "text/unicode.h"
 
@@ -51,6 +54,28 @@ inline std::string TextAt(const Json& object, std::string_view key, size_t most)
   const std::string& text = json.get_ref<const std::string&>();
   if (text.size() <= most) return text;
   return text.substr(0, ValidUtf8Prefix(std::string_view(text).substr(0, most))) + " ...";
+}
+
+inline std::optional<Json> ParsedOrNothing(std::string_view text) {
+  try {
+    return ParseJson(text, "");
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+// Calls f with every line that is a JSON object.
+template <typename F>
+void ForEachJsonLine(const std::filesystem::path& path, F f) {
+  if (!std::filesystem::exists(path)) return;
+  const std::string text = ReadFile(path);
+  for (size_t begin = 0; begin < text.size();) {
+    size_t end = text.find('\n', begin);
+    if (end == std::string::npos) end = text.size();
+    const std::optional<Json> line = ParsedOrNothing(std::string_view(text).substr(begin, end - begin));
+    if (line && line->is_object()) f(*line);
+    begin = end + 1;
+  }
 }
 
 }  // namespace fulgur

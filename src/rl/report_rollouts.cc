@@ -72,7 +72,9 @@ void AddPieces(const Json& answer, const Tokenizer* tokenizer, size_t most, Json
   if (ids.size() > n) out["left_out"] = ids.size() - n;
 }
 
-Json Answer(const Json& answer, const Tokenizer* tokenizer, size_t most) {
+}  // namespace
+
+Json ReportedAnswer(const Json& answer, const Tokenizer* tokenizer, size_t most) {
   Json out = {{"reward", Rounded(NumberOr(answer, "reward.total", 0))},
               {"score", At(answer, "score").is_number() ? Json(Rounded(NumberOr(answer, "score", 0))) : Json()},
               {"format", At(answer, "format") == true},
@@ -84,6 +86,8 @@ Json Answer(const Json& answer, const Tokenizer* tokenizer, size_t most) {
   AddPieces(answer, tokenizer, most, out);
   return out;
 }
+
+namespace {
 
 // A group with its best answer and its worst.
 Json Cell(const Json& group, const Tokenizer* tokenizer) {
@@ -115,7 +119,7 @@ Json Cell(const Json& group, const Tokenizer* tokenizer) {
     answers = worst == answers.rend() ? std::vector<const Json*>{answers.front()}
                                       : std::vector<const Json*>{answers.front(), *worst};
   }
-  for (const Json* answer : answers) cell["answers"].push_back(Answer(*answer, tokenizer, kMostTokens));
+  for (const Json* answer : answers) cell["answers"].push_back(ReportedAnswer(*answer, tokenizer, kMostTokens));
   return cell;
 }
 
@@ -139,7 +143,7 @@ void WriteRolloutScript(const fs::path& path, const std::string& name, const fs:
                 {"answers", Json::array()}};
     const Json& responses = At(group, "responses");
     for (size_t i = 0; responses.is_array() && i < responses.size(); ++i) {
-      out["answers"].push_back(Answer(responses[i], tokenizer, kMostScriptTokens));
+      out["answers"].push_back(ReportedAnswer(responses[i], tokenizer, kMostScriptTokens));
       ++answers;
     }
     groups.push_back(std::move(out));
@@ -159,6 +163,18 @@ void WriteRolloutScript(const fs::path& path, const std::string& name, const fs:
 }
 
 }  // namespace
+
+std::unique_ptr<Tokenizer> FindTokenizer(const fs::path& run, const Json& config) {
+  const fs::path places[] = {run / "model", fs::path(TextAt(config, "model", 4096))};
+  for (const fs::path& place : places) {
+    if (place.empty() || !fs::exists(place / "tokenizer.json")) continue;
+    try {
+      return std::make_unique<Tokenizer>(Tokenizer::FromFile(place));
+    } catch (const Error&) {  // the texts are shown without it
+    }
+  }
+  return nullptr;
+}
 
 Json SampleTable(const std::string& title, const std::vector<SampleColumn>& columns, bool same_problem) {
   struct Wanted {

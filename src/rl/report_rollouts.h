@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,14 @@
 namespace fulgur {
 
 class Tokenizer;
+
+// The tokenizer of a run: from its model/, or where its config's "model" says; null if there is none.
+std::unique_ptr<Tokenizer> FindTokenizer(const std::filesystem::path& run, const Json& config);
+
+// A response of a rollout file as a page shows it: {"reward", "score", "format", "finish", "reason", "advantage",
+// "tokens", "pieces": texts, "probabilities": of each in thousandths, null where nothing was sampled, ...}, at most
+// `most` tokens of it.
+Json ReportedAnswer(const Json& answer, const Tokenizer* tokenizer, size_t most);
 
 struct SampleColumn {
   std::string title;

@@ -240,11 +240,12 @@ std::string TrajectoryCrc(const Trajectory& trajectory) {
 Json GroupToJson(const Group& group) {
   Json responses = Json::array();
   for (const Response& r : group.responses) responses.push_back(ResponseToJson(r));
-  return {{"index", group.index},           {"source", group.problem.source},
-          {"task", group.problem.task},     {"difficulty", group.problem.difficulty},
-          {"id", group.problem.id},         {"spread", group.spread()},
-          {"prompt", group.problem.prompt}, {"prompt_ids", group.prompt},
-          {"responses", responses}};
+  const Problem& p = group.problem;
+  Json json = {{"index", group.index}, {"source", p.source},       {"task", p.task},     {"difficulty", p.difficulty},
+               {"id", p.id},           {"spread", group.spread()}, {"prompt", p.prompt}, {"prompt_ids", group.prompt}};
+  if (p.record.is_object() && p.record.contains("answer")) json["reference"] = p.record["answer"];
+  json["responses"] = responses;
+  return json;
 }
 
 RolloutFile::RolloutFile(const std::filesystem::path& path, Json stamp, const RolloutSettings& settings)
