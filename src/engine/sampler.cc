@@ -39,7 +39,7 @@ std::vector<TokenLogprob> TopLogprobs(std::span<const float> logits, const Token
                                       std::vector<TokenLogprob>& scratch) {
   scratch.clear();
   for (size_t i = 0; i < logits.size(); ++i) {
-    if (allowed[i] && !std::isnan(logits[i])) scratch.push_back({static_cast<int32_t>(i), logits[i]});
+    if (allowed[i] != 0) scratch.push_back({static_cast<int32_t>(i), logits[i]});
   }
   const size_t count = std::min(scratch.size(), static_cast<size_t>(n));
   const auto middle = scratch.begin() + static_cast<std::ptrdiff_t>(count);
@@ -94,8 +94,17 @@ SampledToken Sampler::Sample(std::span<const float> logits, const TokenMask& all
   // Masked logits with penalties; and the most likely token.
   std::vector<float>& work = scratch.logits;
   work.resize(logits.size());
+  int nan = 0;
   for (size_t i = 0; i < logits.size(); ++i) {
-    work[i] = allowed[i] && !std::isnan(logits[i]) ? logits[i] : kNegativeInfinity;
+    work[i] = allowed[i] != 0 ? logits[i] : kNegativeInfinity;
+    nan |= work[i] != work[i];
+  }
+  if (nan != 0) {
+    throw Error(
+        "the model's logits are NaN at position {}, so nothing can be sampled: a weight is NaN or infinite, or the "
+        "model "
+        "diverged in training",
+        position);
   }
   for (const auto& [id, bias] : params_.logit_bias) {
     if (id >= 0 && id < v) work[static_cast<size_t>(id)] += bias;

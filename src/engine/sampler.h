@@ -69,9 +69,9 @@ class Sampler {
   void AddPrompt(std::span<const int32_t> ids);
   void AddOutput(int32_t id);
 
-  // logits [V]; position: index in the sequence of the token to sample. NaN counts as -inf; throws Error if no token is
-  // left that may be sampled. constraint: if not empty, only tokens are sampled whose bit (id % 64 of word id / 64) is
-  // set; what is reported beside the sampled token does not depend on it.
+  // logits [V]; position: index in the sequence of the token to sample. Throws Error if a logit of an allowed
+  // token is NaN, or if no token is left that may be sampled. constraint: if not empty, only tokens are sampled whose
+  // bit (id % 64 of word id / 64) is set; what is reported beside the sampled token does not depend on it.
   SampledToken Sample(std::span<const float> logits, const TokenMask& allowed, int64_t position,
                       SamplerScratch& scratch, std::span<const uint64_t> constraint = {}) const;
 
