@@ -8,6 +8,7 @@
 
 #include "apps/commands.h"
 #include "apps/option_checks.h"
+#include "model/weight_plan.h"
 
 namespace fulgur {
 
@@ -16,6 +17,9 @@ void AddInspect(CLI::App& app) {
     std::string model;
     std::vector<int64_t> contexts = {4096, 32768, 131072, 1000000};
     std::optional<KvFormat> kv_cache;
+    std::string type, attention;
+    uint64_t memory = 0;
+    double bandwidth = 0;
     bool json = false;
   };
   const auto o = std::make_shared<Options>();
@@ -25,13 +29,38 @@ void AddInspect(CLI::App& app) {
       ->check(WholeNumber(0, uint64_t{1} << 32))
       ->delimiter(',');
   AddKvCacheOption(*command, o->kv_cache, kUsualKvCache);
+  CLI::Option* type =
+      command
+          ->add_option("--type", o->type,
+                       "Plan for weights in this format (f32, bf16, q8, q4), whatever the model's files have")
+          ->check(CLI::IsMember({"f32", "bf16", "q8", "q4"}));
+  command->add_option("--attention", o->attention, "Of the attention projections, if another")
+      ->check(CLI::IsMember({"f32", "bf16", "q8", "q4"}))
+      ->needs(type);
+  command->add_option("--memory", o->memory, "Plan for a machine with so much memory, e.g. 256GB: what fits")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true));
+  command
+      ->add_option("--bandwidth", o->bandwidth,
+                   "Plan for a machine that reads so many GB/s: the tokens a second that this allows")
+      ->check(Number(0.001, 1e6));
   command->add_flag("--json", o->json, "Print JSON");
   command->callback([o] {
-    const Json report = InspectModel(o->model, o->contexts, o->kv_cache);
+    Json report = InspectModel(o->model, o->contexts, o->kv_cache);
+    if (!o->type.empty() || o->memory > 0 || o->bandwidth > 0) {
+      PlanQuestion question;
+      if (!o->type.empty()) question.type = WeightFormatFromName(o->type).value();
+      if (!o->attention.empty()) question.attention = WeightFormatFromName(o->attention);
+      question.kv_cache = o->kv_cache;
+      if (o->memory > 0) question.memory = static_cast<double>(o->memory);
+      if (o->bandwidth > 0) question.bandwidth = 1e9 * o->bandwidth;
+      question.contexts = o->contexts;
+      report["plan"] = AnswerPlan(ModelConfig::FromFile(report["config"].get<std::string>()), question);
+    }
     if (o->json) {
       fmt::print("{}\n", report.dump(2, ' ', false, Json::error_handler_t::replace));
     } else {
       fmt::print("{}", InspectionText(report));
+      if (report.contains("plan")) fmt::print("{}", PlanText(report["plan"]));
     }
     if (!report["problems"].empty()) throw Error("{}: {}", o->model, report["problems"][0].get<std::string>());
   });
