@@ -11,6 +11,8 @@
 #include "apps/option_checks.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "envs/describe.h"
+#include "envs/instance.h"
 #include "envs/task.h"
 
 namespace fulgur {
@@ -23,12 +25,24 @@ void List(bool json) {
                          {"description", task->description()},
                          {"min_difficulty", task->min_difficulty()},
                          {"max_difficulty", task->max_difficulty()},
-                         {"nano_difficulty", task->nano_difficulty()}};
+                         {"nano_difficulty", task->nano_difficulty()},
+                         {"data", DataForm(*task)}};
       fmt::print("{}\n", line.dump());
     } else {
       fmt::print("{:<20} {} (difficulty {} to {})\n", task->name(), task->description(), task->min_difficulty(),
                  task->max_difficulty());
     }
+  }
+}
+
+void Describe(const std::string& name, bool markdown) {
+  if (markdown && name.empty()) {
+    fmt::print("{}", DescribeAllTasks());
+  } else if (!name.empty()) {
+    fmt::print("{}", markdown ? DescribeAsMarkdown(GetTask(name)) : DescribeAsText(GetTask(name)));
+  } else {
+    for (const Task* task : AllTasks())
+      fmt::print("{}{}", task == AllTasks().front() ? "" : "\n", DescribeAsText(*task));
   }
 }
 
@@ -49,11 +63,7 @@ void Sample(const SampleOptions& options) {
                                                             : task.Generate(seed, difficulty);
     const Solution solution = options.solution ? task.Solve(instance) : Solution{};
     if (options.json) {
-      Json line = {{"task", instance.task},
-                   {"seed", instance.seed},
-                   {"difficulty", instance.difficulty},
-                   {"prompt", instance.prompt},
-                   {"data", instance.data}};
+      Json line = InstanceToJson(instance);
       if (options.solution) {
         line["thinking"] = solution.thinking;
         line["answer"] = solution.answer;
@@ -76,15 +86,12 @@ Score ScoreLine(const std::string& text, const std::string& where) {
     if (difficulty < task.min_difficulty() || difficulty > task.max_difficulty()) {
       throw Error("{}: task {} has no difficulty {}", where, task.name(), difficulty);
     }
-    if (!line.contains("seed") || !line["seed"].is_number_unsigned()) {
-      throw Error("{}: either \"data\" or \"difficulty\" and a whole number >= 0 as \"seed\" must be there", where);
+    if (!line.contains("seed")) {
+      throw Error("{}: there must be either \"data\" or \"seed\" and \"difficulty\"", where);
     }
-    return task.Verify(task.Generate(line["seed"].get<uint64_t>(), static_cast<int>(difficulty)), response);
+    return task.Verify(task.Generate(SeedFromJson(line["seed"], where), static_cast<int>(difficulty)), response);
   }
-  TaskInstance instance;
-  instance.task = task.name();
-  instance.data = line["data"];
-  return task.Verify(instance, response);
+  return task.Verify(InstanceFromJson(line, where), response);
 }
 
 void VerifyLines(const std::string& path) {
@@ -124,6 +131,13 @@ void AddEnv(CLI::App& app) {
   const auto json = std::make_shared<bool>(false);
   list->add_flag("--json", *json, "One JSON object a line");
   list->callback([=] { List(*json); });
+
+  CLI::App* describe = env->add_subcommand("describe", "Say what the data of a task's instances consists of");
+  const auto task = std::make_shared<std::string>();
+  const auto markdown = std::make_shared<bool>(false);
+  describe->add_option("task", *task, "Name of the task (default: all)");
+  describe->add_flag("--markdown", *markdown, "As a page of the documentation");
+  describe->callback([=] { Describe(*task, *markdown); });
 
   CLI::App* sample = env->add_subcommand("sample", "Print problems of a task");
   const auto options = std::make_shared<SampleOptions>();

@@ -13,17 +13,31 @@ struct Spelling {
 };
 
 // Commands are whole words: \time is not \times.
-constexpr Spelling kCommands[] = {{"times", "*"}, {"cdot", "*"},  {"ast", "*"},        {"div", "/"},    {"left", ""},
-                                  {"right", ""},  {"lt", "<"},    {"gt", ">"},         {"langle", "<"}, {"rangle", ">"},
-                                  {"quad", " "},  {"qquad", " "}, {"displaystyle", ""}};
+constexpr Spelling kCommands[] = {
+    {"times", "*"},  {"cdot", "*"},   {"ast", "*"},    {"div", "/"},    {"left", ""},    {"right", ""},
+    {"lt", "<"},     {"gt", ">"},     {"langle", "<"}, {"rangle", ">"}, {"lbrace", "{"}, {"rbrace", "}"},
+    {"lbrack", "["}, {"rbrack", "]"}, {"bmod", "%"},   {"quad", " "},   {"qquad", " "},  {"displaystyle", ""}};
 // Their argument's braces are dropped.
 constexpr std::string_view kWrappers[] = {"text", "textbf", "textit", "texttt", "mathrm", "mathbf", "mathtt"};
-constexpr Spelling kSymbols[] = {{"\xc3\x97", "*"},     {"\xc2\xb7", "*"}, {"\xe2\x8b\x85", "*"},
-                                 {"\xe2\x88\x97", "*"}, {"\xc3\xb7", "/"}, {"\xe2\x88\x92", "-"},
-                                 {"\xe2\x80\x93", "-"}, {"\xc2\xa0", " "}, {"$", " "},
-                                 {"\\,", " "},          {"\\;", " "},      {"\\!", ""},
-                                 {"\\ ", " "},          {"\\:", " "},      {"\\{", "{"},
-                                 {"\\}", "}"},          {"{,}", ","},      {"~", " "}};
+constexpr Spelling kSymbols[] = {{"\xc3\x97", "*"},
+                                 {"\xc2\xb7", "*"},
+                                 {"\xe2\x8b\x85", "*"},
+                                 {"\xe2\x88\x97", "*"},
+                                 {"\xc3\xb7", "/"},
+                                 {"\xe2\x88\x92", "-"},
+                                 {"\xe2\x80\x93", "-"},
+                                 {"\xc2\xa0", " "},
+                                 {"$", " "},
+                                 {"\\,", " "},
+                                 {"\\;", " "},
+                                 {"\\!", ""},
+                                 {"\\ ", " "},
+                                 {"\\:", " "},
+                                 {"\\{", "{"},
+                                 {"\\}", "}"},
+                                 {"\\%", "%"},
+                                 {"{,}", ","},
+                                 {"~", " "}};
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "envs/arithmetic_search.h"
 #include "envs/cell_logic.h"
+#include "envs/fraction.h"
 #include "envs/puzzle_grid.h"
 #include "envs/task.h"
 
@@ -102,9 +103,37 @@ TEST(GridTasks, Calcudoko) {
                    "123 312 231", "111 222 333", "123 231", "123 231 312 1"});
   Bad("calcudoko", {{"side", 3}, {"cages", {{{"cells", "a1 d1"}, {"op", "+"}, {"target", 3}}}}});
   Bad("calcudoko", {{"side", 3}, {"cages", {{{"cells", "a1 a1"}, {"op", "+"}, {"target", 3}}}}});
-  Bad("calcudoko", {{"side", 3}, {"cages", {{{"cells", "a1 a2 a3"}, {"op", "-"}, {"target", 3}}}}});
+  // The largest minus, or divided by, all others.
+  const auto one_cage = [](const char* op, int target) {
+    return Make("calcudoko", {{"side", 3}, {"cages", {{{"cells", "a1 a2 b1"}, {"op", op}, {"target", target}}}}});
+  };
+  Right(one_cage("-", 0), {"123 312 231", "132 213 321"});
+  Wrong(one_cage("-", 0), {"123 231 312", "231 312 123"});
+  Right(one_cage("/", 3), {"312 123 231"});
+  Wrong(one_cage("/", 3), {"132 213 321"});
   Bad("calcudoko", {{"side", 3}, {"cages", {{{"cells", "a1 a2"}, {"op", "^"}, {"target", 3}}}}});
   Bad("calcudoko", {{"side", 99}, {"cages", Json::array()}});
+}
+
+TEST(GridTasks, CalcudokoWithCagesOfDifferentNumbersAndQuotientsRoundedDown) {
+  Json data = {{"side", 3},
+               {"cages",
+                {{{"cells", "a1 a2"}, {"op", "/"}, {"target", 1}},
+                 {{"cells", "a3 b2 b3"}, {"op", "+"}, {"target", 6}},
+                 {{"cells", "b1 c1"}, {"op", "-"}, {"target", 2}}}}};
+  // 2 and 3 make 1 only if the quotient is rounded down.
+  Wrong(Make("calcudoko", data), {"231 123 312"});
+  data["round_down"] = true;
+  Solvable(Make("calcudoko", data));
+  Right(Make("calcudoko", data), {"231 123 312"});
+  Wrong(Make("calcudoko", data), {"132 213 321", "231 123 321", "231 312 123"});
+  Json twice = {{"side", 3}, {"cages", {{{"cells", "a1 a2 b1"}, {"op", "+"}, {"target", 5}}}}};
+  Right(Make("calcudoko", twice), {"123 231 312"});  // 1 2 2
+  Wrong(Make("calcudoko", twice), {"213 132 321"});
+  twice["distinct"] = true;
+  Wrong(Make("calcudoko", twice), {"123 231 312"});
+  twice["distinct"] = 1;
+  Bad("calcudoko", twice);
 }
 
 TEST(GridTasks, Nonogram) {
@@ -142,6 +171,59 @@ TEST(GridTasks, Minesweeper) {
   Wrong(two, {"*.*", "...", "101", ".*."});
   Bad("minesweeper", {{"grid", "?9?"}});
   Bad("minesweeper", {{"grid", "?1 ?"}});
+}
+
+TEST(GridTasks, MinesweeperWithWhatIsCertain) {
+  const auto certain = [](const char* grid) { return Make("minesweeper", {{"grid", grid}, {"certain", true}}); };
+  Right(certain("?1? ?1?"), {"... ...", "000 000", "?1? ?1?"});
+  Wrong(certain("?1? ?1?"), {"*.. ...", "*** ***", "...", ".*. ..."});
+  Right(certain("?2? 1?? ???"), {"... ... ..."});
+  // The 3 in the corner is surrounded; the rest is open.
+  Solvable(certain("3??? ???? ????"));
+  Right(certain("3??? ???? ????"), {".*.. **.. ....", "3*?? **?? ????", "0100 1100 0000"});
+  Wrong(certain("3??? ???? ????"),
+        {".*.. **.. ...*", ".*.. *... ....", "**.. **.. ....", ".*.. **..", "4*.. **.. ...."});
+  // 1 1 on the edge: the cell that both see is no mine for sure, nor are the others.
+  Right(certain("?11? ????"), {".... ...."});
+  // No mines fit.
+  EXPECT_THROW(GetTask("minesweeper").Solve(certain("2? 11")), Error);
+  EXPECT_THROW(GetTask("minesweeper").Verify(certain("2? 11"), "\\boxed{.* ..}"), Error);
+  // As often as a plain count over all fillings says.
+  Rng rng(5);
+  for (int draw = 0; draw < 60; ++draw) {
+    CharGrid grid(3, 4, '?');
+    std::vector<bool> mines(12);
+    for (int i = 0; i < 12; ++i) mines[i] = rng.Chance(0.3);
+    const auto around = [&](int cell, uint32_t way) {
+      int count = 0;
+      for (const int next : AllNeighbours(cell, 3, 4)) count += static_cast<int>(way >> next & 1);
+      return count;
+    };
+    uint32_t truth = 0;
+    for (int i = 0; i < 12; ++i) truth |= mines[i] ? 1u << i : 0;
+    for (int i = 0; i < 12; ++i) {
+      if (!mines[i] && rng.Chance(0.5)) grid.cells[i] = static_cast<char>('0' + around(i, truth));
+    }
+    uint32_t always = ~uint32_t{0};
+    for (uint32_t way = 0; way < 1u << 12; ++way) {
+      bool fits = true;
+      for (int i = 0; fits && i < 12; ++i) {
+        fits = grid.cells[i] == '?' || ((way >> i & 1) == 0 && around(i, way) == grid.cells[i] - '0');
+      }
+      if (fits) always &= way;
+    }
+    std::string wanted = JoinedRows(CharGrid(3, 4, '.'));
+    for (int i = 0; i < 12; ++i) wanted[static_cast<size_t>(i + i / 4)] = (always >> i & 1) != 0 ? '*' : '.';
+    const TaskInstance drawn = certain(JoinedRows(grid).c_str());
+    Right(drawn, {wanted});
+    Solvable(drawn);
+    for (int i = 0; i < 12; ++i) {
+      std::string other = wanted;
+      char& c = other[static_cast<size_t>(i + i / 4)];
+      c = c == '*' ? '.' : '*';
+      Wrong(drawn, {other});
+    }
+  }
 }
 
 TEST(GridTasks, StarPlacement) {
@@ -193,6 +275,28 @@ TEST(GridTasks, Survo) {
   Wrong(Make("survo", {{"grid", {1, 0, 0, 0}}, {"rows", {5, 5}}, {"columns", {5, 5}}}), {"4 1; 1 4", "2 3; 3 2"});
   Bad("survo", {{"grid", {1, 0, 0}}, {"rows", {6, 15}}, {"columns", {5, 7}}});
   Bad("survo", {{"grid", {1, 0, 0, 9}}, {"rows", {6, 15}}, {"columns", {5, 7}}});
+}
+
+TEST(GridTasks, SurvoWithGivenNumbers) {
+  // 3 3 | 6, 1 3 | 4
+  const Json data = {{"grid", {3, 0, 0, 0}}, {"rows", {6, 4}}, {"columns", {4, 6}}, {"numbers", {3, 1, 3}}};
+  const TaskInstance instance = Make("survo", data);
+  Solvable(instance);
+  // The sums may be there as well; then they must be right.
+  Right(instance,
+        {"3 3; 1 3", "3 3\n1 3", "[[3,3],[1,3]]", "3 3 6; 1 3 4; 4 6 10", "[[3, 3, 6], [1, 3, 4], [4, 6, 10]]"});
+  Wrong(instance, {"3 3; 3 1", "1 3; 3 3", "3 4; 1 2", "3 3 6; 1 3 4", "3 3 6; 1 3 4; 4 6 9", "3 3 7; 1 3 4; 4 6 10",
+                   "3 3 6; 1 3 4; 4 7 10", "3 3; 1 3; 4 6", "0 6; 4 0"});
+  // All sums are right, but these are not the numbers.
+  Wrong(Make("survo", {{"grid", {0, 0, 0, 0}}, {"rows", {5, 5}}, {"columns", {5, 5}}, {"numbers", {1, 4, 1, 4}}}),
+        {"2 3; 3 2", "5 0; 0 5"});
+  Json bad = data;
+  bad["numbers"] = {3, 1};
+  Bad("survo", bad);
+  bad["numbers"] = {3, 1, 0};
+  Bad("survo", bad);
+  bad["grid"] = {3, 3, 1, 3};
+  Bad("survo", bad);
 }
 
 TEST(GridTasks, Numbrix) {
@@ -279,9 +383,42 @@ TEST(GridTasks, MathPath) {
   // No leading zero, whatever the value.
   Wrong(Make("math_path", {{"left", "?1+?"}, {"right", 10}}), {"01+9=10"});
   Bad("math_path", {{"left", "12+3"}, {"right", 15}});
-  Bad("math_path", {{"left", "?/3"}, {"right", 1}});
   Bad("math_path", {{"left", "?+"}, {"right", 1}});
-  Bad("math_path", {{"left", "(?)"}, {"right", 1}});
+}
+
+TEST(GridTasks, MathPathWithBrackets) {
+  const TaskInstance instance = Make("math_path", {{"left", "9-?-(6+?)"}, {"right", -4}});
+  Solvable(instance);
+  Right(instance, {"9-6-(6+1)=-4", "9 - 6 - (6 + 1) = -4", "9-0-(6+7)=-4", "(9-6)-(6+1)=-4"});
+  Wrong(instance, {"9-6-(6+1)", "9-6-(6+1)=4", "9-6-6+1=-2", "9-6-6+1=-4", "9-?-(6+?)=-4", "9-6-(6+2)=-4",
+                   "9-7-(6+1)=-4", "9-6-(6+1)=-4=-4", "9-6-(6+1)=-8/2", "9-6-(1+6)=-4", "8-6-(6+0)=-4",
+                   "9-(6-(6+1))=10", "-4=-4", "9-6-(6+1=-4", "9-16-(6+0)=-4"});
+  const auto puzzle = [](const char* left, int64_t right) {
+    return Make("math_path", {{"left", left}, {"right", right}});
+  };
+  Solvable(puzzle("1-(?/1)%9", -4));
+  Right(puzzle("1-(?/1)%9", -4), {"1-(5/1)%9=-4", "1-5/1%9=-4", "1-(5\\div 1)\\%9=-4", "1-(5/1)\\bmod 9=-4"});
+  Wrong(puzzle("1-(?/1)%9", -4), {"2-(5/1)%9=-4", "1-5/(1%9)=-4", "1-(5*1)%9=-4"});
+  // From left to right, exactly; fractions on the way are right as well.
+  Solvable(puzzle("3-?*?/?", -1));
+  Right(puzzle("3-?*?/?", -1), {"3-8*1/2=-1", "3-4*1/1=-1", "3-2*6/3=-1"});
+  Wrong(puzzle("3-?*?/?", -1), {"3-8*2/2=-1", "3-8*1/0=-1", "3-1*3/1=-1"});
+  Right(puzzle("?/2*4", 14), {"7/2*4=14"});
+  Wrong(puzzle("?%0", 0), {"0%0=0", "5%0=0"});
+  // The remainder has the sign of what it is divided by.
+  Right(puzzle("(2-?)%4", 1), {"(2-5)%4=1", "(2-1)%4=1", "(2-9)%4=1"});
+  Right(puzzle("?%(2-5)", -1), {"2%(2-5)=-1", "5%(2-5)=-1"});
+  Wrong(puzzle("?%(2-5)", -1), {"1%(2-5)=-1", "4%(2-5)=-1"});
+  // More missing digits than can be tried one by one.
+  Solvable(puzzle("?+?*?-?*?+?-?/?", 17));
+  Bad("math_path", {{"left", "?/3+"}, {"right", 1}});
+  Bad("math_path", {{"left", "(?"}, {"right", 1}});
+  Bad("math_path", {{"left", "()?"}, {"right", 1}});
+  Bad("math_path", {{"left", "0?+1"}, {"right", 1}});
+  Bad("math_path", {{"left", "?"}, {"right", 2'000'000'000'000}});
+  const TaskInstance none = puzzle("?*2", 19);
+  EXPECT_THROW(GetTask("math_path").Solve(none), Error);
+  EXPECT_THROW(GetTask("math_path").Solve(puzzle("(?)*2", 19)), Error);
 }
 
 TEST(GridTasks, Cryptarithm) {
@@ -330,6 +467,28 @@ TEST(GridTasks, GameOf24) {
 }
 
 // ---- what they share ----
+
+TEST(Fractions, AreExactAndSayWhatDoesNotFit) {
+  const auto apply = [](char op, Fraction a, Fraction b) {
+    std::string reason;
+    return Apply(op, b, &a, &reason) ? ToText(a) : reason;
+  };
+  EXPECT_EQ(apply('+', {1, 3}, {1, 6}), "1/2");
+  EXPECT_EQ(apply('-', {1, 3}, {4, 3}), "-1");
+  EXPECT_EQ(apply('*', {2, 3}, {3, 2}), "1");
+  EXPECT_EQ(apply('/', {2, 1}, {-4, 1}), "-1/2");
+  EXPECT_EQ(apply('/', {2, 1}, {0, 1}), "divides by zero");
+  EXPECT_EQ(apply('%', {2, 1}, {0, 1}), "divides by zero");
+  EXPECT_EQ(apply('%', {7, 1}, {3, 1}), "1");
+  EXPECT_EQ(apply('%', {-7, 1}, {3, 1}), "2");
+  EXPECT_EQ(apply('%', {7, 1}, {-3, 1}), "-2");
+  EXPECT_EQ(apply('%', {7, 2}, {2, 1}), "3/2");
+  EXPECT_EQ(apply('*', {INT64_MAX, 1}, {2, 1}), "the numbers become too large");
+  EXPECT_EQ(apply('-', {-INT64_MAX, 1}, {1, 1}), "the numbers become too large");
+  EXPECT_EQ(apply('-', {INT64_MAX, 2}, {INT64_MAX, 2}), "0");
+  EXPECT_TRUE(Less({-1, 2}, {1, 3}));
+  EXPECT_FALSE(Less({INT64_MAX, 1}, {INT64_MAX - 1, 1}));
+}
 
 TEST(PuzzleGrid, AnswersInManyFormsAndNoOthers) {
   CharGrid grid;

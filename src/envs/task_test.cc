@@ -8,7 +8,10 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "envs/answer.h"
+#include "envs/describe.h"
+#include "envs/instance.h"
 #include "envs/words.h"
 
 namespace fulgur {
@@ -336,6 +339,42 @@ TEST(Registry, TheSplitDoesNotDependOnOrderThatDoesNotMatter) {
   EXPECT_EQ(GetTask("addition").Key(a), GetTask("addition").Key(b));
   a.data["op"] = b.data["op"] = "-";
   EXPECT_NE(GetTask("addition").Key(a), GetTask("addition").Key(b));
+}
+
+// ---- instances as JSON ----
+
+TEST(Instances, SeedsSurviveReadersWhoseNumbersAreDoubles) {
+  for (const uint64_t seed : {uint64_t{0}, uint64_t{7}, (uint64_t{1} << 53) - 1, uint64_t{1} << 53, ~uint64_t{0}}) {
+    const Json json = SeedToJson(seed);
+    EXPECT_EQ(json.is_number(), seed < uint64_t{1} << 53);
+    EXPECT_EQ(SeedFromJson(json, "test"), seed);
+    EXPECT_EQ(SeedFromJson(ParseJson(json.dump(), "test"), "test"), seed);
+    EXPECT_EQ(SeedFromJson(Json(seed), "test"), seed);  // as they were written once
+    EXPECT_EQ(SeedFromJson(Json(std::to_string(seed)), "test"), seed);
+    if (json.is_number()) {
+      EXPECT_EQ(static_cast<uint64_t>(json.get<double>()), seed);
+    }
+  }
+  for (const char* wrong : {"-1", "1.5", "\"\"", "\"-1\"", "\"1.5\"", "\"0x1\"", "\"18446744073709551616\"", "\" 1\"",
+                            "null", "true", "[1]"}) {
+    EXPECT_THROW(SeedFromJson(ParseJson(wrong, "test"), "test"), Error) << wrong;
+  }
+}
+
+TEST_P(EveryTask, AnInstanceIsTheSameAfterJson) {
+  ForEach(3, [&](const TaskInstance& instance) {
+    const TaskInstance again = InstanceFromJson(ParseJson(InstanceToJson(instance).dump(), "test"), "test");
+    EXPECT_EQ(again.task, instance.task);
+    EXPECT_EQ(again.seed, instance.seed);
+    EXPECT_EQ(again.difficulty, instance.difficulty);
+    EXPECT_EQ(again.prompt, instance.prompt);
+    EXPECT_EQ(again.data, instance.data);
+  });
+}
+
+TEST(Instances, ThePageOnTheirDataIsWhatTheTasksSay) {
+  EXPECT_EQ(ReadFile(std::filesystem::path(FULGUR_SOURCE_DIR) / "docs" / "task-data.md"), DescribeAllTasks())
+      << "fulgur env describe --markdown > docs/task-data.md";
 }
 
 // ---- one table of answers a task ----

@@ -3,11 +3,14 @@
 // every symbol.
 //
 // Difficulty: values in the expression: 1: 2 or 3, 2: 3 or 4, 3: 4, 4: 5 or 6, 5: 8 or 9, 6: 16; up to 3 at most one
-// "not" (before a value or a bracket), then 3, 5, 8. Every pair but the outermost stands in brackets.
+// "not" (before a value or a bracket), then 3, 5, 8. Every pair but the outermost stands in brackets. 7 and 8: which of
+// 3 and of 5 expressions are true, two and up to four deep, with comparisons of sums and sentences about the world
+// (boolean_options.h).
 #include <algorithm>
 #include <array>
 
 #include "envs/answer.h"
+#include "envs/boolean_options.h"
 #include "envs/task.h"
 
 namespace fulgur {
@@ -81,15 +84,22 @@ class BooleanExpressions : public Task {
  public:
   const char* name() const override { return "boolean_expressions"; }
   const char* description() const override { return "Evaluate an expression of True, False, not, and, or"; }
-  int max_difficulty() const override { return 6; }
+  int max_difficulty() const override { return 8; }
   int nano_difficulty() const override { return 3; }
   std::vector<DataKey> DataKeys() const override {
     return {{"expression",
              "True, False, not, and, or and brackets, separated by spaces; every pair of values but the outermost "
-             "stands in brackets"}};
+             "stands in brackets; either this or \"options\"",
+             true},
+            {"options",
+             "list of 2 to 26 expressions, lettered from A on, of True, False, not, and, or, brackets, comparisons (<, "
+             ">, <=, >=, ==, !=, or in words), whole numbers with + - * / and the sentences of \"facts\"",
+             true},
+            {"facts", "object of the sentences in the options and whether each is true", true}};
   }
 
   Solution Work(const TaskInstance& instance) const override {
+    if (HasOptions(instance)) return SolveBooleanOptions(ReadBooleanOptions(instance.data, kWhere));
     const Tokens tokens = Read(instance);
     Tokens stack;
     std::string thinking;
@@ -103,6 +113,10 @@ class BooleanExpressions : public Task {
 
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
+    if (difficulty >= static_cast<int>(kLevels.size())) {
+      DrawBooleanOptions(rng, difficulty == 7 ? 3 : 5, difficulty == 7 ? 2 : 4, instance);
+      return;
+    }
     const Level& level = kLevels[difficulty];
     Tokens tokens;
     Write(rng, static_cast<int>(rng.Int(level.fewest, level.most)), true, &tokens);
@@ -120,6 +134,7 @@ class BooleanExpressions : public Task {
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
+    if (HasOptions(instance)) return JudgeBooleanOptions(ReadBooleanOptions(instance.data, kWhere), answer);
     Tokens stack;
     for (const std::string& token : Read(instance)) Shift(token, &stack);
     const std::string given = ToLower(answer);
@@ -134,8 +149,18 @@ class BooleanExpressions : public Task {
     return stack.size() == 1 ? stack[0] : Name(Evaluate(stack[0], stack[1], stack[2]));
   }
 
+  static constexpr const char* kWhere = "data of boolean_expressions";
+
+  static bool HasOptions(const TaskInstance& instance) {
+    const bool options = instance.data.contains("options");
+    if (options == instance.data.contains("expression") || (!options && instance.data.contains("facts"))) {
+      throw Error("{}: there must be either \"expression\", or \"options\" and maybe \"facts\"", kWhere);
+    }
+    return options;
+  }
+
   static Tokens Read(const TaskInstance& instance) {
-    const std::string where = "data of boolean_expressions";
+    const std::string where = kWhere;
     const Tokens tokens = SplitList(JsonGet<std::string>(instance.data, "expression", where));
     Tokens stack;
     for (const std::string& token : tokens) {

@@ -6,7 +6,7 @@
 // ways. Only puzzles that this solves are drawn, so there is one solution.
 //
 // Difficulty: 1: 3x3, cages of 1 or 2 cells; 2: 3x3, up to 3; 3: 4x4, up to 2; 4: 4x4, up to 3; 5: 5x5, up to 3; 6:
-// 6x6, up to 3.
+// 6x6, up to 3. 7: 4x4, up to 4, no number twice in a cage, and quotients rounded down.
 #include <algorithm>
 #include <array>
 
@@ -22,9 +22,16 @@ struct Level {
   int side, largest;
   double single;  // share of cages that stay single cells
   size_t most_text;
+  bool distinct = false, round_down = false;
 };
-constexpr std::array<Level, 7> kLevels = {
-    {{}, {3, 2, 0.1, 240}, {3, 3, 0.1, 260}, {4, 2, 0.1, 0}, {4, 3, 0.1, 0}, {5, 3, 0.15, 0}, {6, 3, 0.2, 0}}};
+constexpr std::array<Level, 8> kLevels = {{{},
+                                           {3, 2, 0.1, 240},
+                                           {3, 3, 0.1, 260},
+                                           {4, 2, 0.1, 0},
+                                           {4, 3, 0.1, 0},
+                                           {5, 3, 0.15, 0},
+                                           {6, 3, 0.2, 0},
+                                           {4, 4, 0.05, 0, true, true}}};
 constexpr int kMostSide = 9;
 constexpr int kMostCageCells = 6;
 constexpr int kMostTarget = 1'000'000;
@@ -33,33 +40,47 @@ struct Cage {
   std::vector<int> cells;
   char op = '+';  // + - * /, or = for a single cell
   int target = 0;
+  bool distinct = false;    // no number twice
+  bool round_down = false;  // the target of / is the whole part of the quotient
 };
 
 struct Puzzle {
   int side = 0;
+  bool distinct = false, round_down = false;  // for all cages
   std::vector<Cage> cages;
 };
 
-// - and / are of two numbers, the larger first.
-bool Makes(char op, int target, std::span<const int> numbers) {
-  const auto [low, high] = std::minmax_element(numbers.begin(), numbers.end());
-  int64_t value = op == '*' ? 1 : 0;
-  switch (op) {
+bool AllDifferent(std::span<const int> numbers) {
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      if (numbers[i] == numbers[j]) return false;
+    }
+  }
+  return true;
+}
+
+// Whether all numbers of the cage make its target; - and / take all other numbers from the largest.
+bool Makes(const Cage& cage, std::span<const int> numbers) {
+  if (cage.distinct && !AllDifferent(numbers)) return false;
+  int64_t sum = 0, product = 1;
+  for (const int number : numbers) sum += number, product *= number;
+  const int64_t high = *std::max_element(numbers.begin(), numbers.end()), others = product / high;
+  switch (cage.op) {
     case '=':
-      return *high == target;
+      return high == cage.target;
     case '-':
-      return *high - *low == target;
+      return high - (sum - high) == cage.target;
     case '/':
-      return *high == *low * target;
+      return cage.round_down ? high / others == cage.target : high == others * cage.target;
     default:
-      for (const int number : numbers) value = op == '+' ? value + number : value * number;
-      return value == target;
+      return (cage.op == '+' ? sum : product) == cage.target;
   }
 }
 
 // Whether numbers that begin so may make the target.
 bool CageFits(const Cage& cage, std::span<const int> numbers) {
-  if (numbers.size() == cage.cells.size()) return Makes(cage.op, cage.target, numbers);
+  if (numbers.size() == cage.cells.size()) return Makes(cage, numbers);
+  if (cage.distinct && !AllDifferent(numbers)) return false;
   int64_t value = cage.op == '*' ? 1 : 0;
   for (const int number : numbers) value = cage.op == '+' ? value + number : value * number;
   if (cage.op == '+') return value < cage.target;
@@ -70,7 +91,7 @@ class Calcudoko : public Task {
  public:
   const char* name() const override { return "calcudoko"; }
   const char* description() const override { return "Fill a Latin square whose cages make given results"; }
-  int max_difficulty() const override { return 6; }
+  int max_difficulty() const override { return 7; }
   int nano_difficulty() const override { return 2; }
   std::vector<DataKey> DataKeys() const override {
     return {{"side", "number from 1 to 9"},
@@ -79,8 +100,10 @@ class Calcudoko : public Task {
              false,
              {{"cells", "names of 1 to 6 cells, such as \"a1 a2\": row a, b, ..., column 1, 2, ..."},
               {"op",
-               "+, *, - (the larger minus the smaller), / (the larger divided by the smaller), or = for a single cell"},
-              {"target", "whole number"}}}};
+               "+, *, - (the largest minus all others), / (the largest divided by all others), or = for a single cell"},
+              {"target", "whole number"}}},
+            {"distinct", "true: a cage has no number twice", true},
+            {"round_down", "true: the target of / is the whole part of the quotient", true}};
   }
 
   Solution Work(const TaskInstance& instance) const override {
@@ -106,15 +129,18 @@ class Calcudoko : public Task {
       list += std::to_string(cage.target);
     }
     instance->data = {{"side", puzzle.side}, {"cages", cages}};
+    if (puzzle.distinct) instance->data["distinct"] = true;
+    if (puzzle.round_down) instance->data["round_down"] = true;
     const std::array<std::string, 2> prompts = {
         fmt::format("Fill {0} rows (a, b, ...) and {0} columns so that each has 1 to {0} once.", puzzle.side),
         fmt::format("Solve this calcudoko: each of the {0} rows (a, b, ...) and {0} columns has 1 to {0} once.",
                     puzzle.side)};
-    instance->prompt =
-        rng.Pick(prompts) +
-        " The numbers in the cells of a cage make its result: +7 is their sum, *6 their product, -1 the "
-        "larger minus the smaller, /2 the larger divided by the smaller, a number alone is the cell's.\n" +
-        "Cages: " + list + "\nPut the rows in \\boxed{}.";
+    instance->prompt = rng.Pick(prompts) +
+                       " The numbers in the cells of a cage make its result: +7 is their sum, *6 their product, -1 the "
+                       "larger minus the smaller, /2 the larger divided by the smaller" +
+                       std::string(puzzle.round_down ? ", rounded down" : "") + ", a number alone is the cell's." +
+                       (puzzle.distinct ? " No cage has a number twice.\n" : "\n") + "Cages: " + list +
+                       "\nPut the rows in \\boxed{}.";
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
@@ -134,7 +160,7 @@ class Calcudoko : public Task {
     for (const Cage& cage : puzzle.cages) {
       std::vector<int> numbers;
       for (const int cell : cage.cells) numbers.push_back(grid.cells[cell] - '0');
-      if (!Makes(cage.op, cage.target, numbers)) {
+      if (!Makes(cage, numbers)) {
         return {0, fmt::format("{} do not make {}{}", Cells(cage, side), cage.op, cage.target)};
       }
     }
@@ -155,10 +181,14 @@ class Calcudoko : public Task {
     const CharGrid full = RandomLatinSquare(rng, side);
     Puzzle puzzle;
     puzzle.side = side;
+    puzzle.distinct = level.distinct;
+    puzzle.round_down = level.round_down;
     std::vector<bool> taken(full.size());
     for (int i = 0; i < full.size(); ++i) {
       if (taken[i]) continue;
       Cage cage;
+      cage.distinct = level.distinct;
+      cage.round_down = level.round_down;
       cage.cells = {i};
       taken[i] = true;
       const int size = rng.Chance(level.single) ? 1 : static_cast<int>(rng.Int(2, level.largest));
@@ -166,7 +196,10 @@ class Calcudoko : public Task {
         std::vector<int> beside;
         for (const int cell : cage.cells) {
           for (const int next : SideNeighbours(cell, side, side)) {
-            if (!taken[next]) beside.push_back(next);
+            if (taken[next]) continue;
+            const bool there = std::any_of(cage.cells.begin(), cage.cells.end(),
+                                           [&](int other) { return full.cells[other] == full.cells[next]; });
+            if (!level.distinct || !there) beside.push_back(next);
           }
         }
         if (beside.empty()) break;
@@ -180,7 +213,7 @@ class Calcudoko : public Task {
       const auto [low, high] = std::minmax_element(numbers.begin(), numbers.end());
       std::string ops = "+*";
       if (numbers.size() == 2) ops += "-";
-      if (numbers.size() == 2 && *high % *low == 0) ops += "//";
+      if (numbers.size() == 2 && (level.round_down || *high % *low == 0)) ops += "//";
       cage.op = numbers.size() == 1 ? '=' : rng.Pick(ops);
       int sum = 0, product = 1;
       for (const int number : numbers) sum += number, product *= number;
@@ -237,7 +270,7 @@ class Calcudoko : public Task {
           if (places.back() + 1 != values.size()) continue;
           std::vector<int> numbers;
           for (const size_t place : places) numbers.push_back(values[place]);
-          if (!Makes(cage.op, cage.target, numbers)) return false;
+          if (!Makes(cage, numbers)) return false;
         }
         return true;
       });
@@ -251,11 +284,15 @@ class Calcudoko : public Task {
     const int64_t side = JsonGet<int64_t>(instance.data, "side", where);
     if (side < 1 || side > kMostSide) throw Error("{}: \"side\" must be from 1 to {}", where, kMostSide);
     puzzle.side = static_cast<int>(side);
+    puzzle.distinct = JsonGetOr<bool>(instance.data, "distinct", false, where);
+    puzzle.round_down = JsonGetOr<bool>(instance.data, "round_down", false, where);
     const auto cages = instance.data.find("cages");
     if (cages == instance.data.end() || !cages->is_array()) throw Error("{}: \"cages\" must be a list", where);
     std::vector<bool> taken(puzzle.side * puzzle.side);
     for (const Json& json : *cages) {
       Cage cage;
+      cage.distinct = puzzle.distinct;
+      cage.round_down = puzzle.round_down;
       const std::string op = JsonGet<std::string>(json, "op", where);
       const int64_t target = JsonGet<int64_t>(json, "target", where);
       for (const std::string& name : SplitList(JsonGet<std::string>(json, "cells", where))) {
@@ -266,9 +303,7 @@ class Calcudoko : public Task {
       }
       const size_t size = cage.cells.size();
       const bool fits = op.size() == 1 && std::string_view("+-*/=").find(op) != std::string_view::npos &&
-                        (op == "="                ? size == 1
-                         : op == "-" || op == "/" ? size == 2
-                                                  : size >= 2);
+                        (op == "=" ? size == 1 : size >= 2);
       if (!fits || size > kMostCageCells || target < 0 || target > kMostTarget) {
         throw Error("{}: {} is not a cage such as {{\"cells\": \"a1 a2\", \"op\": \"+\", \"target\": 3}}", where,
                     json.dump());

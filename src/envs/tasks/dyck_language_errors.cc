@@ -2,7 +2,7 @@
 // does not fit.
 //
 // Difficulty: symbols: 1: 3 to 5, 2: 5 to 7, 3: 8 to 10, 4: 11 to 16, 5: 17 to 30, 6: 31 to 60. About one sequence in
-// five is right, and one in five only lacks symbols at the end.
+// five is right, and one in five only lacks symbols at the end. 7 and 8: as 4 and 6, also { }, and -1 if all is right.
 #include <algorithm>
 #include <array>
 
@@ -12,13 +12,22 @@
 namespace fulgur {
 namespace {
 
-constexpr std::string_view kOpen = "([<", kClose = ")]>";
+constexpr std::string_view kOpen = "([<{", kClose = ")]>}";
 struct Level {
   int shortest, longest;
   size_t depth;
+  size_t kinds = 3;  // of brackets
+  int if_right = 0;  // the answer if there is no error
 };
-constexpr std::array<Level, 7> kLevels = {
-    {{}, {3, 5, 3}, {5, 7, 4}, {8, 10, 4}, {11, 16, 6}, {17, 30, 8}, {31, 60, 10}}};
+constexpr std::array<Level, 9> kLevels = {{{},
+                                           {3, 5, 3},
+                                           {5, 7, 4},
+                                           {8, 10, 4},
+                                           {11, 16, 6},
+                                           {17, 30, 8},
+                                           {31, 60, 10},
+                                           {11, 16, 6, 4, -1},
+                                           {31, 60, 10, 4, -1}}};
 constexpr size_t kMostSymbols = 400;
 
 bool IsOpen(char c) { return kOpen.find(c) != std::string_view::npos; }
@@ -54,9 +63,12 @@ class DyckLanguageErrors : public Task {
  public:
   const char* name() const override { return "dyck_language_errors"; }
   const char* description() const override { return "Find the first wrong symbol of a sequence of brackets"; }
-  int max_difficulty() const override { return 6; }
+  int max_difficulty() const override { return 8; }
   int nano_difficulty() const override { return 4; }
-  std::vector<DataKey> DataKeys() const override { return {{"symbols", "up to 400 brackets ( ) [ ] < >"}}; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"symbols", "up to 400 brackets ( ) [ ] { } < >"},
+            {"if_right", "0 or -1: the answer if nothing is wrong; 0 if it is not there", true}};
+  }
 
   // 1 ( stack (
   // 2 [ stack ( [
@@ -78,7 +90,8 @@ class DyckLanguageErrors : public Task {
     if (error > static_cast<int64_t>(symbols.size())) {
       thinking += fmt::format("end, stack {}, {} missing\n", Spaced(stack), error);
     }
-    return {thinking + fmt::format("answer {}", error), BoxedAnswer(std::to_string(error))};
+    const int64_t answer = Answer(instance);
+    return {thinking + fmt::format("answer {}", answer), BoxedAnswer(std::to_string(answer))};
   }
 
  protected:
@@ -99,17 +112,18 @@ class DyckLanguageErrors : public Task {
       const bool must_close = kind == kRight && stack.size() >= left;
       const bool must_open = stack.empty() || (kind == kOpenEnd && left == 1 && stack.size() == 1);
       const bool open = !must_close && (must_open || (stack.size() < level.depth && rng.Chance(0.55)));
-      const char symbol = open ? rng.Pick(kOpen) : Closing(stack.back());
+      const char symbol = open ? rng.Pick(kOpen.substr(0, level.kinds)) : Closing(stack.back());
       symbols += symbol;
       Push(symbol, &stack);
       if (kind != kWrong || symbols.size() != wrong + 1) continue;
       // Another closing bracket in its place.
       const char right = IsOpen(symbol) ? (stack.size() > 1 ? Closing(stack[stack.size() - 2]) : ' ') : symbol;
       do {
-        symbols.back() = rng.Pick(kClose);
+        symbols.back() = rng.Pick(kClose.substr(0, level.kinds));
       } while (symbols.back() == right);
     }
     instance->data = {{"symbols", Spaced(symbols)}};
+    if (level.if_right != 0) instance->data["if_right"] = level.if_right;
     const std::array<std::string, 2> prompts = {
         fmt::format(
             "Which symbol is the first error in these brackets? {}\nA symbol is an error if it closes anything but "
@@ -117,17 +131,25 @@ class DyckLanguageErrors : public Task {
             Spaced(symbols)),
         fmt::format("Find the first wrong symbol: {}\nEvery closing bracket must close the last one that is open.",
                     Spaced(symbols))};
-    instance->prompt = rng.Pick(prompts) +
-                       " Put its number, from 1, in \\boxed{}; 0 if all is right; if only closing brackets are missing "
-                       "at the end, the "
-                       "number of symbols plus 1.";
+    instance->prompt = rng.Pick(prompts) + fmt::format(
+                                               " Put its number, from 1, in \\boxed{{}}; {} if all is right; if only "
+                                               "closing brackets are missing at the end, the number of symbols plus 1.",
+                                               level.if_right);
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    return JudgeInteger(FirstError(Read(instance)), answer);
+    return JudgeInteger(Answer(instance), answer);
   }
 
  private:
+  static int64_t Answer(const TaskInstance& instance) {
+    const std::string where = "data of dyck_language_errors";
+    const int64_t error = FirstError(Read(instance)),
+                  if_right = JsonGetOr<int64_t>(instance.data, "if_right", 0, where);
+    if (if_right != 0 && if_right != -1) throw Error("{}: \"if_right\" must be 0 or -1, not {}", where, if_right);
+    return error == 0 ? if_right : error;
+  }
+
   static std::string Read(const TaskInstance& instance) {
     const std::string where = "data of dyck_language_errors";
     std::string symbols;
@@ -138,7 +160,7 @@ class DyckLanguageErrors : public Task {
       }
     }
     if (symbols.empty() || symbols.size() > kMostSymbols) {
-      throw Error("{}: \"symbols\" must be 1 to {} of ( ) [ ] < >", where, kMostSymbols);
+      throw Error("{}: \"symbols\" must be 1 to {} of ( ) [ ] {{ }} < >", where, kMostSymbols);
     }
     return symbols;
   }

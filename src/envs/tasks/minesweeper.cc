@@ -4,7 +4,8 @@
 // what they agree on. Only puzzles that this solves are drawn, so there is one solution.
 //
 // Difficulty: 1: 3x3, 4 cells hidden; 2: 3 rows of 4, 5 hidden; 3: 4x4, 8; 4: 5x5, 13; 5: 6x6, 19; 6: 8x8, 34. About
-// half of the hidden cells are mines.
+// half of the hidden cells are mines. 7 and 8: 5x5 with 5 mines and 8x8 with 13, of which the numbers in two fifths of
+// the free cells show only some.
 #include <algorithm>
 #include <array>
 
@@ -19,14 +20,18 @@ namespace {
 struct Level {
   int rows, columns, mines, hidden;
   size_t most_text;
+  bool certain = false;  // hidden cells may stay open; asked are the cells that must be mines
 };
-constexpr std::array<Level, 7> kLevels = {{{},
+constexpr std::array<Level, 9> kLevels = {{{},
                                            {3, 3, 2, 4, 250},
                                            {3, 4, 3, 5, 250},
                                            {4, 4, 4, 8, 0},
                                            {5, 5, 7, 13, 0},
                                            {6, 6, 10, 19, 0},
-                                           {8, 8, 17, 34, 0}}};
+                                           {8, 8, 17, 34, 0},
+                                           {5, 5, 5, 17, 0, true},
+                                           {8, 8, 13, 44, 0, true}}};
+constexpr int kMostSteps = 200'000;  // of the search for a filling
 
 // The number the cell would show.
 int Around(const CharGrid& grid, int cell, const std::vector<bool>& mines) {
@@ -35,19 +40,137 @@ int Around(const CharGrid& grid, int cell, const std::vector<bool>& mines) {
   return count;
 }
 
+// Whether there are mines that fit the numbers and have a mine, or none, in some cells.
+class Fillings {
+ public:
+  enum Value : char { kOpen, kFree, kMine };
+
+  explicit Fillings(const CharGrid& grid) : numbers_of_(grid.size()), values_(grid.size(), kFree) {
+    for (int i = 0; i < grid.size(); ++i) {
+      if (grid.cells[i] == '?') {
+        values_[i] = kOpen;
+        continue;
+      }
+      Number number{grid.cells[i] - '0', {}};
+      for (const int next : AllNeighbours(i, grid.rows, grid.columns)) {
+        if (grid.cells[next] != '?') continue;
+        number.cells.push_back(next);
+        numbers_of_[next].push_back(static_cast<int>(numbers_.size()));
+      }
+      numbers_.push_back(number);
+    }
+  }
+
+  // One that has `value` in the cell, for all cells that have a say about it; nothing if there is none.
+  std::vector<Value> Find(int cell, Value value) {
+    values_before_ = values_;
+    steps_ = 0;
+    std::vector<Value> found;
+    std::vector<int> put;
+    if (Put(cell, value, &put) && Extend(ComponentOf(cell))) found = values_;
+    values_ = values_before_;
+    return found;
+  }
+
+  // The cells that are mines in every filling. Error if there is no filling.
+  std::vector<bool> Certain() {
+    std::vector<bool> certain(values_.size());
+    for (size_t cell = 0; cell < values_.size(); ++cell) {
+      if (values_[cell] != kOpen || numbers_of_[cell].empty()) continue;
+      const bool mine = !Find(static_cast<int>(cell), kMine).empty();
+      const bool free = !Find(static_cast<int>(cell), kFree).empty();
+      if (!mine && !free) throw Error("data of minesweeper: no mines fit the numbers");
+      certain[cell] = !free;
+    }
+    for (const Number& number : numbers_) {
+      if (number.cells.empty() && number.count != 0) throw Error("data of minesweeper: no mines fit the numbers");
+    }
+    return certain;
+  }
+
+ private:
+  struct Number {
+    int count;
+    std::vector<int> cells;
+  };
+
+  // Numbers that are linked to the cell by cells they share.
+  std::vector<int> ComponentOf(int cell) const {
+    std::vector<bool> seen(numbers_.size());
+    std::vector<int> component = numbers_of_[cell];
+    for (const int number : component) seen[number] = true;
+    for (size_t i = 0; i < component.size(); ++i) {
+      for (const int next : numbers_[component[i]].cells) {
+        for (const int number : numbers_of_[next]) {
+          if (!seen[number]) component.push_back(number);
+          seen[number] = true;
+        }
+      }
+    }
+    return component;
+  }
+
+  // Sets a cell and what follows from it; false if that contradicts. `put` gets the cells that were set.
+  bool Put(int cell, Value value, std::vector<int>* put) {
+    values_[cell] = value;
+    put->push_back(cell);
+    for (size_t i = put->size() - 1; i < put->size(); ++i) {
+      for (const int index : numbers_of_[(*put)[i]]) {
+        const Number& number = numbers_[index];
+        int mines = 0, open = 0;
+        for (const int next : number.cells) {
+          mines += values_[next] == kMine;
+          open += values_[next] == kOpen;
+        }
+        if (mines > number.count || mines + open < number.count) return false;
+        if (open == 0 || (mines != number.count && mines + open != number.count)) continue;
+        for (const int next : number.cells) {
+          if (values_[next] != kOpen) continue;
+          values_[next] = mines == number.count ? kFree : kMine;
+          put->push_back(next);
+        }
+      }
+    }
+    return true;
+  }
+
+  bool Extend(const std::vector<int>& component) {
+    if (++steps_ > kMostSteps) throw Error("data of minesweeper: it takes too long to find the mines");
+    for (const int index : component) {
+      for (const int cell : numbers_[index].cells) {
+        if (values_[cell] != kOpen) continue;
+        for (const Value value : {kMine, kFree}) {
+          std::vector<int> put;
+          if (Put(cell, value, &put) && Extend(component)) return true;
+          for (const int back : put) values_[back] = kOpen;
+        }
+        return false;
+      }
+    }
+    return true;
+  }
+
+  std::vector<Number> numbers_;
+  std::vector<std::vector<int>> numbers_of_;  // per cell
+  std::vector<Value> values_, values_before_;
+  int steps_ = 0;
+};
+
 class Minesweeper : public Task {
  public:
   const char* name() const override { return "minesweeper"; }
   const char* description() const override { return "Find all mines from the numbers of mines around cells"; }
-  int max_difficulty() const override { return 6; }
+  int max_difficulty() const override { return 8; }
   int nano_difficulty() const override { return 2; }
   std::vector<DataKey> DataKeys() const override {
     return {{"grid",
-             "rows separated by spaces, numbers of mines around and ? for hidden cells; at most 12 rows and columns"}};
+             "rows separated by spaces, numbers of mines around and ? for hidden cells; at most 12 rows and columns"},
+            {"certain", "true: the numbers do not settle all cells, and only those count that must be mines", true}};
   }
 
   Solution Work(const TaskInstance& instance) const override {
     const CharGrid grid = Read(instance);
+    if (IsCertain(instance)) return WorkCertain(grid);
     return WorkedSolution(
         Logic(grid), Render(grid),
         [&](const std::vector<int>& values) {
@@ -61,6 +184,10 @@ class Minesweeper : public Task {
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
     const Level& level = kLevels[difficulty];
+    if (level.certain) {
+      DrawCertain(rng, level, instance);
+      return;
+    }
     CharGrid grid;
     int hidden = 0;
     do {
@@ -100,12 +227,14 @@ class Minesweeper : public Task {
                        LetteredRows(grid) + "Put the rows in \\boxed{}, * for a mine and . for any other cell.";
   }
 
-  // The numbers may be left in the grid. A grid of 0 and 1 only has 1 for mines.
+  // The numbers may be left in the grid, and ? for what is not certain. A grid of 0 and 1 only has 1 for mines.
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
     const CharGrid grid = Read(instance);
+    const bool certain = IsCertain(instance);
     CharGrid given;
     std::string reason;
-    if (!ParseGridAnswer(answer, grid.rows, grid.columns, "*.012345678", "#*x*X*M*m*-._.", &given, &reason)) {
+    const std::string_view symbols = certain ? "*.012345678?" : "*.012345678";
+    if (!ParseGridAnswer(answer, grid.rows, grid.columns, symbols, "#*x*X*M*m*-._.", &given, &reason)) {
       return {0, reason};
     }
     const bool binary = given.cells.find_first_not_of("01") == std::string::npos;
@@ -114,8 +243,16 @@ class Minesweeper : public Task {
       const char c = given.cells[i];
       mines[i] = c == '*' || (binary && c == '1');
       if (mines[i] && grid.cells[i] != '?') return {0, CellName(i, grid) + " is a number, not a mine"};
-      const bool number = c != '*' && c != '.' && !binary;
+      const bool number = c != '*' && c != '.' && c != '?' && !binary;
       if (number && c != grid.cells[i] && c != '0') return {0, CellName(i, grid) + " is changed"};
+    }
+    if (certain) {
+      const std::vector<bool> wanted = Fillings(grid).Certain();
+      for (int i = 0; i < grid.size(); ++i) {
+        if (mines[i] == wanted[i]) continue;
+        return {0, CellName(i, grid) + (wanted[i] ? " must be a mine" : " need not be a mine")};
+      }
+      return {1, ""};
     }
     for (int i = 0; i < grid.size(); ++i) {
       if (grid.cells[i] == '?') continue;
@@ -126,6 +263,53 @@ class Minesweeper : public Task {
   }
 
  private:
+  static bool IsCertain(const TaskInstance& instance) {
+    return JsonGetOr<bool>(instance.data, "certain", false, "data of minesweeper");
+  }
+
+  // The steps of the deduction as far as they go, then a supposition for every other cell that must be a mine.
+  static Solution WorkCertain(const CharGrid& grid) {
+    Fillings fillings(grid);
+    const std::vector<bool> certain = fillings.Certain();
+    const CellLogic::Result result = Logic(grid).Solve(Render(grid), 0);
+    std::string text = result.text;
+    CharGrid marks(grid.rows, grid.columns, '.');
+    for (int i = 0; i < grid.size(); ++i) {
+      if (!certain[i]) continue;
+      marks.cells[i] = '*';
+      if (result.values[i] != 1) text += fmt::format("{} free fits no numbers so *\n", CellName(i, grid));
+    }
+    text += "mines " + JoinedRows(marks);
+    return {text, BoxedAnswer(JoinedRows(marks))};
+  }
+
+  static void DrawCertain(Rng& rng, const Level& level, TaskInstance* instance) {
+    CharGrid grid;
+    for (;;) {
+      std::vector<int> cells(static_cast<size_t>(level.rows) * level.columns);
+      for (size_t i = 0; i < cells.size(); ++i) cells[i] = static_cast<int>(i);
+      rng.Shuffle<int>(cells);
+      grid = CharGrid(level.rows, level.columns, '?');
+      std::vector<bool> mines(cells.size());
+      for (int i = 0; i < level.mines; ++i) mines[cells[i]] = true;
+      for (size_t i = level.hidden; i < cells.size(); ++i) {
+        grid.cells[cells[i]] = static_cast<char>('0' + Around(grid, cells[i], mines));
+      }
+      // At least one, and all of them are found step by step.
+      const std::vector<bool> certain = Fillings(grid).Certain();
+      const std::vector<int> values = Logic(grid).Solve(nullptr, 0).values;
+      bool found = std::count(certain.begin(), certain.end(), true) > 0;
+      for (size_t i = 0; i < cells.size(); ++i) found = found && (!certain[i] || values[i] == 1);
+      if (found) break;
+    }
+    instance->data = {{"grid", JoinedRows(grid)}, {"certain", true}};
+    instance->prompt =
+        "Every ? is a hidden cell, a mine or free. A number is a free cell that tells how many of the up to eight "
+        "cells "
+        "around it, diagonals too, are mines. Which hidden cells must be mines, whatever the others are?\n" +
+        LetteredRows(grid) + "Put the rows in \\boxed{}, * for a cell that must be a mine and . for any other cell.";
+  }
+
   static CellLogic::Render Render(const CharGrid& grid) {
     return [grid](const std::vector<int>& values) {
       CharGrid state = grid;

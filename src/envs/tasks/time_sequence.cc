@@ -2,12 +2,13 @@
 // gaps between them, with the longest so far.
 //
 // Difficulty: people and appointments of each: 1: 1 and 2, 2: 2 and 1 or 2, 3: 2 and 2 or 3, 4: 3 and 3, 5: 4 and 4, 6:
-// 6 and
-// 5. Times are multiples of 30 minutes up to 2, then of 15, and from 5 of 5.
+// 6 and 5. Times are multiples of 30 minutes up to 2, then of 15, and from 5 of 5. 7 and 8: a week of 2 people, and of
+// 3 with rules of their own (free_week.h).
 #include <algorithm>
 #include <array>
 
 #include "envs/answer.h"
+#include "envs/free_week.h"
 #include "envs/lists.h"
 #include "envs/task.h"
 
@@ -25,53 +26,43 @@ constexpr std::array<Level, 7> kLevels = {{{},
                                            {3, 3, 3, 15, 90},
                                            {4, 4, 4, 5, 70},
                                            {6, 5, 5, 5, 45}}};
-constexpr int kBegin = 9 * 60, kEnd = 17 * 60;
+constexpr int kBegin = kDayBegin, kEnd = kDayEnd;
+constexpr int kOneDay = 6;  // the last level of one day
 constexpr size_t kMostPeople = 20, kMostBusy = 100;
 
-struct Span {
-  int begin = 0, end = 0;  // minutes since midnight
-};
-
-std::string Text(const Span& span) { return ClockText(span.begin) + "-" + ClockText(span.end); }
-
-// "9:00-10:30", with spaces around the line or "to" instead of it.
-bool Parse(std::string_view text, Span* span) {
-  std::vector<std::string> words;
-  for (const std::string& piece : SplitList(text)) {
-    const size_t line = piece.find('-');
-    words.push_back(piece.substr(0, line));
-    if (line != std::string::npos) {
-      words.emplace_back("to");
-      words.push_back(piece.substr(line + 1));
-    }
-  }
-  std::erase(words, "");
-  if (words.size() == 4 && words[0] == "from") words.erase(words.begin());
-  if (words.size() != 3 || words[1] != "to") return false;
-  *span = {ParseClock(words[0]), ParseClock(words[2])};
-  return span->begin >= 0 && span->end >= 0;
-}
+using Span = ClockSpan;
 
 class TimeSequence : public Task {
  public:
   const char* name() const override { return "time_sequence"; }
   const char* description() const override { return "Find the longest time in which everyone is free"; }
-  int max_difficulty() const override { return 6; }
+  int max_difficulty() const override { return 8; }
   int nano_difficulty() const override { return 2; }
   std::vector<DataKey> DataKeys() const override {
     return {{"people",
-             "list of up to 20 people; the day is from 9:00 to 17:00",
-             false,
-             {{"name", "name"}, {"busy", "list of times such as \"9:00-10:30\""}}}};
+             "one day from 9:00 to 17:00: list of up to 20 people",
+             true,
+             {{"name", "name"}, {"busy", "list of times such as \"9:00-10:30\""}}},
+            {"week",
+             "instead of \"people\", five days from 9:00 to 17:00: list of up to 20 people",
+             true,
+             {{"name", "name"},
+              {"days",
+               "list of five days from Monday on",
+               false,
+               {{"busy", "list of times such as \"9:00-10:30\"", true},
+                {"free", "instead of \"busy\": list of the only times that are free", true}}},
+              {"rule", kRuleForm, true}}}};
   }
 
   // busy 9:30-10:00 11:00-12:00
   // from 9:00 to 9:30 free 30 longest 30
   // from 10:00 to 11:00 free 60 longest 60
   Solution Work(const TaskInstance& instance) const override {
+    if (IsWeek(instance)) return SolveWeek(ReadWeek(instance.data, kWhere));
     std::vector<Span> busy = AllBusy(Read(instance));
     std::vector<std::string> texts;
-    for (const Span& span : busy) texts.push_back(Text(span));
+    for (const Span& span : busy) texts.push_back(SpanText(span));
     std::string thinking = fmt::format("busy {}\n", Join(texts, " "));
     busy.push_back({kEnd, kEnd});
     Span best{kBegin, kBegin};
@@ -88,15 +79,20 @@ class TimeSequence : public Task {
       free = std::max(free, span.end);
     }
     if (best.end == best.begin) throw Error("data of time_sequence: there is no free time");
-    return {thinking + Text(best), BoxedAnswer(Text(best))};
+    return {thinking + SpanText(best), BoxedAnswer(SpanText(best))};
   }
 
   // The order of the people does not matter.
   std::string Key(const TaskInstance& instance) const override {
     std::vector<std::string> all;
+    if (IsWeek(instance)) {
+      for (const Json& person : instance.data["week"]) all.push_back(person.dump());
+      std::sort(all.begin(), all.end());
+      return Join(all, ", ");
+    }
     for (const Person& person : Read(instance)) {
       std::vector<std::string> busy;
-      for (const Span& span : AllBusy({person})) busy.push_back(Text(span));
+      for (const Span& span : AllBusy({person})) busy.push_back(SpanText(span));
       all.push_back(person.name + " " + Join(busy, " "));
     }
     std::sort(all.begin(), all.end());
@@ -105,6 +101,10 @@ class TimeSequence : public Task {
 
  protected:
   void Draw(Rng& rng, int difficulty, TaskInstance* instance) const override {
+    if (difficulty > kOneDay) {
+      DrawWeek(rng, difficulty == kOneDay + 1 ? 2 : 3, difficulty > kOneDay + 1, instance);
+      return;
+    }
     const Level& level = kLevels[difficulty];
     std::vector<Person> people;
     const std::vector<std::string> names = Sample(rng, FirstNames(), level.people);
@@ -133,7 +133,7 @@ class TimeSequence : public Task {
     std::vector<std::string> sentences;
     for (const Person& person : people) {
       std::vector<std::string> busy;
-      for (const Span& span : person.busy) busy.push_back(Text(span));
+      for (const Span& span : person.busy) busy.push_back(SpanText(span));
       sentences.push_back(fmt::format("{} is busy {}.", person.name, Enumerate(busy)));
       list.push_back({{"name", person.name}, {"busy", busy}});
     }
@@ -147,20 +147,21 @@ class TimeSequence : public Task {
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
+    if (IsWeek(instance)) return JudgeWeek(ReadWeek(instance.data, kWhere), answer);
     const std::vector<Person> people = Read(instance);
     Span given;
-    if (!Parse(ToLower(answer), &given)) return {0, Quoted(answer) + " is not a time such as 9:00-9:30"};
+    if (!ParseSpan(ToLower(answer), &given)) return {0, Quoted(answer) + " is not a time such as 9:00-9:30"};
     if (given.begin < kBegin || given.end > kEnd || given.begin >= given.end) {
-      return {0, fmt::format("{} is no part of 9:00-17:00", Text(given))};
+      return {0, fmt::format("{} is no part of 9:00-17:00", SpanText(given))};
     }
     for (const Person& person : people) {
       for (const Span& span : person.busy) {
         if (given.begin < span.end && span.begin < given.end) {
-          return {0, fmt::format("{} is busy {}", person.name, Text(span))};
+          return {0, fmt::format("{} is busy {}", person.name, SpanText(span))};
         }
       }
     }
-    if (given.end - given.begin < Longest(people)) return {0, Text(given) + " is not the longest"};
+    if (given.end - given.begin < Longest(people)) return {0, SpanText(given) + " is not the longest"};
     return {1, ""};
   }
 
@@ -188,14 +189,23 @@ class TimeSequence : public Task {
     return std::max(longest, kEnd - free);
   }
 
+  static constexpr const char* kWhere = "data of time_sequence";
+
+  static bool IsWeek(const TaskInstance& instance) {
+    const bool week = instance.data.contains("week");
+    if (week == instance.data.contains("people"))
+      throw Error("{}: there must be either \"people\" or \"week\"", kWhere);
+    return week;
+  }
+
   static std::vector<Person> Read(const TaskInstance& instance) {
-    const std::string where = "data of time_sequence";
+    const std::string where = kWhere;
     std::vector<Person> people;
     for (const Json& entry : JsonList(instance.data, "people", where, 1, kMostPeople)) {
       Person person{JsonGet<std::string>(entry, "name", where), {}};
       for (const std::string& text : JsonTexts(entry, "busy", where, 0, kMostBusy)) {
         Span span;
-        if (!Parse(text, &span) || span.begin < kBegin || span.end > kEnd || span.begin >= span.end) {
+        if (!ParseSpan(text, &span) || span.begin < kBegin || span.end > kEnd || span.begin >= span.end) {
           throw Error("{}: \"busy\": {} is no part of 9:00-17:00", where, Quoted(text));
         }
         person.busy.push_back(span);

@@ -2,18 +2,40 @@
 // and again.
 //
 // Difficulty: number of words: 1: 3, 2: 4, 3: 5, 4: 6, 5: 8, 6: 12, 7: 20. Up to 2, the words begin with different
-// letters; up to 4, the first two letters tell them apart.
+// letters; up to 4, the first two letters tell them apart. 8 and 9: 8 and 20 words, an alphabet that begins with other
+// letters, and either direction.
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "envs/answer.h"
+#include "envs/lists.h"
 #include "envs/task.h"
 #include "envs/words.h"
 
 namespace fulgur {
 namespace {
 
-constexpr std::array<int, 8> kWords = {0, 3, 4, 5, 6, 8, 12, 20};
+constexpr std::array<int, 10> kWords = {0, 3, 4, 5, 6, 8, 12, 20, 8, 20};
+constexpr int kUsual = 7;  // the last level with the usual alphabet
+
+struct Puzzle {
+  std::vector<std::string> words;
+  std::string front;  // letters that come before all others
+  bool descending = false;
+};
+
+void Sort(const Puzzle& puzzle, std::vector<std::string>* words) {
+  const auto rank = [&](char c) {
+    const size_t at = puzzle.front.find(c);
+    return at != std::string::npos ? static_cast<int>(at)
+                                   : static_cast<int>(puzzle.front.size()) + static_cast<unsigned char>(c);
+  };
+  std::sort(words->begin(), words->end(), [&](const std::string& a, const std::string& b) {
+    return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(),
+                                        [&](char x, char y) { return rank(x) < rank(y); });
+  });
+}
 
 std::string Join(const std::vector<std::string>& words, const char* separator) {
   return fmt::format("{}", fmt::join(words, separator));
@@ -34,24 +56,35 @@ class WordSorting : public Task {
  public:
   const char* name() const override { return "word_sorting"; }
   const char* description() const override { return "Sort words alphabetically"; }
-  int max_difficulty() const override { return 7; }
+  int max_difficulty() const override { return 9; }
   int nano_difficulty() const override { return 4; }
-  std::vector<DataKey> DataKeys() const override { return {{"words", "list of words"}}; }
+  std::vector<DataKey> DataKeys() const override {
+    return {{"words", "list of words"},
+            {"front", "letters that come before all others, in their order, such as \"qz\"", true},
+            {"descending", "true: from the last to the first", true}};
+  }
 
   Solution Work(const TaskInstance& instance) const override {
-    std::vector<std::string> words = Read(instance);
+    const Puzzle puzzle = Read(instance);
+    std::vector<std::string> words = puzzle.words;
     size_t letters = 2;
     while (letters < 8 && !DifferInFirst(words, letters)) ++letters;
-    const std::string given = Keyed(words, letters);
-    std::sort(words.begin(), words.end());
-    const std::string thinking = fmt::format("words {}\nsorted {}", given, Keyed(words, letters));
+    std::string thinking = puzzle.front.empty() ? "" : "first" + Apart(puzzle.front) + "\n";
+    thinking += fmt::format("words {}\n", Keyed(words, letters));
+    Sort(puzzle, &words);
+    thinking += fmt::format("sorted {}", Keyed(words, letters));
+    if (puzzle.descending) {
+      std::reverse(words.begin(), words.end());
+      thinking += fmt::format("\nbackwards {}", Join(words, " "));
+    }
     return {thinking, BoxedAnswer(Join(words, " "))};
   }
 
   std::string Key(const TaskInstance& instance) const override {
-    std::vector<std::string> words = Read(instance);
-    std::sort(words.begin(), words.end());
-    return Join(words, " ");
+    Puzzle puzzle = Read(instance);
+    std::sort(puzzle.words.begin(), puzzle.words.end());
+    return Join(puzzle.words, " ") + (puzzle.front.empty() ? "" : ", first" + Apart(puzzle.front)) +
+           (puzzle.descending ? ", backwards" : "");
   }
 
  protected:
@@ -62,6 +95,10 @@ class WordSorting : public Task {
       if (!DifferInFirst(words, difficulty <= 2 ? 1 : difficulty <= 4 ? 2 : 8)) words.pop_back();
     }
     instance->data = {{"words", words}};
+    if (difficulty > kUsual) {
+      DrawAlphabet(rng, difficulty, words, instance);
+      return;
+    }
     const std::string list = Join(words, " ");
     const std::array<std::string, 3> prompts = {fmt::format("Sort these words alphabetically: {}.", list),
                                                 fmt::format("Put these words in alphabetical order: {}.", list),
@@ -70,10 +107,12 @@ class WordSorting : public Task {
   }
 
   Score Judge(const TaskInstance& instance, const std::string& answer) const override {
-    std::vector<std::string> words = Read(instance);
+    const Puzzle puzzle = Read(instance);
+    std::vector<std::string> words = puzzle.words;
     const std::vector<std::string> given = SplitList(ToLower(answer));
     if (given.size() != words.size()) return {0, fmt::format("{} words instead of {}", given.size(), words.size())};
-    std::sort(words.begin(), words.end());
+    Sort(puzzle, &words);
+    if (puzzle.descending) std::reverse(words.begin(), words.end());
     for (size_t i = 0; i < words.size(); ++i) {
       if (given[i] != words[i]) {
         return {0, fmt::format("word {} is {} instead of {}", i + 1, Quoted(given[i]), Quoted(words[i]))};
@@ -83,19 +122,53 @@ class WordSorting : public Task {
   }
 
  private:
-  static std::vector<std::string> Read(const TaskInstance& instance) {
+  static std::string Apart(const std::string& letters) {
+    std::string text;
+    for (const char c : letters) text += std::string(" ") + c;
+    return text;
+  }
+
+  // Another alphabet and a direction for these words.
+  static void DrawAlphabet(Rng& rng, int difficulty, const std::vector<std::string>& words, TaskInstance* instance) {
+    std::string letters;  // those that the words begin with, each once
+    for (const std::string& word : words) {
+      if (letters.find(word[0]) == std::string::npos) letters += word[0];
+    }
+    rng.Shuffle<char>(letters);
+    const size_t most = std::min<size_t>(difficulty == kUsual + 1 ? 3 : 5, letters.size());
+    const std::string front = letters.substr(0, static_cast<size_t>(rng.Int(1, static_cast<int64_t>(most))));
+    const bool descending = rng.Chance(0.5);
+    instance->data["front"] = front;
+    instance->data["descending"] = descending;
+    instance->prompt = fmt::format(
+        "In a new alphabet {}, and all other letters follow in their usual order. Sort these words by it, {}: {}. Put "
+        "the words, separated by spaces, in \\boxed{{}}.",
+        front.size() == 1 ? front + " is the first letter"
+                          : Enumerate(SplitList(Apart(front))) + ", in this order, are the first letters",
+        descending ? "from the last to the first" : "from the first to the last", Join(words, " "));
+  }
+
+  static Puzzle Read(const TaskInstance& instance) {
+    const std::string where = "data of word_sorting";
+    Puzzle puzzle;
     const auto words = instance.data.find("words");
     if (!instance.data.is_object() || words == instance.data.end() || !words->is_array() || words->empty()) {
-      throw Error("data of word_sorting: \"words\" must be a list of words");
+      throw Error("{}: \"words\" must be a list of words", where);
     }
-    std::vector<std::string> list;
     for (const Json& word : *words) {
       if (!word.is_string() || SplitList(word.get<std::string>()).size() != 1) {
-        throw Error("data of word_sorting: {} is not a word", word.dump());
+        throw Error("{}: {} is not a word", where, word.dump());
       }
-      list.push_back(ToLower(word.get<std::string>()));
+      puzzle.words.push_back(ToLower(word.get<std::string>()));
     }
-    return list;
+    puzzle.front = ToLower(JsonGetOr<std::string>(instance.data, "front", "", where));
+    for (size_t i = 0; i < puzzle.front.size(); ++i) {
+      if (!IsLetter(puzzle.front[i]) || puzzle.front.find(puzzle.front[i]) != i) {
+        throw Error("{}: \"front\": {} must be letters from a to z, each once", where, Quoted(puzzle.front));
+      }
+    }
+    puzzle.descending = JsonGetOr<bool>(instance.data, "descending", false, where);
+    return puzzle;
   }
 };
 
