@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "base/file.h"
+#include "base/reference_data.h"
 #include "base/test_folder.h"
 
 namespace fulgur {
@@ -176,39 +177,48 @@ TEST(Checkpoint, ZerosLikeHasTheShapes) {
   }
 }
 
-TEST(Checkpoint, GoldenCasesLoad) {
-  int cases = 0;
-  for (const fs::path& root : {kSource / "tests/data/golden", kSource / "../shared/golden"}) {
-    if (!fs::exists(root)) continue;
-    for (const auto& entry : fs::directory_iterator(root)) {
-      const fs::path dir = entry.path();
-      if (!fs::exists(dir / "config.json")) continue;
-      ++cases;
-      const ModelConfig config = ModelConfig::FromFile(dir / "config.json");
-      Params params = LoadParams(dir, config);
-      if (config.shared_intermediate_size > 0) {
-        EXPECT_EQ(params.layers[0].shared_up.weight.dim(0), params.layers[0].shared_down.weight.dim(1));
-      }
-      if (dir.filename() == "bf16-mixed") {
-        EXPECT_EQ(params.layers[0].router.weight.dtype(), DType::kF32);
-        EXPECT_EQ(params.layers[0].experts[0].w1.weight.dtype(), DType::kBF16);
-      }
-      if (fs::exists(dir / "grads.safetensors")) {  // gradients are named and shaped as the parameters are
-        const TensorMap grads = ReadSafetensors(dir / "grads.safetensors");
-        for (const auto& [name, tensor] : List(config, params)) EXPECT_EQ(grads.at(name).shape(), tensor.shape());
-      }
-      // Writing it back in the same dtype gives the same tensors.
-      const fs::path copy = NewFolder();
-      SaveCheckpoint(copy, config, params);
-      Params loaded = LoadParams(copy, config);
-      const auto x = List(config, params), y = List(config, loaded);
-      for (size_t i = 0; i < x.size(); ++i) {
-        const Tensor a = x[i].second.ToF32();
-        ASSERT_EQ(std::memcmp(a.raw(), y[i].second.raw(), a.bytes()), 0) << x[i].first;
-      }
+// Loads every case in `root`, and writes it back.
+void LoadGoldenCases(const fs::path& root, int* cases) {
+  for (const auto& entry : fs::directory_iterator(root)) {
+    const fs::path dir = entry.path();
+    if (!fs::exists(dir / "config.json")) continue;
+    ++*cases;
+    const ModelConfig config = ModelConfig::FromFile(dir / "config.json");
+    Params params = LoadParams(dir, config);
+    if (config.shared_intermediate_size > 0) {
+      EXPECT_EQ(params.layers[0].shared_up.weight.dim(0), params.layers[0].shared_down.weight.dim(1));
+    }
+    if (dir.filename() == "bf16-mixed") {
+      EXPECT_EQ(params.layers[0].router.weight.dtype(), DType::kF32);
+      EXPECT_EQ(params.layers[0].experts[0].w1.weight.dtype(), DType::kBF16);
+    }
+    if (fs::exists(dir / "grads.safetensors")) {  // gradients are named and shaped as the parameters are
+      const TensorMap grads = ReadSafetensors(dir / "grads.safetensors");
+      for (const auto& [name, tensor] : List(config, params)) EXPECT_EQ(grads.at(name).shape(), tensor.shape());
+    }
+    // Writing it back in the same dtype gives the same tensors.
+    const fs::path copy = NewFolder();
+    SaveCheckpoint(copy, config, params);
+    Params loaded = LoadParams(copy, config);
+    const auto x = List(config, params), y = List(config, loaded);
+    for (size_t i = 0; i < x.size(); ++i) {
+      const Tensor a = x[i].second.ToF32();
+      ASSERT_EQ(std::memcmp(a.raw(), y[i].second.raw(), a.bytes()), 0) << x[i].first;
     }
   }
-  EXPECT_GE(cases, 3);
+}
+
+TEST(Checkpoint, GoldenCasesLoad) {
+  int cases = 0;
+  LoadGoldenCases(kSource / "tests/data/golden", &cases);
+  EXPECT_EQ(cases, 3);
+}
+
+TEST(Checkpoint, AllGoldenCasesLoad) {
+  FULGUR_REFERENCE_OR_SKIP(golden, "golden");
+  int cases = 0;
+  LoadGoldenCases(golden, &cases);
+  EXPECT_GT(cases, 3);
 }
 
 // A checkpoint as a list of tensors that a test can spoil.

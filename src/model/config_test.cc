@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "base/reference_data.h"
+
 namespace fulgur {
 namespace {
 
@@ -12,7 +14,6 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
 const fs::path kSource = FULGUR_SOURCE_DIR;
-const fs::path kShared = kSource / "../shared";
 
 Json Small() {
   return ParseJson(R"({
@@ -237,11 +238,13 @@ TEST(ModelConfig, MiniMaxM1) {
   EXPECT_EQ(count.total, 456'089'655'296);  // "456B"
   EXPECT_EQ(count.active, 45'944'920'064);  // "45.9B"
   EXPECT_EQ(count.embedding, int64_t{200064} * 6144);
-  if (fs::exists(kShared / "m1/config.json")) {
-    const ParameterCount real = CountParameters(ModelConfig::FromFile(kShared / "m1/config.json"));
-    EXPECT_EQ(real.total, count.total);
-    EXPECT_EQ(real.active, count.active);
-  }
+}
+
+TEST(ModelConfig, MiniMaxM1AsPublished) {
+  FULGUR_REFERENCE_OR_SKIP(folder, "m1");
+  const ParameterCount count = CountParameters(ModelConfig::FromFile(folder / "config.json"));
+  EXPECT_EQ(count.total, 456'089'655'296);
+  EXPECT_EQ(count.active, 45'944'920'064);
 }
 
 TEST(ModelConfig, CountAgreesWithTheTensorsOfSmallModels) {
@@ -259,18 +262,23 @@ TEST(ModelConfig, CountAgreesWithTheTensorsOfSmallModels) {
   EXPECT_EQ(count.active, 4 + lightning + softmax + both + 2 * expert);
 }
 
-TEST(ModelConfig, GoldenConfigs) {
+// Reads the config of every case in `root`; how many there are.
+int ReadGoldenConfigs(const fs::path& root) {
   int read = 0;
-  for (const fs::path& root : {kSource / "tests/data/golden", kShared / "golden"}) {
-    if (!fs::exists(root)) continue;
-    for (const auto& entry : fs::directory_iterator(root)) {
-      if (!fs::exists(entry.path() / "config.json")) continue;
-      const ModelConfig c = ModelConfig::FromFile(entry.path() / "config.json");
-      EXPECT_EQ(c.model_type, "minimax_m1");
-      ++read;
-    }
+  for (const auto& entry : fs::directory_iterator(root)) {
+    if (!fs::exists(entry.path() / "config.json")) continue;
+    const ModelConfig c = ModelConfig::FromFile(entry.path() / "config.json");
+    EXPECT_EQ(c.model_type, "minimax_m1");
+    ++read;
   }
-  EXPECT_GE(read, 3);
+  return read;
+}
+
+TEST(ModelConfig, GoldenConfigs) { EXPECT_EQ(ReadGoldenConfigs(kSource / "tests/data/golden"), 3); }
+
+TEST(ModelConfig, AllGoldenConfigs) {
+  FULGUR_REFERENCE_OR_SKIP(golden, "golden");
+  EXPECT_GT(ReadGoldenConfigs(golden), 3);
 }
 
 }  // namespace

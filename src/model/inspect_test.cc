@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
+#include "base/reference_data.h"
 #include "base/test_folder.h"
 #include "model/checkpoint.h"
 #include "model/memory_plan.h"
@@ -144,8 +145,7 @@ TEST(Inspect, ConfigFileOnly) {
 }
 
 TEST(Inspect, MiniMaxM1) {
-  const fs::path dir = fs::path(FULGUR_SOURCE_DIR) / "../shared/m1";
-  if (!fs::exists(dir)) GTEST_SKIP() << "MiniMax-M1's config and index are not here";
+  FULGUR_REFERENCE_OR_SKIP(dir, "m1");
   const Json report = InspectModel(dir, {1000000});
   EXPECT_EQ(report["weights"]["state"], "index only");
   EXPECT_EQ(report["weights"]["files"], 413);

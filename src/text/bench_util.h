@@ -3,15 +3,16 @@
 
 #include <filesystem>
 
+#include "base/reference_data.h"
 #include "text/tokenizer.h"
 
 namespace fulgur {
 
-// M1's where it is at hand (../shared/tokenizer beside the repository), else the small one of the tests.
+// M1's where it is at hand (base/reference_data.h), else the small one of the tests.
 inline std::filesystem::path BenchTokenizerPath() {
   const std::filesystem::path source = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
-  const std::filesystem::path large = source / "../shared/tokenizer/tokenizer.json";
-  return std::filesystem::exists(large) ? large : source / "tests/data/tokenizer-small/tokenizer.json";
+  const std::filesystem::path large = ReferenceData("tokenizer/tokenizer.json");
+  return large.empty() ? source / "tests/data/tokenizer-small/tokenizer.json" : large;
 }
 
 inline const Tokenizer& BenchTokenizer() {

@@ -1,5 +1,5 @@
 // Constrained output: how long it takes to find which tokens may come next. With M1's tokenizer where it is at hand
-// (../shared/tokenizer), else with a small one, which the label says.
+// (base/reference_data.h), else with a small one, which the label says.
 //   build/release/src/text/text_bench --benchmark_filter=Constraint
 #include <benchmark/benchmark.h>
 

@@ -1,4 +1,4 @@
-// Tokenization in MB/s, with M1's tokenizer where it is at hand (../shared/tokenizer), else a small one.
+// Tokenization in MB/s, with M1's tokenizer where it is at hand (base/reference_data.h), else a small one.
 //   build/release/src/text/text_bench --benchmark_filter=Token
 #include <benchmark/benchmark.h>
 

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/reference_data.h"
 #include "base/rng.h"
 #include "text/bpe_trainer.h"
 #include "text/byte_alphabet.h"
@@ -22,7 +23,6 @@ using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
 const fs::path kSmall = fs::path(FULGUR_SOURCE_DIR) / "tests/data/tokenizer-small";
-const fs::path kShared = fs::path(FULGUR_SOURCE_DIR) / "../shared";
 
 const Tokenizer& Small() {
   static const Tokenizer tokenizer = Tokenizer::FromFile(kSmall);
@@ -73,11 +73,12 @@ TEST(Tokenizer, SmallGolden) { CheckGolden(Small(), kSmall / "golden.jsonl", 144
 TEST(Tokenizer, SmallStreamGolden) { CheckStreamGolden(Small(), kSmall / "stream_decode.jsonl", 46); }
 
 TEST(Tokenizer, M1Golden) {
-  if (!fs::exists(kShared / "tokenizer/tokenizer.json")) GTEST_SKIP() << "the tokenizer of M1 is not here";
-  const Tokenizer tokenizer = Tokenizer::FromFile(kShared / "tokenizer");
+  FULGUR_REFERENCE_OR_SKIP(folder, "tokenizer");
+  FULGUR_REFERENCE_OR_SKIP(golden, "golden-text");
+  const Tokenizer tokenizer = Tokenizer::FromFile(folder);
   EXPECT_EQ(tokenizer.vocab_size(), 200035);
-  CheckGolden(tokenizer, kShared / "golden-text/tokenizer.jsonl", 438);
-  CheckStreamGolden(tokenizer, kShared / "golden-text/stream_decode.jsonl", 94);
+  CheckGolden(tokenizer, golden / "tokenizer.jsonl", 438);
+  CheckStreamGolden(tokenizer, golden / "stream_decode.jsonl", 94);
   EXPECT_EQ(tokenizer.Id("<end_of_sentence>"), 200020);
   EXPECT_THAT(tokenizer.Encode("<think>", Tokenizer::Special::kRecognised), ElementsAre(60, 37959, 62));
   EXPECT_THAT(tokenizer.Encode("</think>", Tokenizer::Special::kRecognised), ElementsAre(1579, 37959, 62));
