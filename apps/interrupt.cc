@@ -8,6 +8,14 @@ namespace {
 
 volatile std::sig_atomic_t g_interrupted = 0;
 std::atomic<bool> g_stop{false};
+volatile std::sig_atomic_t g_stop_signal = 0;  // the first that came
+
+void Stop(int signal) {
+  if (g_stop_signal == 0) g_stop_signal = signal;
+  g_stop = true;
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
+}
 
 }  // namespace
 
@@ -34,10 +42,19 @@ void DieOfInterrupt() {
 
 const std::atomic<bool>& StopOnSignals() {
   struct sigaction action {};
-  action.sa_handler = [](int) { g_stop = true; };
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
-  for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
+  action.sa_handler = Stop;
+  action.sa_flags = SA_RESTART;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) {
+    struct sigaction before {};
+    sigaction(signal, nullptr, &before);
+    const bool ignored = before.sa_handler == SIG_IGN && (signal == SIGHUP || signal == SIGPIPE);
+    if (!ignored) sigaction(signal, &action, nullptr);
+  }
   return g_stop;
+}
+
+void ExitIfStopped() {
+  if (g_stop_signal != 0) throw StoppedBySignal{128 + g_stop_signal};
 }
 
 }  // namespace fulgur

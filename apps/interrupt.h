@@ -19,8 +19,16 @@ void RunUntilInterrupted(Engine& engine, int64_t request);
 // Ends the program as Ctrl-C would have without CatchInterrupts(true), so that a shell sees it and ends its loop too.
 void DieOfInterrupt();
 
-// From now on the first SIGINT or SIGTERM sets what is returned, for a run that is to end where it can be continued; a
-// second one ends the program as usual.
+// From now on SIGINT (Ctrl-C), SIGTERM, SIGHUP (the terminal is gone) and SIGPIPE (nobody reads the output any more)
+// set what is returned, for a run that is to end where it can be continued. A second SIGINT or SIGTERM ends the program
+// at once. Under nohup, SIGHUP stays ignored.
 const std::atomic<bool>& StopOnSignals();
+
+// The exit status of a program whose work a signal ended early: 128 + the signal's number, as in a shell. Thrown.
+struct StoppedBySignal {
+  int status;
+};
+// Throws StoppedBySignal if one of the signals of StopOnSignals came.
+void ExitIfStopped();
 
 }  // namespace fulgur

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "apps/commands.h"
+#include "apps/interrupt.h"
 #include "base/error.h"
 
 namespace {
@@ -34,6 +35,8 @@ int main(int argc, char** argv) {
     if (app.get_subcommands().empty()) throw CLI::RequiredError("A subcommand");
     if (std::fflush(stdout) != 0) throw fulgur::Error("standard output: cannot write");
     return 0;
+  } catch (const fulgur::StoppedBySignal& stopped) {
+    return stopped.status;
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 1;  // prints help, version or what was wrong
   } catch (const std::exception& e) {

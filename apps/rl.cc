@@ -89,16 +89,19 @@ void RunTheStudy(const Options& o) {
   --options.part;
   options.stop = &StopOnSignals();
   options.version = FULGUR_VERSION;
-  options.say = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
+  options.say = [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
   if (o.threads >= 0) config.base["threads"] = o.threads;
   ThreadPool pool(o.threads >= 0 ? o.threads : config.base.value("threads", 0));
   const bool complete = RunStudy(config, pool, options);
   const std::vector<StudyRun> runs = CollectStudy(config);
-  if (runs.empty()) return;
-  WriteStudyLogs(runs, config.out / kStudyLogs);
-  DrawStudy(runs, config.out);
-  PrintStudy(runs, o.json);
-  if (!complete) fmt::print(stderr, "not complete; the same command goes on from there\n");
+  if (!runs.empty()) {
+    WriteStudyLogs(runs, config.out / kStudyLogs);
+    DrawStudy(runs, config.out);
+    PrintStudy(runs, o.json);
+  }
+  if (complete) return;
+  std::fprintf(stderr, "not complete; the same command goes on from there\n");
+  ExitIfStopped();
 }
 
 void RunRl(Options& o) {
@@ -142,6 +145,7 @@ void RunRl(Options& o) {
   } else {
     fmt::print("stopped after batch {}; the same command goes on from there\n", result.batches);
   }
+  if (!result.finished) ExitIfStopped();
 }
 
 }  // namespace

@@ -83,6 +83,7 @@ void RunTrain(const Options& o) {
   } else {
     fmt::print("stopped after step {}; the same command goes on from there\n", result.step);
   }
+  if (!result.finished) ExitIfStopped();
 }
 
 }  // namespace

@@ -36,15 +36,18 @@ Ramp ReadRamp(const Json& json, const std::string& where) {
   return ramp;
 }
 
-ProblemSourceConfig ReadSource(const Json& json, const std::string& where) {
-  Section s(json, where);
+ProblemSourceConfig ReadSource(const Json& json, const std::string& where, ConfigKeys* keys) {
+  Section s(json, where, keys);
   ProblemSourceConfig source;
   const auto type = s.Get<std::string>("type");
   if (s.Has("weight")) source.weight = ReadRamp(s.Value("weight"), where + ": \"weight\"");
+  s.Record("weight", source.weight.points);
   if (type == "tasks") {
     source.type = ProblemSourceConfig::Type::kTasks;
     source.name = s.GetOr<std::string>("name", "tasks");
-    source.tasks = ReadTasks(s.Value("tasks"), s.Has("difficulties") ? s.Value("difficulties") : Json("all"), where);
+    const ConfigKey difficulties = DerivedKey("difficulties");  // stand in the record of the tasks
+    source.tasks = ReadTasks(s.Value("tasks"), s.Has(difficulties) ? s.Value(difficulties) : Json("all"), where);
+    s.Record("tasks", TasksToJson(source.tasks));
     source.part = ReadTrainPart(s.GetOr<std::string>("part", "reinforcement"), where);
   } else if (type == "problems") {
     source.type = ProblemSourceConfig::Type::kFile;
@@ -52,23 +55,28 @@ ProblemSourceConfig ReadSource(const Json& json, const std::string& where) {
     source.name = s.GetOr<std::string>("name", source.path.stem().string());
     source.checker = s.GetOr<std::string>("checker", source.checker);
     GetAnswerChecker(source.checker);
+    const bool filtered = s.Has(DerivedKey("filter"));
     Section f = s.Child("filter");
-    if (s.Has("filter")) source.filter.samples = f.Integer("samples", 10, 1);
+    source.filter.samples = f.Integer("samples", filtered ? 10 : 0, filtered ? 1 : 0);
     source.filter.low = f.Number("low", source.filter.low, 1);
     source.filter.high = f.Number("high", source.filter.high, 1);
     f.Done();
     if (source.filter.low >= source.filter.high) {
       throw Error("{}: \"low\" {} must be below \"high\" {}", f.where(), source.filter.low, source.filter.high);
     }
+    const bool decontaminated = s.Has(DerivedKey("decontaminate"));
     Section d = s.Child("decontaminate");
-    if (s.Has("decontaminate")) {
+    Json files = Json::array();
+    if (decontaminated) {
       const Json& against = d.Value("against");
       if (!against.is_array() || against.empty()) throw Error("{}: \"against\" must be a list of files", d.where());
       for (const Json& path : against) {
         if (!path.is_string()) throw Error("{}: \"against\" holds {}, not a path", d.where(), path.dump());
         source.decontaminate.against.emplace_back(path.get<std::string>());
+        files.push_back(path);
       }
     }
+    d.Record("against", files);
     source.decontaminate.words = static_cast<int>(std::min<int64_t>(d.Integer("words", 10, 1), 1000));
     d.Done();
   } else {
@@ -78,21 +86,29 @@ ProblemSourceConfig ReadSource(const Json& json, const std::string& where) {
   return source;
 }
 
+Json BoundToJson(double bound) { return std::isinf(bound) ? Json("none") : Json(bound); }
+
 // A bound: a number above 0, or null for none.
 double ReadBound(Section& s, const char* key, double fallback, double none) {
-  if (!s.Has(key)) return s.IsNull(key) ? none : fallback;
-  const double value = s.Get<double>(key);
-  if (!(value >= 0))
+  double value = s.IsNull(key) ? none : fallback;
+  if (s.Has(key)) value = s.Get<double>(key);
+  if (!(value >= 0)) {
     throw Error("{}: \"{}\" is {}, but must be at least 0, or null for no bound", s.where(), key, value);
+  }
+  s.Record(key, BoundToJson(value));
   return value;
 }
 
-Objective ReadObjective(const Json& json, const std::string& where, std::string* name) {
-  if (json.is_string()) {
-    *name = json.get<std::string>();
-    return NamedObjective(*name);
-  }
-  Section s(json, where);
+constexpr std::string_view kAdvantages[] = {"population", "sample", "mean_only"};  // as AdvantageKind
+
+// "objective": a name, or an object that begins with one. Its record has what the name stands for.
+Objective ReadObjective(Section& parent, std::string* name) {
+  const ConfigKey key = DerivedKey("objective");
+  Json json = parent.Has(key) ? parent.Value(key) : Json("cispo");
+  if (json.is_string()) json = {{"name", json}};
+  const std::string where = parent.where() + ": \"objective\"";
+  ConfigKeys keys;
+  Section s(json, where, &keys);
   *name = s.Get<std::string>("name");
   Objective o = NamedObjective(*name);
   o.is_weight_min = ReadBound(s, "is_weight_min", o.is_weight_min, 0);
@@ -104,16 +120,13 @@ Objective ReadObjective(const Json& json, const std::string& where, std::string*
   }
   if (s.Has("advantage")) {
     const auto kind = s.Get<std::string>("advantage");
-    if (kind == "population") {
-      o.advantage = AdvantageKind::kPopulation;
-    } else if (kind == "sample") {
-      o.advantage = AdvantageKind::kSample;
-    } else if (kind == "mean_only") {
-      o.advantage = AdvantageKind::kMeanOnly;
-    } else {
+    const auto found = std::find(std::begin(kAdvantages), std::end(kAdvantages), kind);
+    if (found == std::end(kAdvantages)) {
       throw Error("{}: \"advantage\" is \"{}\", but must be population, sample or mean_only", where, kind);
     }
+    o.advantage = static_cast<AdvantageKind>(found - std::begin(kAdvantages));
   }
+  s.Record("advantage", kAdvantages[static_cast<size_t>(o.advantage)]);
   if (s.Has("normalization")) {
     const Json given = s.Value("normalization");
     const Json parts = given.is_string() ? Json{{given.get<std::string>(), 1.0}} : given;
@@ -126,18 +139,153 @@ Objective ReadObjective(const Json& json, const std::string& where, std::string*
     const auto& p = o.normalization;
     if (p.sample + p.group + p.batch + p.constant <= 0) throw Error("{}: every part is 0", n.where());
   }
-  o.constant_length = s.Number("constant_length", 0);
-  o.kl = s.Number("kl", 0);
+  const auto& p = o.normalization;
+  s.Record("normalization", {{"sample", p.sample}, {"group", p.group}, {"batch", p.batch}, {"constant", p.constant}});
+  s.Record("surrogate", o.surrogate);
+  s.Record("sequence_ratio", o.sequence_ratio);
+  o.constant_length = s.Number("constant_length", o.constant_length);
+  o.kl = s.Number("kl", o.kl);
   s.Done();
+  parent.Record("objective", keys.fingerprint);
   return o;
 }
-
-Json BoundToJson(double bound) { return std::isinf(bound) ? Json("none") : Json(bound); }
 
 WeightFormat ReadFormat(Section& s, const char* key) {
   const auto name = s.GetOr<std::string>(key, "f32");
   if (const auto format = WeightFormatFromName(name)) return *format;
   throw Error("{}: \"{}\" is \"{}\", but must be f32, bf16, bf16-dot, q8 or q4", s.where(), key, name);
+}
+
+std::vector<ProblemSourceConfig> ReadSources(Section& s) {
+  const Json& data = s.Value("data");
+  if (!data.is_array() || data.empty()) throw Error("{}: \"data\" must be a list of at least one source", s.where());
+  std::vector<ProblemSourceConfig> sources;
+  std::vector<ConfigKeys> keys(data.size());
+  for (size_t i = 0; i < data.size(); ++i) {
+    sources.push_back(ReadSource(data[i], fmt::format("{}: \"data\"[{}]", s.where(), i), &keys[i]));
+  }
+  s.RecordList("data", keys);
+  return sources;
+}
+
+CurriculumConfig ReadCurriculum(Section& s) {
+  Section k = s.Child("curriculum");
+  CurriculumConfig c;
+  c.enabled = k.GetOr<bool>("enabled", c.enabled);
+  c.low = k.Number("low", c.low, 1);
+  c.high = k.Number("high", c.high, 1);
+  c.unlock = k.Number("unlock", c.unlock, 1);
+  c.probe = k.Number("probe", c.probe, 1);
+  c.decay = k.Number("decay", c.decay, 1);
+  c.min_count = k.Number("min_count", c.min_count);
+  k.Done();
+  if (c.low > c.high) throw Error("{}: \"low\" {} is above \"high\" {}", k.where(), c.low, c.high);
+  return c;
+}
+
+RlConfig::Rollouts ReadRollouts(Section& s) {
+  Section r = s.Child("rollouts");
+  RlConfig::Rollouts rollouts;
+  rollouts.prompts = r.Integer("prompts", rollouts.prompts, 1);
+  rollouts.responses = r.Integer("responses", rollouts.responses, 1);
+  rollouts.max_batch = r.Integer(FreeKey("max_batch"), rollouts.max_batch, 1);
+  rollouts.most_prompts = r.Integer("most_prompts", 3 * rollouts.prompts, rollouts.prompts);
+  if (r.Has("thinking_budget")) rollouts.thinking_budget = r.Integer("thinking_budget", 0, 0);
+  rollouts.starts_in_thinking = r.GetOr<bool>("starts_in_thinking", false);
+  Section e = r.Child("early_truncation");
+  rollouts.early_truncation.tokens = e.Integer("tokens", rollouts.early_truncation.tokens, 0);
+  rollouts.early_truncation.probability = e.Number("probability", rollouts.early_truncation.probability, 1);
+  e.Done();
+  rollouts.weights = ReadFormat(r, "weights");
+  rollouts.lm_head = ReadFormat(r, "lm_head");
+  rollouts.correction_max = r.Number("correction_max", rollouts.correction_max);
+  rollouts.keep_every = r.Integer(FreeKey("keep_every"), rollouts.keep_every, 0);
+  r.Done();
+  if (rollouts.prompts * rollouts.responses > int64_t{1} << 24) {
+    throw Error("{}: {} prompts of {} responses are too many for a batch", r.where(), rollouts.prompts,
+                rollouts.responses);
+  }
+  return rollouts;
+}
+
+RewardConfig ReadReward(Section& s) {
+  Section r = s.Child("reward");
+  RewardConfig reward;
+  reward.correct = r.Number("correct", reward.correct);
+  reward.format = r.Number("format", reward.format);
+  reward.overlong = r.Number("overlong", reward.overlong);
+  reward.overlong_buffer = r.Integer("overlong_buffer", reward.overlong_buffer, 0);
+  r.Done();
+  return reward;
+}
+
+std::vector<StageConfig> ReadStages(Section& s, const RewardConfig& reward) {
+  const Json& json = s.Value("stages");
+  if (!json.is_array() || json.empty()) throw Error("{}: \"stages\" must be a list of at least one stage", s.where());
+  std::vector<StageConfig> stages;
+  std::vector<ConfigKeys> keys(json.size());
+  for (size_t i = 0; i < json.size(); ++i) {
+    Section t(json[i], fmt::format("{}: \"stages\"[{}]", s.where(), i), &keys[i]);
+    StageConfig stage;
+    stage.window = t.Integer("window", t.Get<int64_t>("window"), 1);
+    if (!stages.empty() && stage.window < stages.back().window) {
+      throw Error("{}: \"window\" {} is smaller than the {} before", t.where(), stage.window, stages.back().window);
+    }
+    if (stage.window < reward.overlong_buffer) {
+      throw Error("{}: \"window\" {} is smaller than reward.overlong_buffer {}", t.where(), stage.window,
+                  reward.overlong_buffer);
+    }
+    const auto number = [&](const char* key) {
+      return t.Has(key) ? std::optional<double>(t.Number(key, 0)) : std::nullopt;
+    };
+    stage.is_weight_max = number("is_weight_max");
+    stage.mask_low = number("mask_low");
+    stage.mask_high = number("mask_high");
+    stage.clip = number("clip");
+    t.Done();
+    stages.push_back(stage);
+  }
+  s.RecordList("stages", keys);
+  return stages;
+}
+
+RlConfig::StageRule ReadStageRule(Section& s) {
+  Section r = s.Child("stage_rule");
+  RlConfig::StageRule rule;
+  rule.batches = r.Integer("batches", rule.batches, 1);
+  rule.tolerance = r.Number("tolerance", rule.tolerance);
+  rule.length_share = r.Number("length_share", rule.length_share, 1);
+  r.Done();
+  return rule;
+}
+
+Schedule ReadSchedule(Section& s, int64_t updates) {
+  Section l = s.Child("schedule");
+  Schedule schedule;
+  schedule.lr = l.Number("lr", 1e-4);
+  schedule.steps = updates;
+  schedule.warmup_steps = l.Integer("warmup_updates", 0, 0);
+  schedule.final_ratio = l.Number("final_ratio", schedule.final_ratio, 1);
+  const double fraction = l.Number(DerivedKey("decay_fraction"), 0, 1);
+  schedule.decay_steps = std::llround(fraction * static_cast<double>(updates));
+  l.Record("decay_updates", schedule.decay_steps);
+  schedule.decay = Schedule::Decay::kLinear;
+  l.Done();
+  if (schedule.warmup_steps > schedule.steps - schedule.decay_steps) {
+    throw Error("{}: {} warm-up and {} decay updates are more than the {} of the run", l.where(), schedule.warmup_steps,
+                schedule.decay_steps, schedule.steps);
+  }
+  return schedule;
+}
+
+RlConfig::Evaluation ReadEvaluation(Section& s) {
+  Section e = s.Child(FreeKey("evaluation"));
+  RlConfig::Evaluation evaluation;
+  evaluation.every = e.Integer("every", evaluation.every, 0);
+  evaluation.problems = e.Integer("problems", evaluation.problems, 1);
+  evaluation.samples = e.Integer("samples", evaluation.samples, 1);
+  e.Done();
+  return evaluation;
 }
 
 }  // namespace
@@ -154,148 +302,36 @@ double Ramp::At(double progress) const {
 
 RlConfig RlConfig::FromJson(const Json& json, const std::string& where) {
   RlConfig c;
-  Section s(json, where);
-  c.out = s.Get<std::string>("out");
+  Section s(json, where, &c.keys);
+  c.out = s.Get<std::string>(FreeKey("out"));
   c.seed = static_cast<uint64_t>(s.Integer("seed", 1, 0));
-  c.threads = static_cast<int>(std::min<int64_t>(s.Integer("threads", 0, 0), 1024));
+  c.threads = static_cast<int>(std::min<int64_t>(s.Integer(FreeKey("threads"), 0, 0), 1024));
   c.model = s.Get<std::string>("model");
-
-  const Json& data = s.Value("data");
-  if (!data.is_array() || data.empty()) throw Error("{}: \"data\" must be a list of at least one source", where);
-  for (size_t i = 0; i < data.size(); ++i) {
-    c.data.push_back(ReadSource(data[i], fmt::format("{}: \"data\"[{}]", where, i)));
-  }
-  {
-    Section k = s.Child("curriculum");
-    c.curriculum.enabled = k.GetOr<bool>("enabled", c.curriculum.enabled);
-    c.curriculum.low = k.Number("low", c.curriculum.low, 1);
-    c.curriculum.high = k.Number("high", c.curriculum.high, 1);
-    c.curriculum.unlock = k.Number("unlock", c.curriculum.unlock, 1);
-    c.curriculum.probe = k.Number("probe", c.curriculum.probe, 1);
-    c.curriculum.decay = k.Number("decay", c.curriculum.decay, 1);
-    c.curriculum.min_count = k.Number("min_count", c.curriculum.min_count);
-    k.Done();
-    if (c.curriculum.low > c.curriculum.high) {
-      throw Error("{}: \"low\" {} is above \"high\" {}", k.where(), c.curriculum.low, c.curriculum.high);
-    }
-  }
-
+  c.data = ReadSources(s);
+  c.curriculum = ReadCurriculum(s);
   c.batches = s.Integer("batches", s.Get<int64_t>("batches"), 1);
   if (c.batches > int64_t{1} << 32) throw Error("{}: {} batches are too many", where, c.batches);
-  {
-    Section r = s.Child("rollouts");
-    c.rollouts.prompts = r.Integer("prompts", c.rollouts.prompts, 1);
-    c.rollouts.responses = r.Integer("responses", c.rollouts.responses, 1);
-    c.rollouts.max_batch = r.Integer("max_batch", c.rollouts.max_batch, 1);
-    c.rollouts.most_prompts = r.Integer("most_prompts", 3 * c.rollouts.prompts, c.rollouts.prompts);
-    if (r.Has("thinking_budget")) c.rollouts.thinking_budget = r.Integer("thinking_budget", 0, 0);
-    c.rollouts.starts_in_thinking = r.GetOr<bool>("starts_in_thinking", false);
-    Section e = r.Child("early_truncation");
-    c.rollouts.early_truncation.tokens = e.Integer("tokens", c.rollouts.early_truncation.tokens, 0);
-    c.rollouts.early_truncation.probability = e.Number("probability", c.rollouts.early_truncation.probability, 1);
-    e.Done();
-    c.rollouts.weights = ReadFormat(r, "weights");
-    c.rollouts.lm_head = ReadFormat(r, "lm_head");
-    c.rollouts.correction_max = r.Number("correction_max", c.rollouts.correction_max);
-    c.rollouts.keep_every = r.Integer("keep_every", c.rollouts.keep_every, 0);
-    r.Done();
-    if (c.rollouts.prompts * c.rollouts.responses > int64_t{1} << 24) {
-      throw Error("{}: {} prompts of {} responses are too many for a batch", r.where(), c.rollouts.prompts,
-                  c.rollouts.responses);
-    }
-  }
+  c.rollouts = ReadRollouts(s);
   c.updates = s.Integer("updates", c.updates, 1);
   if (c.updates > c.rollouts.prompts) {
     throw Error("{}: {} updates of a batch of {} prompts; an update needs at least one prompt", where, c.updates,
                 c.rollouts.prompts);
   }
-  c.objective = ReadObjective(s.Has("objective") ? s.Value("objective") : Json("cispo"), where + ": \"objective\"",
-                              &c.objective_name);
-  {
-    Section r = s.Child("reward");
-    c.reward.correct = r.Number("correct", c.reward.correct);
-    c.reward.format = r.Number("format", c.reward.format);
-    c.reward.overlong = r.Number("overlong", c.reward.overlong);
-    c.reward.overlong_buffer = r.Integer("overlong_buffer", c.reward.overlong_buffer, 0);
-    r.Done();
-  }
-  {
-    const Json& stages = s.Value("stages");
-    if (!stages.is_array() || stages.empty()) throw Error("{}: \"stages\" must be a list of at least one stage", where);
-    for (size_t i = 0; i < stages.size(); ++i) {
-      Section t(stages[i], fmt::format("{}: \"stages\"[{}]", where, i));
-      StageConfig stage;
-      stage.window = t.Integer("window", t.Get<int64_t>("window"), 1);
-      if (!c.stages.empty() && stage.window < c.stages.back().window) {
-        throw Error("{}: \"window\" {} is smaller than the {} before", t.where(), stage.window, c.stages.back().window);
-      }
-      if (stage.window < c.reward.overlong_buffer) {
-        throw Error("{}: \"window\" {} is smaller than reward.overlong_buffer {}", t.where(), stage.window,
-                    c.reward.overlong_buffer);
-      }
-      const auto number = [&](const char* key) {
-        return t.Has(key) ? std::optional<double>(t.Number(key, 0)) : std::nullopt;
-      };
-      stage.is_weight_max = number("is_weight_max");
-      stage.mask_low = number("mask_low");
-      stage.mask_high = number("mask_high");
-      stage.clip = number("clip");
-      t.Done();
-      c.stages.push_back(stage);
-    }
-    Section r = s.Child("stage_rule");
-    c.stage_rule.batches = r.Integer("batches", c.stage_rule.batches, 1);
-    c.stage_rule.tolerance = r.Number("tolerance", c.stage_rule.tolerance);
-    c.stage_rule.length_share = r.Number("length_share", c.stage_rule.length_share, 1);
-    r.Done();
-  }
+  c.objective = ReadObjective(s, &c.objective_name);
+  c.reward = ReadReward(s);
+  c.stages = ReadStages(s, c.reward);
+  c.stage_rule = ReadStageRule(s);
   if (c.objective.normalization.constant != 0 && c.objective.constant_length == 0) {
     c.objective.constant_length = static_cast<double>(c.stages.back().window);
   }
-  {
-    Section o = s.Child("optimizer");
-    c.optimizer.beta1 = o.Number("beta1", c.optimizer.beta1, 0.999999);
-    c.optimizer.beta2 = o.Number("beta2", c.optimizer.beta2, 0.999999999);
-    c.optimizer.eps = o.Number("eps", c.optimizer.eps);
-    c.optimizer.weight_decay = o.Number("weight_decay", 0);
-    c.decay_norms = o.GetOr<bool>("decay_norms", c.decay_norms);
-    c.clip = o.Number("clip", c.clip);
-    o.Done();
-    Section l = s.Child("schedule");
-    c.schedule.lr = l.Number("lr", 1e-4);
-    c.schedule.steps = c.batches * c.updates;
-    c.schedule.warmup_steps = l.Integer("warmup_updates", 0, 0);
-    c.schedule.final_ratio = l.Number("final_ratio", c.schedule.final_ratio, 1);
-    c.schedule.decay_steps = std::llround(l.Number("decay_fraction", 0, 1) * static_cast<double>(c.schedule.steps));
-    c.schedule.decay = Schedule::Decay::kLinear;
-    l.Done();
-    if (c.schedule.warmup_steps > c.schedule.steps - c.schedule.decay_steps) {
-      throw Error("{}: {} warm-up and {} decay updates are more than the {} of the run", l.where(),
-                  c.schedule.warmup_steps, c.schedule.decay_steps, c.schedule.steps);
-    }
-  }
+  ReadOptimizer(s, 0, &c.optimizer, &c.decay_norms, &c.clip);
+  c.schedule = ReadSchedule(s, c.batches * c.updates);
   c.aux_coef = s.Number("aux_coef", c.aux_coef);
   c.micro_tokens = s.Integer("micro_tokens", c.micro_tokens, 2);
-  c.recompute = s.GetOr<bool>("recompute", c.recompute);
-  {
-    Section e = s.Child("evaluation");
-    c.evaluation.every = e.Integer("every", c.evaluation.every, 0);
-    c.evaluation.problems = e.Integer("problems", c.evaluation.problems, 1);
-    c.evaluation.samples = e.Integer("samples", c.evaluation.samples, 1);
-    e.Done();
-  }
-  {
-    Section k = s.Child("checkpoint");
-    c.checkpoint.every_steps = k.Integer("every_batches", c.checkpoint.every_steps, 0);
-    c.checkpoint.every_seconds = k.Number("every_seconds", c.checkpoint.every_seconds);
-    c.checkpoint.keep = k.Integer("keep", c.checkpoint.keep, 1);
-    k.Done();
-  }
-  const auto dtype = s.GetOr<std::string>("save_dtype", "BF16");
-  if (dtype != "BF16" && dtype != "F32") {
-    throw Error("{}: \"save_dtype\" is \"{}\", but must be BF16 or F32", where, dtype);
-  }
-  c.save_dtype = dtype == "BF16" ? DType::kBF16 : DType::kF32;
+  c.recompute = s.GetOr<bool>(FreeKey("recompute"), c.recompute);
+  c.evaluation = ReadEvaluation(s);
+  c.checkpoint = ReadCheckpoint(s, "every_batches");
+  c.save_dtype = ReadSaveDtype(s);
   s.Done();
   return c;
 }
@@ -316,75 +352,6 @@ double RlConfig::ClipOf(size_t stage) const {
   double value = clip;
   for (size_t i = 0; i <= stage; ++i) value = stages[i].clip.value_or(value);
   return value;
-}
-
-Json RlConfig::Fingerprint() const {
-  Json sources = Json::array();
-  for (const ProblemSourceConfig& source : data) {
-    Json s = {{"name", source.name}, {"weight", source.weight.points}};
-    if (source.type == ProblemSourceConfig::Type::kTasks) {
-      s["tasks"] = TasksToJson(source.tasks);
-      s["part"] = TrainPartName(source.part);
-    } else {
-      s["path"] = source.path.string();
-      s["checker"] = source.checker;
-      s["filter"] = {source.filter.samples, source.filter.low, source.filter.high};
-      for (const auto& path : source.decontaminate.against) s["decontaminate"].push_back(path.string());
-      s["words"] = source.decontaminate.words;
-    }
-    sources.push_back(s);
-  }
-  Json windows = Json::array();
-  for (size_t i = 0; i < stages.size(); ++i) {
-    const Objective o = ObjectiveOf(i);
-    windows.push_back({{"window", stages[i].window},
-                       {"is_weight_max", BoundToJson(o.is_weight_max)},
-                       {"mask_low", o.mask_low},
-                       {"mask_high", BoundToJson(o.mask_high)},
-                       {"clip", ClipOf(i)}});
-  }
-  return {
-      {"seed", seed},
-      {"model", model.string()},
-      {"data", sources},
-      {"curriculum",
-       {curriculum.enabled, curriculum.low, curriculum.high, curriculum.unlock, curriculum.probe, curriculum.decay,
-        curriculum.min_count}},
-      {"batches", batches},
-      {"rollouts.prompts", rollouts.prompts},
-      {"rollouts.responses", rollouts.responses},
-      {"rollouts.most_prompts", rollouts.most_prompts},
-      {"rollouts.thinking_budget", rollouts.thinking_budget ? Json(*rollouts.thinking_budget) : Json()},
-      {"rollouts.starts_in_thinking", rollouts.starts_in_thinking},
-      {"rollouts.early_truncation", {rollouts.early_truncation.tokens, rollouts.early_truncation.probability}},
-      {"rollouts.weights", WeightFormatName(rollouts.weights)},
-      {"rollouts.lm_head", WeightFormatName(rollouts.lm_head)},
-      {"rollouts.correction_max", rollouts.correction_max},
-      {"updates", updates},
-      {"objective", objective_name},
-      {"objective.is_weight_min", objective.is_weight_min},
-      {"objective.surrogate", objective.surrogate},
-      {"objective.advantage", static_cast<int>(objective.advantage)},
-      {"objective.normalization",
-       {objective.normalization.sample, objective.normalization.group, objective.normalization.batch,
-        objective.normalization.constant}},
-      {"objective.constant_length", objective.constant_length},
-      {"objective.kl", objective.kl},
-      {"reward", {reward.correct, reward.format, reward.overlong_buffer, reward.overlong}},
-      {"stages", windows},
-      {"stage_rule", {stage_rule.batches, stage_rule.tolerance, stage_rule.length_share}},
-      {"optimizer.beta1", optimizer.beta1},
-      {"optimizer.beta2", optimizer.beta2},
-      {"optimizer.eps", optimizer.eps},
-      {"optimizer.weight_decay", optimizer.weight_decay},
-      {"optimizer.decay_norms", decay_norms},
-      {"schedule.lr", schedule.lr},
-      {"schedule.warmup_updates", schedule.warmup_steps},
-      {"schedule.decay_updates", schedule.decay_steps},
-      {"schedule.final_ratio", schedule.final_ratio},
-      {"aux_coef", aux_coef},
-      {"micro_tokens", micro_tokens},
-  };
 }
 
 }  // namespace fulgur

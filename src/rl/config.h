@@ -117,8 +117,10 @@ struct RlConfig {
     int64_t samples = 1;    // responses to each
   } evaluation;
 
-  TrainConfig::Checkpoint checkpoint;
+  CheckpointConfig checkpoint;
   DType save_dtype = DType::kBF16;
+
+  ConfigKeys keys;  // keys.fingerprint: what decides the weights
 
   // Throws Error that names `where` and the key.
   static RlConfig FromJson(const Json& json, const std::string& where);
@@ -127,9 +129,6 @@ struct RlConfig {
   // The objective and the bound of the gradient's norm in a stage.
   Objective ObjectiveOf(size_t stage) const;
   double ClipOf(size_t stage) const;
-
-  // Every key that decides what the weights become, as TrainConfig::Fingerprint.
-  Json Fingerprint() const;
 };
 
 }  // namespace fulgur

@@ -25,6 +25,7 @@ void Count(double old_logprob, double log_ratio, double ratio, bool clipped, boo
   s->ratio_min = std::min(s->ratio_min, ratio);
   s->ratio_max = std::max(s->ratio_max, ratio);
   s->kl_sum -= log_ratio;
+  if (std::isnan(old_logprob) || std::isnan(log_ratio)) return;  // in no bin; the loss is NaN too
   const auto p = static_cast<size_t>(ProbabilityBin(old_logprob));
   ++s->by_probability[p];
   s->clipped_by_probability[p] += clipped;

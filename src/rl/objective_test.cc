@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <limits>
 
 #include "base/error.h"
 #include "base/rng.h"
@@ -192,6 +193,23 @@ TEST(Objective, StatisticsCountWhatWasClippedByProbability) {
   sum.Add(stats);
   EXPECT_EQ(sum.tokens, 10);
   EXPECT_EQ(sum.clipped_by_probability[5], 2);
+}
+
+// A model that has broken: the loss says so, and nothing is counted outside the bins.
+TEST(Objective, LogProbabilitiesThatAreNoNumbersGiveALossThatIsNone) {
+  const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
+  for (const std::string& name : ObjectiveNames()) {
+    Objective o = NamedObjective(name);
+    o.constant_length = 10;
+    const std::vector<float> old = {-1, nan, -1, -1}, now = {nan, -1, -inf, -1};
+    std::vector<double> grad(4);
+    ObjectiveStats stats;
+    EXPECT_TRUE(std::isnan(ResponseLoss(o, {old, now}, 1, 1, grad, &stats))) << name;
+    EXPECT_EQ(stats.tokens, 4);
+    int64_t counted = 0;
+    for (const int64_t n : stats.by_probability) counted += n;
+    EXPECT_LE(counted, 2) << name;
+  }
 }
 
 }  // namespace

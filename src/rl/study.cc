@@ -63,8 +63,8 @@ std::string FolderName(const std::string& name) {
   return out;
 }
 
-// The run in `folder` if it is complete.
-std::optional<StudyRun> ReadRun(const fs::path& folder) {
+// The run in `folder` if it is complete: evaluated after the last of `batches`, and its model is there.
+std::optional<StudyRun> ReadRun(const fs::path& folder, int64_t batches) {
   if (!fs::exists(folder / "model" / "config.json")) return {};
   StudyRun run;
   std::ifstream file(folder / "metrics.jsonl");
@@ -84,6 +84,7 @@ std::optional<StudyRun> ReadRun(const fs::path& folder) {
   }
   if (run.accuracy.empty())
     throw Error("{}: the run has no evaluation, by which it could be compared", folder.string());
+  if (run.steps.back() != static_cast<double>(batches)) return {};
   return run;
 }
 
@@ -221,15 +222,16 @@ bool RunStudy(const StudyConfig& config, ThreadPool& pool, const StudyOptions& o
   const auto run = [&](const StudyConfig::Arm& arm, double rate, uint64_t seed) {
     if (number++ % options.parts != options.part) return true;
     const fs::path folder = config.Folder(arm, rate, seed);
-    const bool was_complete = ReadRun(folder).has_value();  // and is checked to be a run of this config
+    const RlConfig run_config = config.Run(arm, rate, seed);
+    const bool was_complete = ReadRun(folder, run_config.batches).has_value();  // and is checked to be of this config
     const auto start = Clock::now();
     RlOptions rl;
     rl.stop = options.stop;
     rl.quiet = true;
     rl.version = options.version;
-    if (!TrainWithRl(config.Run(arm, rate, seed), pool, rl).finished) return false;
+    if (!TrainWithRl(run_config, pool, rl).finished) return false;
     if (was_complete) return true;
-    const StudyRun done = *ReadRun(folder);
+    const StudyRun done = ReadRun(folder, run_config.batches).value();
     options.say(fmt::format("{}, lr {:g}, seed {}: {:.1f} % of the held-out problems before, {:.1f} % after; {:.0f} s",
                             arm.name, rate, seed, 100 * done.accuracy.front(), 100 * done.final_accuracy(),
                             std::chrono::duration<double>(Clock::now() - start).count()));
@@ -265,7 +267,7 @@ std::vector<StudyRun> CollectStudy(const StudyConfig& config) {
   for (const StudyConfig::Arm& arm : config.arms) {
     const auto collect = [&](double rate, const std::vector<uint64_t>& seeds, bool tuning) {
       for (const uint64_t seed : seeds) {
-        std::optional<StudyRun> run = ReadRun(config.Folder(arm, rate, seed));
+        std::optional<StudyRun> run = ReadRun(config.Folder(arm, rate, seed), config.Run(arm, rate, seed).batches);
         if (!run) continue;
         run->arm = arm.name;
         run->rate = rate;

@@ -78,7 +78,7 @@ TEST(Study, RunsTheGridAndGoesOnWhereItStopped) {
   std::filesystem::copy(config.Folder(config.arms[0], runs[2].rate, 1), config.Folder(config.arms[0], other, 1),
                         std::filesystem::copy_options::recursive);
   EXPECT_EQ(CollectStudy(config).size(), 8u);
-  changed["base"]["batches"] = 3;
+  changed["base"]["micro_tokens"] = 500;
   EXPECT_THROW(RunStudy(Written(dir.path(), changed), pool, options), Error);
   for (const StudyRun& r : runs) {
     EXPECT_THAT(r.steps, ElementsAre(0, 1, 2));

@@ -1,7 +1,6 @@
 #include "rl/trainer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <memory>
 #include <numeric>
@@ -24,10 +23,7 @@
 #include "rl/rollout_model.h"
 #include "rl/run_info.h"
 #include "rl/stages.h"
-#include "train/metrics.h"
-#include "train/optimizer.h"
-#include "train/run_folder.h"
-#include "train/run_state.h"
+#include "train/run_loop.h"
 #include "train/trained_tasks.h"
 #include "train/trainer.h"
 
@@ -35,17 +31,12 @@ namespace fulgur {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 enum Stream : uint64_t { kProblems = 301, kSampling, kEvaluation, kFilter };  // of the config's seed
 
-double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
-
-double UnixTime() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
-
 Json Fingerprint(const RlConfig& config) {
-  Json json = config.Fingerprint();
-  const auto add = [&](const fs::path& path) { json["file " + path.string()] = FileFingerprint(path); };
+  Json json = config.keys.fingerprint;
+  const auto add = [&](const fs::path& path) { AddFile(&json, path); };
   for (const char* name : {"config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"}) {
     if (fs::exists(config.model / name)) add(config.model / name);
   }
@@ -129,16 +120,28 @@ std::set<std::string> TrainedTasks(const RlConfig& config) {
   return names;
 }
 
-void SaveModel(const RlConfig& config, const ModelConfig& architecture, const std::set<std::string>& trained_tasks,
-               Params& params, const fs::path& dir) {
-  CopyTextFiles(config.model, dir);
-  WriteTrainedTasks(dir, trained_tasks);
-  SaveOptions save;
-  save.dtype = config.save_dtype;
-  SaveCheckpoint(dir, architecture, params, save);
+ModelFiles FilesOf(const RlConfig& config) { return {config.model, TrainedTasks(config), config.save_dtype}; }
+
+// A longer run has the same batches up to the decay of the rate, unless the weights of sources change over the run.
+RunLength Length() {
+  const auto common = [](const Json& fingerprint) -> int64_t {
+    for (const Json& source : fingerprint["data"]) {
+      for (const Json& point : source["weight"]) {
+        if (point[1] != source["weight"][0][1]) return 0;
+      }
+    }
+    const auto updates = fingerprint["updates"].get<int64_t>();
+    const auto constant =
+        updates * fingerprint["batches"].get<int64_t>() - fingerprint["schedule.decay_updates"].get<int64_t>();
+    return constant / updates;
+  };
+  return {"batches",
+          {"batches", "schedule.decay_updates"},
+          common,
+          "the learning rate falls at the end (schedule.decay_fraction), or weights of sources change over the run"};
 }
 
-class RlTrainer {
+class RlTrainer : public RunWork {
  public:
   RlTrainer(const RlConfig& config, ThreadPool& pool, const RlOptions& options)
       : config_(config),
@@ -148,130 +151,191 @@ class RlTrainer {
         architecture_(ModelConfig::FromFile(config.model / kConfigFile)),
         fingerprint_(Fingerprint(config)),
         run_crc_(CrcOf(fingerprint_.dump())),
-        folder_(config.out, fingerprint_, options.fresh),
+        loop_({.out = config.out,
+               .fingerprint = fingerprint_,
+               .length = Length(),
+               .steps = config.batches,
+               .doing = "learning",
+               .step = "batch",
+               .checkpoint = config.checkpoint,
+               .model = FilesOf(config)},
+              options),
         problems_(config.data, Mix(config.seed, kProblems)),
         curriculum_(config.curriculum),
-        stages_(config.stages, config.stage_rule),
-        checkpoints_(config.out / "checkpoints"),
-        trained_tasks_(TrainedTasks(config)) {
+        stages_(config.stages, config.stage_rule) {
     stop_tokens_ = GenerationDefaults::FromFolder(config.model, architecture_, text_.tokenizer).stop_tokens;
     if (stop_tokens_.empty()) throw Error("{} names no token that ends an answer", config.model.string());
-    model_ = Model::Load(config.model, pool_, /*keep_weights=*/true);
+    learner_.emplace(Model::Load(config.model, pool_, /*keep_weights=*/true), config.optimizer, config.decay_norms);
     if (config.objective.kl != 0) reference_ = Model::Load(config.model, pool_);
-    grads_ = ZerosLike(architecture_, model_->params());
-    optimizer_ = std::make_unique<Optimizer>(architecture_, model_->params(), config.optimizer, config.decay_norms);
+    Restore();
   }
 
   RlResult Run() {
-    RlResult result;
-    const bool resumed = Restore();
-    WriteRunInfo(resumed);
+    WriteRunInfo();
     if (config_.rollouts.low_precision()) {
-      rollout_model_ = std::make_unique<RolloutModel>(*model_, config_.rollouts.weights, config_.rollouts.lm_head);
+      rollout_model_ =
+          std::make_unique<RolloutModel>(learner_->model(), config_.rollouts.weights, config_.rollouts.lm_head);
     }
-    if (!options_.quiet) PrintStart(resumed);
-    bool stopped = !FilterProblems(resumed);
-    MetricsLog metrics(config_.out, resumed ? state_.step : -1);
-    auto written = Clock::now();
-    const auto write_checkpoint = [&] {
-      metrics.Sync();  // never behind the checkpoint
-      SaveState();
-      checkpoints_.Write(architecture_, state_, model_->params(), optimizer_->m(), optimizer_->v(),
-                         config_.checkpoint.keep);
-      RemoveRollouts();
-      written = Clock::now();
-    };
-    if (!resumed && !stopped && config_.evaluation.every > 0) {
-      Json line = {{"step", 0}, {"time", UnixTime()}};
-      stopped = !Evaluate(line);
-      if (!stopped) {
-        if (line.contains("evaluation")) result.evaluation = line["evaluation"];
-        metrics.Add(line);
-        if (!options_.quiet) std::fprintf(stderr, "before training: %s\n", EvaluationNote(line).c_str());
-        write_checkpoint();
-        Report(/*now=*/false);
-      }
-    }
-    std::unique_ptr<ProgressBar> bar;
-    if (!options_.quiet && !stopped && state_.step < config_.batches) {
-      bar = std::make_unique<ProgressBar>("learning", config_.batches, "batches");
-      bar->StartFrom(state_.step);
-    }
-    int64_t written_step = state_.step;
-    while (state_.step < config_.batches && !stopped) {
-      Json line;
-      if (!Batch(line)) break;  // nothing has changed since the last batch
-      if (config_.evaluation.every > 0 &&
-          (state_.step % config_.evaluation.every == 0 || state_.step == config_.batches)) {
-        if (!Evaluate(line)) {  // this batch is done again, from its rollouts
-          stopped = true;
-          written_step = state_.step;
-          state_.step -= 1;
-          break;
-        }
-        if (line.contains("evaluation")) result.evaluation = line["evaluation"];
-      }
-      metrics.Add(line);
-      Report(/*now=*/false);
-      if (bar) bar->Update(state_.step, Note(line));
-      stopped = options_.stop != nullptr && options_.stop->load();
-      const TrainConfig::Checkpoint& c = config_.checkpoint;
-      if (state_.step == config_.batches || stopped || (c.every_steps > 0 && state_.step % c.every_steps == 0) ||
-          (c.every_seconds > 0 && Seconds(written) >= c.every_seconds)) {
-        write_checkpoint();
-        written_step = state_.step;
-      }
-    }
-    if (written_step < state_.step) write_checkpoint();  // stopped in the middle of the next rollout
-    bar.reset();
-    result.batches = state_.step;
-    result.updates = updates_;
-    result.finished = state_.step == config_.batches;
-    if (result.finished) {
-      result.model = config_.out / "model";
-      if (!fs::exists(result.model / kConfigFile)) {  // written last
-        SaveModel(config_, architecture_, trained_tasks_, model_->params(), result.model);
-      }
-    }
+    loop_.PrintStart(fmt::format("{}; batches of {} prompts x {} responses, {} updates each", config_.objective_name,
+                                 config_.rollouts.prompts, config_.rollouts.responses, config_.updates),
+                     pool_.threads());
+    result_.finished = FilterProblems() && loop_.Run(*this);
+    result_.batches = loop_.state().step;
+    result_.updates = updates_;
+    if (result_.finished) result_.model = loop_.model_folder();
     Report(/*now=*/true);
-    return result;
+    return result_;
   }
 
- private:
-  bool Restore() {
-    auto found = checkpoints_.ReadNewest(architecture_, 0, model_->params(), optimizer_->m(), optimizer_->v());
-    if (!found) {
-      state_.fingerprint = fingerprint_;
-      return false;
+  // Rollouts and updates of the next batch.
+  bool Step(RunState& state, Json& line) override {
+    const auto start = Clock::now();
+    const int64_t done = state.step - 1;
+    const double progress = static_cast<double>(done) / static_cast<double>(config_.batches);
+    const size_t stage = stages_.index();
+    const int64_t window = stages_.window();
+    const RlConfig::Rollouts& rc = config_.rollouts;
+
+    if (rollout_model_) rollout_model_->Refresh();
+    std::vector<uint64_t> drawn = drawn_;
+    const Json stamp = {{"batch", state.step}, {"run", run_crc_}, {"weights", WeightsCrc()}, {"window", window}};
+    RolloutResult rollouts = Generate(
+        rollout_model_ ? rollout_model_->model() : learner_->model(), RolloutPath(state.step), stamp,
+        Settings(rc.responses, window, Mix(Mix(config_.seed, kSampling), static_cast<uint64_t>(state.step))),
+        rc.prompts, rc.most_prompts, [&](int64_t i) { return problems_.Draw(curriculum_, progress, done, i, drawn); });
+    if (rollouts.stopped) return false;
+    drawn_ = drawn;
+    const double rollout_seconds = SecondsSince(start);
+
+    ResponseFigures all;
+    std::map<std::string, ResponseFigures> tasks;
+    std::vector<const Group*> kept;
+    std::vector<double> group_rewards;
+    for (const Group& group : rollouts.groups) {
+      double reward = 0;
+      for (const Response& r : group.responses) {
+        all.Add(r);
+        tasks[group.problem.task].Add(r);
+        if (r.judged()) reward += r.reward.total();
+      }
+      if (group.judged() > 0) group_rewards.push_back(reward / static_cast<double>(group.judged()));
+      curriculum_.Add(group.problem.task, group.problem.difficulty, group.judged(), group.passed());
+      if (group.spread() || rc.most_prompts == rc.prompts) kept.push_back(&group);
     }
-    CheckSameRun(found->fingerprint, fingerprint_, config_.out);
-    state_ = std::move(*found);
-    const std::string where = "the checkpoint of batch " + std::to_string(state_.step);
-    updates_ = JsonGet<int64_t>(state_.extra, "updates", where);
-    generated_ = JsonGet<int64_t>(state_.extra, "generated", where);
-    for (const Json& drawn : state_.extra["drawn"]) drawn_.push_back(drawn.get<uint64_t>());
-    curriculum_.FromJson(state_.extra["curriculum"], where);
-    stages_.FromJson(state_.extra["stages"], where);
-    model_->Repack();
+    curriculum_.EndBatch();
+    generated_ += all.tokens;
+
+    const auto update_start = Clock::now();
+    const Json update = Update(kept, stage, state);
+    const double update_seconds = SecondsSince(update_start);
+
+    const double perplexity = all.perplexity();
+    Json lengths = all.LengthJson();
+    const bool moved = stages_.Add(perplexity, lengths["p99"].get<double>());
+    line["updates"] = updates_;
+    line["tokens"] = state.tokens;
+    line["generated"] = generated_;
+    line["seconds"] = {{"all", SecondsSince(start)}, {"rollout", rollout_seconds}, {"update", update_seconds}};
+    line["rollout"] = {{"groups", rollouts.groups.size()},
+                       {"kept", kept.size()},
+                       {"without_spread", std::count_if(rollouts.groups.begin(), rollouts.groups.end(),
+                                                        [](const Group& g) { return !g.spread(); })},
+                       {"reused", rollouts.reused},
+                       {"unjudged", all.responses - all.judged},
+                       {"waited", rollouts.waited_seconds},
+                       {"tokens", all.tokens},
+                       {"tokens_per_second",
+                        rollouts.seconds > 0 ? static_cast<double>(rollouts.generated_tokens) / rollouts.seconds : 0}};
+    line["reward"] = all.RewardJson();
+    if (group_rewards.size() > 1) line["reward"]["error"] = StandardError(group_rewards);
+    line["length"] = std::move(lengths);
+    line["perplexity"] = perplexity;
+    line.update(update);
+    line["stage"] = {{"index", stage}, {"window", window}, {"last", moved ? 1 : 0}};
+    line["tasks"] = Json::object();
+    for (const auto& [name, figures] : tasks) {
+      line["tasks"][name] = {{"responses", figures.responses},
+                             {"score", figures.JudgedMean(figures.score)},
+                             {"format", figures.JudgedMean(figures.format)},
+                             {"length", figures.Mean(static_cast<double>(figures.tokens))}};
+    }
+    line["levels"] = Json::object();
+    for (const auto& [name, levels] : curriculum_.levels()) {
+      for (const auto& [difficulty, level] : levels) line["levels"][name][std::to_string(difficulty)] = level.rate();
+    }
+    state.extra = {{"updates", updates_},
+                   {"generated", generated_},
+                   {"drawn", drawn_},
+                   {"curriculum", curriculum_.ToJson()},
+                   {"stages", stages_.ToJson()}};
     return true;
   }
 
-  void SaveState() {
-    state_.extra = {{"updates", updates_},
-                    {"generated", generated_},
-                    {"drawn", drawn_},
-                    {"curriculum", curriculum_.ToJson()},
-                    {"stages", stages_.ToJson()}};
+  bool Measures(int64_t step) const override {
+    return config_.evaluation.every > 0 && (step % config_.evaluation.every == 0 || step == config_.batches);
   }
 
-  void WriteRunInfo(bool resumed) {
+  bool Measure(const RunState& state, Json& line) override {
+    if (!Evaluate(state.step, line)) return false;
+    if (line.contains("evaluation")) result_.evaluation = line["evaluation"];
+    return true;
+  }
+
+  std::string Note(const Json& line) override {
+    if (!line.contains("reward")) return EvaluationNote(line);  // before the first batch
+    std::string note = fmt::format("reward {:.3f} (score {:.3f}, format {:.3f})  {:.0f} tokens",
+                                   line["reward"]["mean"].get<double>(), line["reward"]["score"].get<double>(),
+                                   line["reward"]["format"].get<double>(), line["length"]["mean"].get<double>());
+    if (line.contains("entropy")) {
+      note += fmt::format("  entropy {:.3f}  clipped {:.1f} %", line["entropy"].get<double>(),
+                          100 * line["clipped"].get<double>());
+    } else {
+      note += "  no group with a spread";
+    }
+    note += fmt::format("  {} tokens/s generated", HumanCount(line["rollout"]["tokens_per_second"].get<double>()));
+    if (line.contains("train")) {
+      const Json& train = line["train"];
+      note += fmt::format(", {} trained", HumanCount(train["tokens_per_second"].get<double>()));
+      if (train.contains("peak_share")) {
+        note += fmt::format(" ({:.0f} % of peak)", 100 * train["peak_share"].get<double>());
+      }
+    }
+    if (line.contains("evaluation")) last_evaluation_ = "  " + EvaluationNote(line);
+    return note + last_evaluation_;
+  }
+
+  void Logged() override { Report(/*now=*/false); }
+
+  // Removes the rollouts that the config does not want to keep, which the checkpoint makes superfluous.
+  void Saved(int64_t step) override {
+    const int64_t every = config_.rollouts.keep_every;
+    std::error_code ignored;
+    for (; removed_ < step; ++removed_) {
+      if (every == 0 || (removed_ + 1) % every != 0) fs::remove(RolloutPath(removed_ + 1), ignored);
+    }
+  }
+
+ private:
+  void Restore() {
+    loop_.Restore(*learner_, 0);
+    const RunState& state = loop_.state();
+    if (state.step == 0) return;  // nothing is done yet
+    const std::string where = "the checkpoint of batch " + std::to_string(state.step);
+    updates_ = JsonGet<int64_t>(state.extra, "updates", where);
+    generated_ = JsonGet<int64_t>(state.extra, "generated", where);
+    for (const Json& drawn : state.extra["drawn"]) drawn_.push_back(drawn.get<uint64_t>());
+    curriculum_.FromJson(state.extra["curriculum"], where);
+    stages_.FromJson(state.extra["stages"], where);
+  }
+
+  void WriteRunInfo() {
     if (!options_.config_text.empty()) WriteFileAtomic(config_.out / "config.json", options_.config_text);
     Json session = MachineState(pool_.threads());
     session["version"] = options_.version;
     session["git"] = GitState();
-    session["batch"] = state_.step;
+    session["batch"] = loop_.state().step;
     AppendJsonLine(config_.out / "sessions.jsonl", session);
-    if (!resumed) {
+    if (!loop_.restored()) {
       const std::string diff = GitDiff();
       if (!diff.empty()) WriteFileAtomic(config_.out / "git.diff", diff);
     }
@@ -280,7 +344,7 @@ class RlTrainer {
   // A checksum of the weights that generate.
   std::string WeightsCrc() {
     uint32_t crc = 0;
-    for (const auto& [name, tensor] : ListTensors(architecture_, model_->params())) {
+    for (const auto& [name, tensor] : ListTensors(architecture_, learner_->params())) {
       crc = Crc32c(tensor->raw(), tensor->bytes(), crc);
     }
     return fmt::format("{:08x}", crc);
@@ -312,20 +376,20 @@ class RlTrainer {
   }
 
   // Leaves out the problems of files that the starting model solves too rarely or too often. False if it was stopped.
-  bool FilterProblems(bool resumed) {
+  bool FilterProblems() {
     for (size_t s = 0; s < problems_.size(); ++s) {
       const ProblemSourceConfig& source = problems_.config(s);
       if (source.filter.samples == 0) continue;
       const std::vector<size_t> records = problems_.records(s);
       const fs::path path = config_.out / "filter" / (source.name + ".json");
       if (!fs::exists(path)) {
-        if (resumed) throw Error("{} is gone, which says which problems this run uses", path.string());
+        if (loop_.restored()) throw Error("{} is gone, which says which problems this run uses", path.string());
         const RolloutSettings settings =
             Settings(source.filter.samples, stages_.window(), Mix(Mix(config_.seed, kFilter), s));
         const auto n = static_cast<int64_t>(records.size());
         const Json stamp = {{"filter", source.name}, {"run", run_crc_}, {"weights", WeightsCrc()}};
         const RolloutResult r =
-            Generate(*model_, config_.out / "filter" / (source.name + ".jsonl.gz"), stamp, settings, n, n,
+            Generate(learner_->model(), config_.out / "filter" / (source.name + ".jsonl.gz"), stamp, settings, n, n,
                      [&](int64_t i) { return problems_.FromFile(s, records[static_cast<size_t>(i)]); });
         if (r.stopped) return false;
         Json rates = Json::array();
@@ -358,91 +422,8 @@ class RlTrainer {
     return true;
   }
 
-  // Rollouts and updates of the next batch, and the line for the metrics; false, with nothing changed, if it was
-  // stopped.
-  bool Batch(Json& line) {
-    const auto start = Clock::now();
-    const int64_t number = state_.step + 1;
-    const double progress = static_cast<double>(state_.step) / static_cast<double>(config_.batches);
-    const size_t stage = stages_.index();
-    const int64_t window = stages_.window();
-    const RlConfig::Rollouts& rc = config_.rollouts;
-
-    if (rollout_model_) rollout_model_->Refresh();
-    std::vector<uint64_t> drawn = drawn_;
-    const Json stamp = {{"batch", number}, {"run", run_crc_}, {"weights", WeightsCrc()}, {"window", window}};
-    RolloutResult rollouts = Generate(
-        rollout_model_ ? rollout_model_->model() : *model_, RolloutPath(number), stamp,
-        Settings(rc.responses, window, Mix(Mix(config_.seed, kSampling), static_cast<uint64_t>(number))), rc.prompts,
-        rc.most_prompts, [&](int64_t i) { return problems_.Draw(curriculum_, progress, state_.step, i, drawn); });
-    if (rollouts.stopped) return false;
-    drawn_ = drawn;
-    const double rollout_seconds = Seconds(start);
-
-    ResponseFigures all;
-    std::map<std::string, ResponseFigures> tasks;
-    std::vector<const Group*> kept;
-    std::vector<double> group_rewards;
-    for (const Group& group : rollouts.groups) {
-      double reward = 0;
-      for (const Response& r : group.responses) {
-        all.Add(r);
-        tasks[group.problem.task].Add(r);
-        if (r.judged()) reward += r.reward.total();
-      }
-      if (group.judged() > 0) group_rewards.push_back(reward / static_cast<double>(group.judged()));
-      curriculum_.Add(group.problem.task, group.problem.difficulty, group.judged(), group.passed());
-      if (group.spread() || rc.most_prompts == rc.prompts) kept.push_back(&group);
-    }
-    curriculum_.EndBatch();
-    generated_ += all.tokens;
-
-    const auto update_start = Clock::now();
-    const Json update = Update(kept, stage);
-    const double update_seconds = Seconds(update_start);
-    state_.step = number;
-
-    const double perplexity = all.perplexity();
-    Json lengths = all.LengthJson();
-    const bool moved = stages_.Add(perplexity, lengths["p99"].get<double>());
-    line = {{"step", number},
-            {"time", UnixTime()},
-            {"updates", updates_},
-            {"tokens", state_.tokens},
-            {"generated", generated_}};
-    line["seconds"] = {{"all", Seconds(start)}, {"rollout", rollout_seconds}, {"update", update_seconds}};
-    line["rollout"] = {{"groups", rollouts.groups.size()},
-                       {"kept", kept.size()},
-                       {"without_spread", std::count_if(rollouts.groups.begin(), rollouts.groups.end(),
-                                                        [](const Group& g) { return !g.spread(); })},
-                       {"reused", rollouts.reused},
-                       {"unjudged", all.responses - all.judged},
-                       {"waited", rollouts.waited_seconds},
-                       {"tokens", all.tokens},
-                       {"tokens_per_second",
-                        rollouts.seconds > 0 ? static_cast<double>(rollouts.generated_tokens) / rollouts.seconds : 0}};
-    line["reward"] = all.RewardJson();
-    if (group_rewards.size() > 1) line["reward"]["error"] = StandardError(group_rewards);
-    line["length"] = std::move(lengths);
-    line["perplexity"] = perplexity;
-    line.update(update);
-    line["stage"] = {{"index", stage}, {"window", window}, {"last", moved ? 1 : 0}};
-    line["tasks"] = Json::object();
-    for (const auto& [name, figures] : tasks) {
-      line["tasks"][name] = {{"responses", figures.responses},
-                             {"score", figures.JudgedMean(figures.score)},
-                             {"format", figures.JudgedMean(figures.format)},
-                             {"length", figures.Mean(static_cast<double>(figures.tokens))}};
-    }
-    line["levels"] = Json::object();
-    for (const auto& [name, levels] : curriculum_.levels()) {
-      for (const auto& [difficulty, level] : levels) line["levels"][name][std::to_string(difficulty)] = level.rate();
-    }
-    return true;
-  }
-
   // Several updates from these groups; what they add to the metrics.
-  Json Update(const std::vector<const Group*>& groups, size_t stage) {
+  Json Update(const std::vector<const Group*>& groups, size_t stage, RunState& state) {
     const Objective objective = config_.ObjectiveOf(stage);
     const double clip = config_.ClipOf(stage);
     std::vector<PolicySample> samples;
@@ -460,7 +441,7 @@ class RlTrainer {
     if (rollout_model_) {
       // The ratio is to the policy in full precision, and what the rollouts were sampled from is put right by a
       // truncated importance weight.
-      std::vector<std::vector<float>> logprobs = ComputeLogprobs(*model_, samples, config_.micro_tokens);
+      std::vector<std::vector<float>> logprobs = ComputeLogprobs(learner_->model(), samples, config_.micro_tokens);
       for (size_t i = 0; i < samples.size(); ++i) {
         const std::vector<float> recorded = RecordedLogprobs(samples[i].response->trajectory);
         agreement.Add(recorded, logprobs[i]);
@@ -487,24 +468,16 @@ class RlTrainer {
       const size_t last = begin[static_cast<size_t>((u + 1) * n / config_.updates)];
       if (first == last) continue;
       const auto start = Clock::now();
-      SetZero(architecture_, grads_, pool_);
+      learner_->ZeroGradient();
       const bool on_policy = norms.empty() && !rollout_model_;
-      const PolicyGradientReport r = AddPolicyGradient(
-          *model_, std::span<const PolicySample>(samples).subspan(first, last - first), objective,
-          {config_.micro_tokens, config_.recompute, config_.aux_coef}, grads_, on_policy ? &agreement : nullptr);
-      const double norm = GlobalNorm(architecture_, grads_, pool_);
-      if (!std::isfinite(r.loss) || !std::isfinite(norm)) {
-        throw Error(
-            "batch {}, update {}: the loss is {} and the gradient's norm {}; a smaller learning rate (schedule.lr is "
-            "{}) "
-            "or bounds of the objective may help",
-            state_.step + 1, u + 1, r.loss, norm, config_.schedule.lr);
-      }
-      const double scale = clip > 0 && norm > clip ? clip / norm : 1.0;
-      lr = config_.schedule.At(state_.step * config_.updates + u + 1);
-      optimizer_->Step(model_->params(), grads_, ++updates_, lr, scale, pool_);
-      model_->Repack();
-      seconds += Seconds(start);
+      const PolicyGradientReport r =
+          AddPolicyGradient(learner_->model(), std::span<const PolicySample>(samples).subspan(first, last - first),
+                            objective, {config_.micro_tokens, config_.recompute, config_.aux_coef}, learner_->grads(),
+                            on_policy ? &agreement : nullptr);
+      lr = config_.schedule.At((state.step - 1) * config_.updates + u + 1);
+      const double norm =
+          learner_->Update(fmt::format("batch {}, update {}", state.step, u + 1), r.loss, ++updates_, lr, clip);
+      seconds += SecondsSince(start);
       stats.Add(r.stats);
       entropy += r.entropy_sum;
       flops += r.flops;
@@ -515,7 +488,7 @@ class RlTrainer {
       clipped.push_back(static_cast<double>(r.stats.clipped) / count);
       ratio_max.push_back(r.stats.ratio_max);
     }
-    state_.tokens += tokens;
+    state.tokens += tokens;
 
     Json json;
     const auto mean = [](const Json& values) {
@@ -562,15 +535,15 @@ class RlTrainer {
   }
 
   // Held-out problems, sampled as in training. False if it was stopped.
-  bool Evaluate(Json& line) {
+  bool Evaluate(int64_t step, Json& line) {
     const std::vector<Assignment> problems = problems_.HeldOut(config_.evaluation.problems);
     if (problems.empty()) return true;
     const int64_t samples = config_.evaluation.samples;
     const auto n = static_cast<int64_t>(problems.size());
-    const Json stamp = {{"step", state_.step}, {"run", run_crc_}, {"weights", WeightsCrc()}};
+    const Json stamp = {{"step", step}, {"run", run_crc_}, {"weights", WeightsCrc()}};
     const auto start = Clock::now();
     const RolloutResult r =
-        Generate(*model_, config_.out / "evaluations" / fmt::format("step-{:06d}.jsonl.gz", state_.step), stamp,
+        Generate(learner_->model(), config_.out / "evaluations" / fmt::format("step-{:06d}.jsonl.gz", step), stamp,
                  Settings(samples, config_.stages.back().window, Mix(config_.seed, kEvaluation)), n, n,
                  [&](int64_t i) { return problems[static_cast<size_t>(i)]; });
     if (r.stopped) return false;
@@ -584,7 +557,7 @@ class RlTrainer {
       }
       rates.Add(group.problem.task, samples, group.judged(), right, tokens);
     }
-    Json report = {{"seconds", Seconds(start)}, {"problems", n}, {"samples", samples}};
+    Json report = {{"seconds", SecondsSince(start)}, {"problems", n}, {"samples", samples}};
     report.update(rates.ToJson());
     line["evaluation"] = report;
     return true;
@@ -595,7 +568,7 @@ class RlTrainer {
   void Report(bool now) {
     if (options_.report_seconds < 0) return;
     const double wait = std::max(options_.report_seconds, 50 * report_cost_);
-    if (!now && reported_ && Seconds(*reported_) < wait) return;
+    if (!now && reported_ && SecondsSince(*reported_) < wait) return;
     const auto start = Clock::now();
     try {
       WriteReport({config_.out}, config_.out / kReportFile, &text_.tokenizer);
@@ -604,20 +577,11 @@ class RlTrainer {
       report_failed_ = true;
     }
     reported_ = Clock::now();
-    report_cost_ = Seconds(start);
+    report_cost_ = SecondsSince(start);
   }
 
   fs::path RolloutPath(int64_t batch) const {
     return config_.out / "rollouts" / fmt::format("batch-{:06d}.jsonl.gz", batch);
-  }
-
-  // Those that the config does not want to keep, once a checkpoint makes them superfluous.
-  void RemoveRollouts() {
-    const int64_t every = config_.rollouts.keep_every;
-    std::error_code ignored;
-    for (; removed_ < state_.step; ++removed_) {
-      if (every == 0 || (removed_ + 1) % every != 0) fs::remove(RolloutPath(removed_ + 1), ignored);
-    }
   }
 
   static std::string EvaluationNote(const Json& line) {
@@ -629,39 +593,6 @@ class RlTrainer {
     return note;
   }
 
-  std::string Note(const Json& line) {
-    std::string note = fmt::format("reward {:.3f} (score {:.3f}, format {:.3f})  {:.0f} tokens",
-                                   line["reward"]["mean"].get<double>(), line["reward"]["score"].get<double>(),
-                                   line["reward"]["format"].get<double>(), line["length"]["mean"].get<double>());
-    if (line.contains("entropy")) {
-      note += fmt::format("  entropy {:.3f}  clipped {:.1f} %", line["entropy"].get<double>(),
-                          100 * line["clipped"].get<double>());
-    } else {
-      note += "  no group with a spread";
-    }
-    note += fmt::format("  {} tokens/s generated", HumanCount(line["rollout"]["tokens_per_second"].get<double>()));
-    if (line.contains("train")) {
-      const Json& train = line["train"];
-      note += fmt::format(", {} trained", HumanCount(train["tokens_per_second"].get<double>()));
-      if (train.contains("peak_share")) {
-        note += fmt::format(" ({:.0f} % of peak)", 100 * train["peak_share"].get<double>());
-      }
-    }
-    if (line.contains("evaluation")) last_evaluation_ = "  " + EvaluationNote(line);
-    return note + last_evaluation_;
-  }
-
-  void PrintStart(bool resumed) const {
-    const ParameterCount count = CountParameters(architecture_);
-    std::string line = fmt::format(
-        "{} parameters, {} active; {}; batches of {} prompts x {} responses, {} updates each; {} threads",
-        HumanCount(static_cast<double>(count.total)), HumanCount(static_cast<double>(count.active)),
-        config_.objective_name, config_.rollouts.prompts, config_.rollouts.responses, config_.updates, pool_.threads());
-    if (options_.peak_gflops > 0) line += fmt::format(", {:.0f} GFLOP/s at most", options_.peak_gflops);
-    if (resumed) line += fmt::format("; resumed at batch {}", state_.step);
-    std::fprintf(stderr, "%s\n", line.c_str());
-  }
-
   RlConfig config_;
   RlOptions options_;
   ThreadPool& pool_;
@@ -669,21 +600,18 @@ class RlTrainer {
   ModelConfig architecture_;
   Json fingerprint_;
   std::string run_crc_;  // of the fingerprint
-  RunFolder folder_;
+  RunLoop loop_;
   ProblemSet problems_;
   Curriculum curriculum_;
   Stages stages_;
-  RunCheckpoints checkpoints_;
-  const std::set<std::string> trained_tasks_;
   std::vector<int32_t> stop_tokens_;
-  std::unique_ptr<Model> model_, reference_;
+  std::optional<Learner> learner_;
+  std::unique_ptr<Model> reference_;
   std::unique_ptr<RolloutModel> rollout_model_;
-  Params grads_;
-  std::unique_ptr<Optimizer> optimizer_;
-  RunState state_;  // step: batches; tokens: trained on
   int64_t updates_ = 0, generated_ = 0;
   std::vector<uint64_t> drawn_;  // problems of each source
   int64_t removed_ = 0;
+  RlResult result_;
   bool agreement_reported_ = false;
   std::string last_evaluation_;
   std::optional<Clock::time_point> reported_;  // when the last report was written, and how long it took
@@ -699,12 +627,8 @@ RlResult TrainWithRl(const RlConfig& config, ThreadPool& pool, const RlOptions& 
 
 int64_t ExportRlModel(const RlConfig& config, const fs::path& dir) {
   const ModelConfig architecture = ModelConfig::FromFile(config.model / kConfigFile);
-  Params shapes = LoadParams(config.model, architecture), params, m, v;
-  for (Params* p : {&params, &m, &v}) *p = ZerosLike(architecture, shapes);
-  const auto state = RunCheckpoints(config.out / "checkpoints").ReadNewest(architecture, 0, params, m, v);
-  if (!state) throw Error("{} holds no checkpoint yet", config.out.string());
-  SaveModel(config, architecture, TrainedTasks(config), params, dir);
-  return state->step;
+  Params shapes = LoadParams(config.model, architecture);
+  return ExportRun(config.out, architecture, shapes, 0, FilesOf(config), dir);
 }
 
 }  // namespace fulgur

@@ -7,12 +7,11 @@
 //   rollouts/                batch-*.jsonl.gz: every response with its tokens and their log-probabilities
 //   evaluations/             step-*.jsonl.gz: the same of held-out problems
 //   report.html              the notebook (rl/report.h)
-//   checkpoints/, model/     as of a training run (train/trainer.h)
+//   checkpoints/, model/     as of every run (train/run_loop.h)
 // A run that was stopped or killed at any moment, a rollout included, continues and ends with the same bits as one that
 // was not.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -20,17 +19,14 @@
 #include "base/json.h"
 #include "base/thread_pool.h"
 #include "rl/config.h"
+#include "train/run_loop.h"
 
 namespace fulgur {
 
-struct RlOptions {
-  bool fresh = false;                       // move the files of an earlier run in `out` aside and start anew
-  double peak_gflops = 0;                   // float32 peak of the machine, for the share of it; 0: not reported
-  const std::atomic<bool>* stop = nullptr;  // when set: end soon, so that the run can be continued
-  bool quiet = false;                       // no progress
-  double report_seconds = -1;               // at least so long between two reports (rl/report.h); < 0: none is written
-  std::string config_text;                  // written to config.json; empty: none
-  std::string version;                      // of the program, for sessions.jsonl
+struct RlOptions : RunOptions {
+  double report_seconds = -1;  // at least so long between two reports (rl/report.h); < 0: none is written
+  std::string config_text;     // written to config.json; empty: none
+  std::string version;         // of the program, for sessions.jsonl
 };
 
 struct RlResult {

@@ -288,6 +288,86 @@ TEST(RlTrainer, StoppedAndContinuedItReusesRollouts) {
   EXPECT_EQ(result.batches, 0);
 }
 
+// What fails in the middle of a rollout costs no batch that is complete: it is in a checkpoint, and goes on.
+TEST(RlTrainer, AFullDiskLosesNoCompleteBatch) {
+  TestFolder folder;
+  const Json json = TinyRlRun(folder.path());
+  const Json whole = In(folder, json, "whole"), full = In(folder, json, "full");
+  TrainQuietly(whole);
+  const std::filesystem::path rollouts = folder / "full/rollouts";
+  std::filesystem::create_directories(rollouts);
+  WriteFileAtomic(folder / "full/run.json", ReadFile(folder / "whole/run.json"));
+  std::filesystem::create_symlink("/dev/full", rollouts / "batch-000003.jsonl.gz");
+  EXPECT_THAT(ErrorOf([&] { TrainQuietly(full); }), HasSubstr("batch-000003.jsonl.gz"));
+  EXPECT_EQ(ExportRlModel(RlConfig::FromJson(full, "test"), folder / "exported"), 2);
+  std::filesystem::remove(rollouts / "batch-000003.jsonl.gz");
+  EXPECT_TRUE(TrainQuietly(full).finished);
+  EXPECT_EQ(Weights(full), Weights(whole));
+  EXPECT_EQ(Lines(folder / "full/metrics.jsonl").size(), 4u);
+}
+
+// A run that is stopped while it evaluates keeps the batch before, and evaluates when it goes on.
+TEST(RlTrainer, StoppedInAnEvaluationItKeepsTheBatch) {
+  TestFolder folder;
+  Json json = TinyRlRun(folder.path());
+  json["evaluation"] = {{"every", 2}, {"problems", 8}, {"samples", 8}};
+  const Json whole = In(folder, json, "whole"), stopped = In(folder, json, "stopped");
+  TrainQuietly(whole);
+  std::atomic<bool> stop{false};
+  std::thread stopper([&] {
+    while (!std::filesystem::exists(folder / "stopped/evaluations/step-000002.jsonl.gz")) std::this_thread::yield();
+    stop = true;
+  });
+  ThreadPool pool(1);
+  RlOptions options;
+  options.quiet = true;
+  options.stop = &stop;
+  const RlResult result = TrainWithRl(RlConfig::FromJson(stopped, "test"), pool, options);
+  stopper.join();
+  EXPECT_FALSE(result.finished);
+  EXPECT_EQ(result.batches, 2);
+  EXPECT_EQ(ExportRlModel(RlConfig::FromJson(stopped, "test"), folder / "exported"), 2);
+  EXPECT_TRUE(TrainQuietly(stopped).finished);
+  EXPECT_EQ(Weights(stopped), Weights(whole));
+  const std::vector<Json> a = Lines(folder / "whole/metrics.jsonl"), b = Lines(folder / "stopped/metrics.jsonl");
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    ASSERT_EQ(a[i].contains("evaluation"), b[i].contains("evaluation")) << i;
+    if (a[i].contains("evaluation")) {
+      EXPECT_EQ(a[i]["evaluation"]["tasks"], b[i]["evaluation"]["tasks"]);
+    }
+  }
+}
+
+// As Trainer.AFinishedRunCanBecomeLonger.
+TEST(RlTrainer, AFinishedRunCanBecomeLonger) {
+  TestFolder folder;
+  Json json = TinyRlRun(folder.path());
+  const Json whole = In(folder, json, "whole");
+  TrainQuietly(whole);
+  Json longer = In(folder, json, "longer");
+  longer["batches"] = 2;
+  TrainQuietly(longer);
+  longer["batches"] = 4;
+  EXPECT_TRUE(TrainQuietly(longer).finished);
+  EXPECT_EQ(Weights(longer), Weights(whole));
+
+  json["data"][0]["weight"] = {{0, 1}, {1, 0.5}};
+  json["batches"] = 1;
+  Json changing = In(folder, json, "changing");
+  TrainQuietly(changing);
+  changing["batches"] = 2;
+  EXPECT_THAT(ErrorOf([&] { TrainQuietly(changing); }),
+              AllOf(HasSubstr("a run of 1 batches"), HasSubstr("weights of sources change")));
+}
+
+TEST(RlTrainer, NamesTheTensorThatIsNotFinite) {
+  TestFolder folder;
+  Json json = TinyRlRun(folder.path());
+  json["schedule"]["lr"] = 1e30;
+  EXPECT_THAT(ErrorOf([&] { TrainQuietly(json); }), AllOf(HasSubstr("batch 1, update "), HasSubstr(".weight[")));
+}
+
 TEST(RlTrainer, LowPrecisionRolloutsAreCorrectedAndMeasured) {
   TestFolder folder;
   Json json = TinyRlRun(folder.path());
@@ -369,6 +449,102 @@ TEST(RlConfig, WhatIsWrongIsNamed) {
   EXPECT_THAT(with("/data/0/weight", -1), HasSubstr("at least 0"));
   EXPECT_THAT(with("/curriculum", {{"low", 0.9}, {"high", 0.1}}), HasSubstr("0.9"));
   EXPECT_THAT(with("/model", nullptr), HasSubstr("model"));
+}
+
+// As TrainConfig.EveryKeyIsInTheFingerprintOrFree.
+TEST(RlConfig, EveryKeyIsInTheFingerprintOrFree) {
+  TestFolder folder;
+  Json json = TinyRlRun(folder.path());
+  json["data"].push_back({{"type", "problems"}, {"path", "p.jsonl"}});
+  const ConfigKeys keys = RlConfig::FromJson(json, "c.json").keys;
+  EXPECT_EQ(keys.free, (std::set<std::string>{"checkpoint", "evaluation", "out", "recompute", "rollouts.keep_every",
+                                              "rollouts.max_batch", "save_dtype", "threads"}));
+  EXPECT_EQ(KeysOf(keys.fingerprint), (std::set<std::string>{"aux_coef",
+                                                             "batches",
+                                                             "curriculum.decay",
+                                                             "curriculum.enabled",
+                                                             "curriculum.high",
+                                                             "curriculum.low",
+                                                             "curriculum.min_count",
+                                                             "curriculum.probe",
+                                                             "curriculum.unlock",
+                                                             "data",
+                                                             "micro_tokens",
+                                                             "model",
+                                                             "objective",
+                                                             "optimizer.beta1",
+                                                             "optimizer.beta2",
+                                                             "optimizer.clip",
+                                                             "optimizer.decay_norms",
+                                                             "optimizer.eps",
+                                                             "optimizer.weight_decay",
+                                                             "reward.correct",
+                                                             "reward.format",
+                                                             "reward.overlong",
+                                                             "reward.overlong_buffer",
+                                                             "rollouts.correction_max",
+                                                             "rollouts.early_truncation.probability",
+                                                             "rollouts.early_truncation.tokens",
+                                                             "rollouts.lm_head",
+                                                             "rollouts.most_prompts",
+                                                             "rollouts.prompts",
+                                                             "rollouts.responses",
+                                                             "rollouts.starts_in_thinking",
+                                                             "rollouts.thinking_budget",
+                                                             "rollouts.weights",
+                                                             "schedule.decay_updates",
+                                                             "schedule.final_ratio",
+                                                             "schedule.lr",
+                                                             "schedule.warmup_updates",
+                                                             "seed",
+                                                             "stage_rule.batches",
+                                                             "stage_rule.length_share",
+                                                             "stage_rule.tolerance",
+                                                             "stages",
+                                                             "updates"}));
+  EXPECT_EQ(KeysOf(keys.fingerprint["objective"]),
+            (std::set<std::string>{"advantage", "constant_length", "is_weight_max", "is_weight_min", "kl", "mask_high",
+                                   "mask_low", "name", "normalization", "sequence_ratio", "surrogate"}));
+  EXPECT_EQ(KeysOf(keys.fingerprint["stages"][0]),
+            (std::set<std::string>{"clip", "is_weight_max", "mask_high", "mask_low", "window"}));
+  EXPECT_EQ(KeysOf(keys.fingerprint["data"][0]), (std::set<std::string>{"name", "part", "tasks", "type", "weight"}));
+  EXPECT_EQ(KeysOf(keys.fingerprint["data"][1]),
+            (std::set<std::string>{"checker", "decontaminate.against", "decontaminate.words", "filter.high",
+                                   "filter.low", "filter.samples", "name", "path", "type", "weight"}));
+}
+
+TEST(RlConfig, FingerprintHasWhatChangesTheWeights) {
+  TestFolder folder;
+  const Json good = TinyRlRun(folder.path());
+  const Json fingerprint = RlConfig::FromJson(good, "c.json").keys.fingerprint;
+  const auto with = [&](const char* pointer, const Json& value) {
+    Json json = good;
+    json[Json::json_pointer(pointer)] = value;
+    return RlConfig::FromJson(json, "c.json").keys.fingerprint;
+  };
+  for (const auto& [pointer, value] : std::vector<std::pair<const char*, Json>>{{"/out", "elsewhere"},
+                                                                                {"/recompute", true},
+                                                                                {"/rollouts/max_batch", 3},
+                                                                                {"/rollouts/keep_every", 0},
+                                                                                {"/evaluation", {{"every", 3}}},
+                                                                                {"/objective", "cispo"}}) {
+    EXPECT_EQ(with(pointer, value), fingerprint) << pointer;
+  }
+  for (const auto& [pointer, value] :
+       std::vector<std::pair<const char*, Json>>{{"/seed", 4},
+                                                 {"/batches", 5},
+                                                 {"/curriculum", {{"probe", 0.1}}},
+                                                 {"/objective", "dapo"},
+                                                 {"/objective", {{"name", "cispo"}, {"mask_high", 1.3}}},
+                                                 {"/objective", {{"name", "cispo"}, {"is_weight_max", nullptr}}},
+                                                 {"/objective", {{"name", "cispo"}, {"normalization", "batch"}}},
+                                                 {"/stages/0/clip", 0.5},
+                                                 {"/reward/overlong", 2},
+                                                 {"/data/0/weight", 2},
+                                                 {"/data/0/difficulties", {1, 3}},
+                                                 {"/data/0/part", "all"}}) {
+    EXPECT_NE(with(pointer, value), fingerprint) << pointer;
+  }
 }
 
 TEST(RlConfig, SettingsOfObjectivesAndStages) {

@@ -67,24 +67,29 @@ TaskMix ReadTaskMix(const Json& json, const Json& difficulties, const std::strin
   return mix;
 }
 
-SourceConfig ReadSource(const Json& json, const std::string& where) {
-  Section s(json, where);
+SourceConfig ReadSource(const Json& json, const std::string& where, ConfigKeys* keys) {
+  Section s(json, where, keys);
   SourceConfig source;
   const auto type = s.Get<std::string>("type");
   source.weight = s.Number("weight", 1);
   if (type == "tasks") {
     source.type = SourceConfig::Type::kTasks;
-    source.name = s.GetOr<std::string>("name", "tasks");
-    source.part = ReadTrainPart(s.GetOr<std::string>("part", "all"), where);
-    source.thinking = s.GetOr<bool>("thinking", true);
-    source.tasks = ReadTasks(s.Value("tasks"), s.Has("difficulties") ? s.Value("difficulties") : Json("all"), where);
+    source.name = s.GetOr<std::string>(FreeKey("name"), "tasks");
+    source.part = ReadTrainPart(s.GetOr<std::string>(AddedKey("part"), "all"), where);
+    source.thinking = s.GetOr<bool>(AddedKey("thinking"), true);
+    const ConfigKey difficulties = DerivedKey("difficulties");  // stand in the record of the tasks
+    source.tasks = ReadTasks(s.Value("tasks"), s.Has(difficulties) ? s.Value(difficulties) : Json("all"), where);
+    s.Record("tasks", TasksToJson(source.tasks));
   } else if (type == "text" || type == "chat") {
     source.type = type == "text" ? SourceConfig::Type::kText : SourceConfig::Type::kChat;
     source.path = s.Get<std::string>("path");
-    source.name = s.GetOr<std::string>("name", source.path.stem().string());
+    source.name = s.GetOr<std::string>(FreeKey("name"), source.path.stem().string());
     if (source.type == SourceConfig::Type::kText) {
       source.begin = s.GetOr<std::string>("begin", "<begin_of_document>");
       source.end = s.GetOr<std::string>("end", "<end_of_sentence>");
+    } else {
+      s.Record("begin", "");
+      s.Record("end", "");
     }
   } else {
     throw Error("{}: \"type\" is \"{}\", but must be tasks, text or chat", where, type);
@@ -93,31 +98,107 @@ SourceConfig ReadSource(const Json& json, const std::string& where) {
   return source;
 }
 
-std::vector<SourceConfig> ReadSources(const Json& json, const std::string& where) {
+// The sources under "data".
+std::vector<SourceConfig> ReadSources(Section& s) {
+  const Json& json = s.Value("data");
+  const std::string where = s.where() + ": \"data\"";
   if (!json.is_array() || json.empty()) throw Error("{} must be a list of at least one source", where);
   std::vector<SourceConfig> sources;
-  for (size_t i = 0; i < json.size(); ++i) sources.push_back(ReadSource(json[i], fmt::format("{}[{}]", where, i)));
+  std::vector<ConfigKeys> keys(json.size());
+  for (size_t i = 0; i < json.size(); ++i) {
+    sources.push_back(ReadSource(json[i], fmt::format("{}[{}]", where, i), &keys[i]));
+  }
+  s.RecordList("data", keys);
   return sources;
 }
 
-Json SourcesToJson(const std::vector<SourceConfig>& sources) {
-  Json list = Json::array();
-  for (const SourceConfig& source : sources) {
-    Json s = {{"weight", source.weight}};
-    if (source.type == SourceConfig::Type::kTasks) {
-      s["type"] = "tasks";
-      s["tasks"] = TasksToJson(source.tasks);
-      if (source.part != TrainPart::kAll) s["part"] = TrainPartName(source.part);
-      if (!source.thinking) s["thinking"] = false;
-    } else {
-      s["type"] = source.type == SourceConfig::Type::kText ? "text" : "chat";
-      s["path"] = source.path.string();
-      s["begin"] = source.begin;
-      s["end"] = source.end;
+TrainConfig::Model ReadModel(Section& s) {
+  s.Value("model");  // must be there
+  Section m = s.Child("model");
+  TrainConfig::Model model;
+  if (m.Has("path")) {
+    model.path = m.Get<std::string>("path");
+    model.tokenizer = model.path;
+    if (m.Has("config") || m.Has("tokenizer")) {
+      throw Error("{}: \"path\" brings its own config and tokenizer; leave out \"config\" and \"tokenizer\"",
+                  m.where());
     }
-    list.push_back(s);
+  } else if (m.Has("config")) {
+    const Json& config = m.Value("config");
+    if (config.is_string()) {
+      model.config = ReadJsonFile(config.get<std::string>());
+      model.config_is_file = true;
+    } else {
+      model.config = config;
+    }
+    if (!model.config.is_object()) {
+      throw Error("{}: \"config\" must be an object of dimensions or the path of a config.json", m.where());
+    }
+    model.tokenizer = m.Get<std::string>("tokenizer");
+  } else {
+    throw Error("{} needs \"path\" (a model to start from) or \"config\" and \"tokenizer\" (a new one)", m.where());
   }
-  return list;
+  m.Record("path", model.path.string());
+  m.Record("config", model.config);
+  m.Record("tokenizer", model.tokenizer.string());
+  m.Done();
+  return model;
+}
+
+TrainConfig::Batch ReadBatch(Section& s) {
+  Section b = s.Child("batch");
+  TrainConfig::Batch batch;
+  batch.tokens = b.Integer("tokens", batch.tokens, 2);
+  batch.max_length = b.Integer("max_length", std::min<int64_t>(batch.max_length, batch.tokens), 2);
+  batch.micro_tokens = b.Integer("micro_tokens", batch.tokens, 2);
+  batch.recompute = b.GetOr<bool>(FreeKey("recompute"), batch.recompute);
+  if (batch.max_length > batch.micro_tokens || batch.micro_tokens > batch.tokens) {
+    throw Error("{}: max_length {} <= micro_tokens {} <= tokens {} must hold", b.where(), batch.max_length,
+                batch.micro_tokens, batch.tokens);
+  }
+  if (batch.tokens % batch.micro_tokens != 0) {
+    throw Error("{}: tokens {} must be a multiple of micro_tokens {}", b.where(), batch.tokens, batch.micro_tokens);
+  }
+  if (batch.tokens > int64_t{1} << 31) throw Error("{}: \"tokens\" is too large: {}", b.where(), batch.tokens);
+  b.Done();
+  return batch;
+}
+
+// The length of the run too: "steps", or "tokens".
+Schedule ReadSchedule(Section& s, int64_t batch_tokens) {
+  const ConfigKey tokens = DerivedKey("tokens");
+  if (s.Has("steps") == s.Has(tokens)) {
+    throw Error("{} needs \"steps\" or \"tokens\" (of the whole run), one of them", s.where());
+  }
+  constexpr int64_t kMostSteps = int64_t{1} << 40;
+  Schedule schedule;
+  schedule.steps =
+      s.Has("steps") ? s.Integer("steps", 1, 1) : std::max<int64_t>(1, s.Integer(tokens, 1, 1) / batch_tokens);
+  if (schedule.steps > kMostSteps) throw Error("{}: {} steps are too many", s.where(), schedule.steps);
+  s.Record("steps", schedule.steps);
+  Section l = s.Child("schedule");
+  schedule.lr = l.Number("lr", schedule.lr);
+  schedule.warmup_steps = l.Integer("warmup_steps", 0, 0);
+  const double fraction = l.Number(DerivedKey("decay_fraction"), 0, 1);
+  schedule.decay_steps = std::llround(fraction * static_cast<double>(schedule.steps));
+  l.Record("decay_steps", schedule.decay_steps);
+  schedule.final_ratio = l.Number("final_ratio", schedule.final_ratio, 1);
+  const auto decay = l.GetOr<std::string>("decay", "cosine");
+  if (decay == "cosine") {
+    schedule.decay = Schedule::Decay::kCosine;
+  } else if (decay == "linear") {
+    schedule.decay = Schedule::Decay::kLinear;
+  } else if (decay == "sqrt") {
+    schedule.decay = Schedule::Decay::kSqrt;
+  } else {
+    throw Error("{}: \"decay\" is \"{}\", but must be cosine, linear or sqrt", l.where(), decay);
+  }
+  if (schedule.warmup_steps > schedule.steps - schedule.decay_steps) {
+    throw Error("{}: {} warm-up steps and {} decay steps are more than the {} steps of the run", l.where(),
+                schedule.warmup_steps, schedule.decay_steps, schedule.steps);
+  }
+  l.Done();
+  return schedule;
 }
 
 }  // namespace
@@ -168,110 +249,56 @@ Json TasksToJson(const std::vector<TaskMix>& tasks) {
   return list;
 }
 
+void ReadOptimizer(Section& s, double weight_decay, AdamWOptions* options, bool* decay_norms, double* clip) {
+  Section o = s.Child("optimizer");
+  options->beta1 = o.Number("beta1", options->beta1, 0.999999);
+  options->beta2 = o.Number("beta2", options->beta2, 0.999999999);
+  options->eps = o.Number("eps", options->eps);
+  options->weight_decay = o.Number("weight_decay", weight_decay);
+  *decay_norms = o.GetOr<bool>("decay_norms", *decay_norms);
+  *clip = o.Number("clip", *clip);
+  o.Done();
+}
+
+CheckpointConfig ReadCheckpoint(Section& s, const char* every) {
+  Section k = s.Child(FreeKey("checkpoint"));
+  CheckpointConfig checkpoint;
+  checkpoint.every_steps = k.Integer(every, checkpoint.every_steps, 0);
+  checkpoint.every_seconds = k.Number("every_seconds", checkpoint.every_seconds);
+  checkpoint.keep = k.Integer("keep", checkpoint.keep, 1);
+  k.Done();
+  return checkpoint;
+}
+
+DType ReadSaveDtype(Section& s) {
+  const auto dtype = s.GetOr<std::string>(FreeKey("save_dtype"), "BF16");
+  if (dtype == "BF16") return DType::kBF16;
+  if (dtype == "F32") return DType::kF32;
+  throw Error("{}: \"save_dtype\" is \"{}\", but must be BF16 or F32", s.where(), dtype);
+}
+
 TrainConfig TrainConfig::FromJson(const Json& json, const std::string& where) {
   TrainConfig c;
-  Section s(json, where);
-  c.out = s.Get<std::string>("out");
+  Section s(json, where, &c.keys);
+  c.out = s.Get<std::string>(FreeKey("out"));
   c.seed = static_cast<uint64_t>(s.Integer("seed", 1, 0));
-  c.threads = static_cast<int>(std::min<int64_t>(s.Integer("threads", 0, 0), 1024));
-
-  {
-    s.Value("model");
-    Section m = s.Child("model");
-    if (m.Has("path")) {
-      c.model.path = m.Get<std::string>("path");
-      c.model.tokenizer = c.model.path;
-      if (m.Has("config") || m.Has("tokenizer")) {
-        throw Error("{}: \"path\" brings its own config and tokenizer; leave out \"config\" and \"tokenizer\"",
-                    m.where());
-      }
-    } else if (m.Has("config")) {
-      const Json& config = m.Value("config");
-      if (config.is_string()) {
-        c.model.config = ReadJsonFile(config.get<std::string>());
-        c.model.config_is_file = true;
-      } else {
-        c.model.config = config;
-      }
-      if (!c.model.config.is_object()) {
-        throw Error("{}: \"config\" must be an object of dimensions or the path of a config.json", m.where());
-      }
-      c.model.tokenizer = m.Get<std::string>("tokenizer");
-    } else {
-      throw Error("{} needs \"path\" (a model to start from) or \"config\" and \"tokenizer\" (a new one)", m.where());
-    }
-    m.Done();
-  }
-
-  c.data = ReadSources(s.Value("data"), where + ": \"data\"");
+  c.threads = static_cast<int>(std::min<int64_t>(s.Integer(FreeKey("threads"), 0, 0), 1024));
+  c.model = ReadModel(s);
+  c.data = ReadSources(s);
   if (std::none_of(c.data.begin(), c.data.end(), [](const SourceConfig& d) { return d.weight > 0; })) {
     throw Error("{}: \"data\": no source has a weight above 0", where);
   }
-
-  {
-    Section b = s.Child("batch");
-    c.batch.tokens = b.Integer("tokens", c.batch.tokens, 2);
-    c.batch.max_length = b.Integer("max_length", std::min<int64_t>(c.batch.max_length, c.batch.tokens), 2);
-    c.batch.micro_tokens = b.Integer("micro_tokens", c.batch.tokens, 2);
-    c.batch.recompute = b.GetOr<bool>("recompute", c.batch.recompute);
-    if (c.batch.max_length > c.batch.micro_tokens || c.batch.micro_tokens > c.batch.tokens) {
-      throw Error("{}: max_length {} <= micro_tokens {} <= tokens {} must hold", b.where(), c.batch.max_length,
-                  c.batch.micro_tokens, c.batch.tokens);
-    }
-    if (c.batch.tokens % c.batch.micro_tokens != 0) {
-      throw Error("{}: tokens {} must be a multiple of micro_tokens {}", b.where(), c.batch.tokens,
-                  c.batch.micro_tokens);
-    }
-    if (c.batch.tokens > int64_t{1} << 31) throw Error("{}: \"tokens\" is too large: {}", b.where(), c.batch.tokens);
-    b.Done();
-  }
-  {
-    Section o = s.Child("optimizer");
-    c.optimizer.beta1 = o.Number("beta1", c.optimizer.beta1, 0.999999);
-    c.optimizer.beta2 = o.Number("beta2", c.optimizer.beta2, 0.999999999);
-    c.optimizer.eps = o.Number("eps", c.optimizer.eps);
-    c.optimizer.weight_decay = o.Number("weight_decay", c.optimizer.weight_decay);
-    c.decay_norms = o.GetOr<bool>("decay_norms", c.decay_norms);
-    c.clip = o.Number("clip", c.clip);
-    o.Done();
-  }
-  {
-    if (s.Has("steps") == s.Has("tokens")) {
-      throw Error("{} needs \"steps\" or \"tokens\" (of the whole run), one of them", where);
-    }
-    constexpr int64_t kMostSteps = int64_t{1} << 40;
-    c.schedule.steps =
-        s.Has("steps") ? s.Integer("steps", 1, 1) : std::max<int64_t>(1, s.Integer("tokens", 1, 1) / c.batch.tokens);
-    if (c.schedule.steps > kMostSteps) throw Error("{}: {} steps are too many", where, c.schedule.steps);
-    Section l = s.Child("schedule");
-    c.schedule.lr = l.Number("lr", c.schedule.lr);
-    c.schedule.warmup_steps = l.Integer("warmup_steps", 0, 0);
-    const double fraction = l.Number("decay_fraction", 0, 1);
-    c.schedule.decay_steps = std::llround(fraction * static_cast<double>(c.schedule.steps));
-    c.schedule.final_ratio = l.Number("final_ratio", c.schedule.final_ratio, 1);
-    const auto decay = l.GetOr<std::string>("decay", "cosine");
-    if (decay == "cosine") {
-      c.schedule.decay = Schedule::Decay::kCosine;
-    } else if (decay == "linear") {
-      c.schedule.decay = Schedule::Decay::kLinear;
-    } else if (decay == "sqrt") {
-      c.schedule.decay = Schedule::Decay::kSqrt;
-    } else {
-      throw Error("{}: \"decay\" is \"{}\", but must be cosine, linear or sqrt", l.where(), decay);
-    }
-    if (c.schedule.warmup_steps > c.schedule.steps - c.schedule.decay_steps) {
-      throw Error("{}: {} warm-up steps and {} decay steps are more than the {} steps of the run", l.where(),
-                  c.schedule.warmup_steps, c.schedule.decay_steps, c.schedule.steps);
-    }
-    l.Done();
-  }
+  c.batch = ReadBatch(s);
+  ReadOptimizer(s, c.optimizer.weight_decay, &c.optimizer, &c.decay_norms, &c.clip);
+  c.schedule = ReadSchedule(s, c.batch.tokens);
   if (s.Has("aux_coef")) c.aux_coef = s.Number("aux_coef", 0);
+  s.Record("aux_coef", c.aux_coef);
   {
-    Section v = s.Child("validation");
+    Section v = s.Child(FreeKey("validation"));
     c.validation.every = v.Integer("every", c.validation.every, 0);
     c.validation.instances = v.Integer("instances", c.validation.instances, 1);
     if (v.Has("data")) {
-      c.validation.data = ReadSources(v.Value("data"), v.where() + ": \"data\"");
+      c.validation.data = ReadSources(v);
     } else {
       for (const SourceConfig& source : c.data) {
         if (source.type == SourceConfig::Type::kTasks) c.validation.data.push_back(source);
@@ -279,54 +306,14 @@ TrainConfig TrainConfig::FromJson(const Json& json, const std::string& where) {
     }
     v.Done();
   }
-  {
-    Section k = s.Child("checkpoint");
-    c.checkpoint.every_steps = k.Integer("every_steps", c.checkpoint.every_steps, 0);
-    c.checkpoint.every_seconds = k.Number("every_seconds", c.checkpoint.every_seconds);
-    c.checkpoint.keep = k.Integer("keep", c.checkpoint.keep, 1);
-    k.Done();
-  }
-  const auto dtype = s.GetOr<std::string>("save_dtype", "BF16");
-  if (dtype == "BF16") {
-    c.save_dtype = DType::kBF16;
-  } else if (dtype == "F32") {
-    c.save_dtype = DType::kF32;
-  } else {
-    throw Error("{}: \"save_dtype\" is \"{}\", but must be BF16 or F32", where, dtype);
-  }
+  c.checkpoint = ReadCheckpoint(s, "every_steps");
+  c.save_dtype = ReadSaveDtype(s);
   s.Done();
   return c;
 }
 
 TrainConfig TrainConfig::FromFile(const std::filesystem::path& path) {
   return FromJson(ReadJsonFile(path), path.string());
-}
-
-Json TrainConfig::Fingerprint() const {
-  static const char* const kDecays[] = {"cosine", "linear", "sqrt"};
-  return {
-      {"seed", seed},
-      {"model.path", model.path.string()},
-      {"model.config", model.config},
-      {"model.tokenizer", model.tokenizer.string()},
-      {"data", SourcesToJson(data)},
-      {"batch.tokens", batch.tokens},
-      {"batch.micro_tokens", batch.micro_tokens},
-      {"batch.max_length", batch.max_length},
-      {"optimizer.beta1", optimizer.beta1},
-      {"optimizer.beta2", optimizer.beta2},
-      {"optimizer.eps", optimizer.eps},
-      {"optimizer.weight_decay", optimizer.weight_decay},
-      {"optimizer.decay_norms", decay_norms},
-      {"optimizer.clip", clip},
-      {"steps", schedule.steps},
-      {"schedule.lr", schedule.lr},
-      {"schedule.warmup_steps", schedule.warmup_steps},
-      {"schedule.decay_steps", schedule.decay_steps},
-      {"schedule.final_ratio", schedule.final_ratio},
-      {"schedule.decay", kDecays[static_cast<int>(schedule.decay)]},
-      {"aux_coef", aux_coef},
-  };
 }
 
 }  // namespace fulgur

@@ -11,6 +11,7 @@
 #include "envs/task.h"
 #include "ops/adamw.h"
 #include "tensor/tensor.h"
+#include "train/config_section.h"
 #include "train/optimizer.h"
 
 namespace fulgur {
@@ -47,6 +48,18 @@ struct SourceConfig {
   std::string begin, end;      // kText: special tokens around a document
 };
 
+// When checkpoints are written.
+struct CheckpointConfig {
+  int64_t every_steps = 0;     // 0: by time only
+  double every_seconds = 300;  // 0: by steps only
+  int64_t keep = 2;            // newest ones that are kept
+};
+
+// Parts that configs of other kinds of run have too. `every`: the key of every_steps.
+void ReadOptimizer(Section& s, double weight_decay, AdamWOptions* options, bool* decay_norms, double* clip);
+CheckpointConfig ReadCheckpoint(Section& s, const char* every);
+DType ReadSaveDtype(Section& s);
+
 struct TrainConfig {
   std::filesystem::path out;  // checkpoints, metrics and the final model go here
   uint64_t seed = 1;
@@ -80,22 +93,15 @@ struct TrainConfig {
     std::vector<SourceConfig> data;  // default: the task sources of `data`
   } validation;
 
-  struct Checkpoint {
-    int64_t every_steps = 0;     // 0: by time only
-    double every_seconds = 300;  // 0: by steps only
-    int64_t keep = 2;            // newest ones that are kept
-  } checkpoint;
-
+  CheckpointConfig checkpoint;
   DType save_dtype = DType::kBF16;  // of the matrices of the final model
+
+  ConfigKeys keys;  // keys.fingerprint: what decides the weights
 
   // Throws Error that names `where` and the key, for unknown keys, missing ones and values that make no sense. Paths
   // are relative to the current folder.
   static TrainConfig FromJson(const Json& json, const std::string& where);
   static TrainConfig FromFile(const std::filesystem::path& path);
-
-  // Every key that decides what the weights become, with defaults filled in, in one flat object: "optimizer.lr": 0.001.
-  // Two configs with equal fingerprints train the same weights, bit for bit.
-  Json Fingerprint() const;
 };
 
 }  // namespace fulgur

@@ -99,7 +99,7 @@ TEST(TrainConfig, ErrorsNameKeyAndPlace) {
 TEST(TrainConfig, FingerprintHasWhatChangesTheWeightsAndNothingElse) {
   TestFolder folder;
   const Json good = TinyRun(folder.path());
-  const Json fingerprint = TrainConfig::FromJson(good, "run.json").Fingerprint();
+  const Json fingerprint = TrainConfig::FromJson(good, "run.json").keys.fingerprint;
   for (const auto& [pointer, value] : std::vector<std::pair<const char*, Json>>{{"/out", "elsewhere"},
                                                                                 {"/threads", 7},
                                                                                 {"/save_dtype", "F32"},
@@ -108,7 +108,7 @@ TEST(TrainConfig, FingerprintHasWhatChangesTheWeightsAndNothingElse) {
                                                                                 {"/validation", {{"every", 3}}}}) {
     Json json = good;
     json[Json::json_pointer(pointer)] = value;
-    EXPECT_EQ(TrainConfig::FromJson(json, "run.json").Fingerprint(), fingerprint) << pointer;
+    EXPECT_EQ(TrainConfig::FromJson(json, "run.json").keys.fingerprint, fingerprint) << pointer;
   }
   for (const auto& [pointer, value] :
        std::vector<std::pair<const char*, Json>>{{"/seed", 4},
@@ -122,8 +122,63 @@ TEST(TrainConfig, FingerprintHasWhatChangesTheWeightsAndNothingElse) {
                                                  {"/data/0/tasks/0/difficulties", {1, 3}}}) {
     Json json = good;
     json[Json::json_pointer(pointer)] = value;
-    EXPECT_NE(TrainConfig::FromJson(json, "run.json").Fingerprint(), fingerprint) << pointer;
+    EXPECT_NE(TrainConfig::FromJson(json, "run.json").keys.fingerprint, fingerprint) << pointer;
   }
+}
+
+// A key that is added must be listed here, and so be thought about: does it decide the weights?
+TEST(TrainConfig, EveryKeyIsInTheFingerprintOrFree) {
+  TestFolder folder;
+  Json json = TinyRun(folder.path());
+  json["data"].push_back({{"type", "text"}, {"path", "a.jsonl"}});
+  const ConfigKeys keys = TrainConfig::FromJson(json, "run.json").keys;
+  EXPECT_EQ(keys.free, (std::set<std::string>{"batch.recompute", "checkpoint", "data[].name", "out", "save_dtype",
+                                              "threads", "validation"}));
+  EXPECT_EQ(KeysOf(keys.fingerprint), (std::set<std::string>{"aux_coef",
+                                                             "batch.max_length",
+                                                             "batch.micro_tokens",
+                                                             "batch.tokens",
+                                                             "data",
+                                                             "model.config",
+                                                             "model.path",
+                                                             "model.tokenizer",
+                                                             "optimizer.beta1",
+                                                             "optimizer.beta2",
+                                                             "optimizer.clip",
+                                                             "optimizer.decay_norms",
+                                                             "optimizer.eps",
+                                                             "optimizer.weight_decay",
+                                                             "schedule.decay",
+                                                             "schedule.decay_steps",
+                                                             "schedule.final_ratio",
+                                                             "schedule.lr",
+                                                             "schedule.warmup_steps",
+                                                             "seed",
+                                                             "steps"}));
+  EXPECT_EQ(KeysOf(keys.fingerprint["data"][0]), (std::set<std::string>{"tasks", "type", "weight"}));
+  EXPECT_EQ(KeysOf(keys.fingerprint["data"][1]), (std::set<std::string>{"begin", "end", "path", "type", "weight"}));
+  json["data"] = {{{"type", "tasks"}, {"tasks", {"addition"}}, {"part", "supervised"}, {"thinking", false}}};
+  EXPECT_EQ(KeysOf(TrainConfig::FromJson(json, "run.json").keys.fingerprint["data"][0]),
+            (std::set<std::string>{"part", "tasks", "thinking", "type", "weight"}));
+}
+
+TEST(Section, AKeyThatIsNotRecordedMustBeDeclaredSo) {
+  const Json json = {{"a", 1}, {"b", {1, 2}}, {"c", {{"d", 2.5}}}, {"e", 3}};
+  ConfigKeys keys;
+  Section s(json, "here", &keys, "x.");
+  EXPECT_EQ(s.Integer("a", 0, 0), 1);
+  const Json& b = s.Value("b");
+  Section c = s.Child("c");
+  EXPECT_EQ(c.Number("d", 0), 2.5);
+  EXPECT_EQ(c.Number("more", 0.5), 0.5);
+  EXPECT_EQ(c.GetOr<bool>(AddedKey("new"), false), false);
+  c.Done();
+  EXPECT_EQ(s.Integer(FreeKey("e"), 0, 0), 3);
+  EXPECT_DEATH(s.Done(), "neither recorded nor declared otherwise: b");
+  s.Record("b", b.size());
+  s.Done();
+  EXPECT_EQ(keys.fingerprint, (Json{{"x.a", 1}, {"x.c.d", 2.5}, {"x.c.more", 0.5}, {"x.b", 2}}));
+  EXPECT_EQ(keys.free, std::set<std::string>{"x.e"});
 }
 
 // The configs that come with the repository are complete.

@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 
@@ -14,26 +15,77 @@ namespace fulgur {
 
 namespace fs = std::filesystem;
 
-std::string FileFingerprint(const fs::path& path) {
+namespace {
+
+constexpr const char* kRunFile = "run.json";
+// With the keys of objects in order, so that it compares equal however they were written.
+nlohmann::json Sorted(const Json& json) { return nlohmann::json::parse(json.dump()); }
+
+constexpr const char* kFilePrefix = "file ";  // of the keys of files that a config names
+
+}  // namespace
+
+void AddFile(Json* fingerprint, const fs::path& path) {
   const MappedFile file(path);
-  return fmt::format("{} bytes, crc32c {:08x}", file.bytes().size(), Crc32c(file.bytes().data(), file.bytes().size()));
+  (*fingerprint)[kFilePrefix + path.string()] =
+      fmt::format("{} bytes, crc32c {:08x}", file.bytes().size(), Crc32c(file.bytes().data(), file.bytes().size()));
 }
 
-void CheckSameRun(const Json& old_run, const Json& new_run, const fs::path& out) {
+void CheckSameRun(const Json& old_run, const Json& new_run, int64_t done, const RunLength& length,
+                  const fs::path& out) {
   static const Json kNone;
+  const auto value = [](const Json& run, const std::string& key) -> const Json& {
+    return run.contains(key) ? run[key] : kNone;
+  };
+  constexpr const char* kChoices = "choose another \"out\", or move the old run aside with --fresh";
   std::set<std::string> keys;
   for (const Json* json : {&new_run, &old_run}) {
-    for (const auto& [key, value] : json->items()) keys.insert(key);
+    for (const auto& [key, unused] : json->items()) keys.insert(key);
   }
+  bool other_length = false;
+  std::string changed, only_one_has;
   for (const std::string& key : keys) {
-    const Json& before = old_run.contains(key) ? old_run[key] : kNone;
-    const Json& now = new_run.contains(key) ? new_run[key] : kNone;
-    if (before != now) {
-      throw Error(
-          "{} holds a run of another config: \"{}\" was {} and is now {}; choose another \"out\", or move the old run "
-          "aside with --fresh",
-          out.string(), key, before.dump(), now.dump());
+    if (Sorted(value(old_run, key)) == Sorted(value(new_run, key))) continue;
+    if (std::find(length.keys.begin(), length.keys.end(), key) != length.keys.end()) {
+      other_length = true;
+    } else if ((old_run.contains(key) && new_run.contains(key)) || key.starts_with(kFilePrefix)) {
+      if (changed.empty()) changed = key;
+    } else if (only_one_has.empty()) {
+      only_one_has = key;
     }
+  }
+  const auto differs = [&](const std::string& key) {
+    return fmt::format("\"{}\" was {} and is now {}", key, value(old_run, key).dump(), value(new_run, key).dump());
+  };
+  if (!only_one_has.empty()) {
+    throw Error(
+        "{} holds a run of another config, or one that another version of fulgur began: {}; finish it with that "
+        "version, {}",
+        out.string(), differs(only_one_has), kChoices);
+  }
+  if (!changed.empty()) {
+    throw Error("{} holds a run of another config: {}; {}", out.string(), differs(changed), kChoices);
+  }
+  if (!other_length) return;
+  const Json &before = value(old_run, length.steps), &now = value(new_run, length.steps);
+  if (now < done) {
+    throw Error("{} holds a run that has done {} {} already, more than the {} of the config; {}", out.string(), done,
+                length.steps, now.dump(), kChoices);
+  }
+  const int64_t common = std::min(length.common(old_run), length.common(new_run));
+  if (done > common) {
+    throw Error(
+        "{} holds a run of {} {}, {} of them done, which cannot go on as one of {}: {}, so that the two have only the "
+        "first {} in common; {}, or start a new run from its model",
+        out.string(), before.dump(), length.steps, done, now.dump(), length.why, common, kChoices);
+  }
+}
+
+fs::path AsidePath(const fs::path& path) {
+  const fs::path plain = path.has_filename() ? path : path.parent_path();
+  for (int n = 1;; ++n) {
+    fs::path aside = fmt::format("{}.{}", plain.string(), n);
+    if (!fs::exists(aside)) return aside;
   }
 }
 
@@ -45,25 +97,22 @@ struct RunFolder::Descriptor {
   }
 };
 
-RunFolder::RunFolder(const fs::path& out, const Json& fingerprint, bool fresh) : out_(out) {
+RunFolder::RunFolder(const fs::path& out, bool fresh) : out_(out) {
   Lock();
   if (fresh && !IsEmpty()) {
-    const fs::path plain = out_.has_filename() ? out_ : out_.parent_path();  // without a slash at the end
-    fs::path aside;
-    for (int n = 1; aside.empty() || fs::exists(aside); ++n) aside = fmt::format("{}.{}", plain.string(), n);
-    fs::rename(out_, aside);
+    fs::rename(out_, AsidePath(out_));
     Lock();
   }
-  const fs::path run_file = out_ / "run.json", checkpoints = out_ / "checkpoints";
-  const bool trained = fs::exists(checkpoints) && !fs::is_empty(checkpoints);
-  if (fs::exists(run_file) && trained) {
-    CheckSameRun(ReadJsonFile(run_file), fingerprint, out_);
-  } else if (!fs::exists(run_file) && !IsEmpty()) {
+  if (!fs::exists(out_ / kRunFile) && !IsEmpty()) {
     throw Error("{} is not empty and holds no run; choose another \"out\", or move it aside with --fresh",
                 out_.string());
-  } else {  // nothing has been trained that another config could spoil
-    WriteFileAtomic(run_file, fingerprint.dump(2) + "\n");
   }
+}
+
+Json RunFolder::Fingerprint() const { return fs::exists(out_ / kRunFile) ? ReadJsonFile(out_ / kRunFile) : Json(); }
+
+void RunFolder::WriteFingerprint(const Json& fingerprint) {
+  WriteFileAtomic(out_ / kRunFile, fingerprint.dump(2) + "\n");
 }
 
 RunFolder::~RunFolder() = default;
@@ -82,7 +131,7 @@ void RunFolder::Lock() {
 bool RunFolder::IsEmpty() const {
   for (const auto& entry : fs::directory_iterator(out_)) {
     const std::string name = entry.path().filename().string();
-    if (name != "lock" && !name.starts_with("run.json.tmp")) return false;
+    if (name != "lock" && !name.starts_with(std::string(kRunFile) + ".tmp")) return false;
   }
   return true;
 }

@@ -56,6 +56,7 @@ void RunCheckpoints::Write(const ModelConfig& config, const RunState& state, Par
   Json json = {
       {"step", state.step}, {"tokens", state.tokens}, {"data", state.data.ToJson()}, {"config", state.fingerprint}};
   if (!state.extra.is_null()) json["extra"] = state.extra;
+  if (!state.line.is_null()) json["line"] = state.line;
   const std::string text = json.dump();
   uint32_t crc = Crc32c(text.data(), text.size());
   std::vector<std::pair<std::string, Tensor>> tensors;
@@ -106,6 +107,7 @@ RunState RunCheckpoints::Read(const std::filesystem::path& path, const ModelConf
   state.data = DataState::FromJson(json["data"], sources, where);
   state.fingerprint = json["config"];
   if (json.contains("extra")) state.extra = json["extra"];
+  if (json.contains("line")) state.line = json["line"];
   for (const auto& [name, target] : targets) {
     std::memcpy(target->raw(), tensors.at(name).raw(), target->bytes());
   }

@@ -17,8 +17,9 @@ struct RunState {
   int64_t step = 0;    // steps done
   int64_t tokens = 0;  // trained on so far
   DataState data;
-  Json fingerprint;  // of the config: TrainConfig::Fingerprint, and the files it names
-  Json extra;        // what another loop than train/trainer.h keeps beside these; may be null
+  Json fingerprint;  // of the config (ConfigKeys), and the files it names
+  Json extra;        // what another kind of run than train/trainer.h keeps beside these; may be null
+  Json line;         // of the step, for the metrics, if it is not in them yet; else null
 };
 
 class RunCheckpoints {
@@ -29,6 +30,8 @@ class RunCheckpoints {
 
   // Writes one atomically, then removes all but the newest `keep` and what interrupted writes left.
   void Write(const ModelConfig& config, const RunState& state, Params& params, Params& m, Params& v, int64_t keep);
+
+  bool empty() const { return List().empty(); }
 
   // Reads the newest complete one into params, m and v (writable float32 tensors of the right shapes). A damaged one is
   // skipped with a warning on stderr. Nothing if there is none; Error if there are some, all damaged.

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -60,6 +61,13 @@ inline Json TinyRun(const std::filesystem::path& folder) {
           {"batch", {{"tokens", 2048}, {"micro_tokens", 1024}, {"max_length", 1024}}},
           {"steps", 20},
           {"schedule", {{"lr", 0.003}, {"warmup_steps", 3}, {"decay_fraction", 0.3}}}};
+}
+
+// The keys of a JSON object.
+inline std::set<std::string> KeysOf(const Json& object) {
+  std::set<std::string> keys;
+  for (const auto& [key, value] : object.items()) keys.insert(key);
+  return keys;
 }
 
 // What f throws.

@@ -1,9 +1,7 @@
 #include "train/trainer.h"
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
-#include <set>
+#include <optional>
 
 #include "base/file.h"
 #include "base/progress.h"
@@ -12,31 +10,19 @@
 #include "model/cost.h"
 #include "model/gradient.h"
 #include "ops/cross_entropy.h"
-#include "train/metrics.h"
-#include "train/optimizer.h"
-#include "train/run_folder.h"
-#include "train/run_state.h"
 #include "train/trained_tasks.h"
 
 namespace fulgur {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
-constexpr const char* kTextFiles[] = {
-    "tokenizer.json",    "tokenizer_config.json",  "chat_template.jinja", "special_tokens_map.json",
-    "added_tokens.json", "generation_config.json", "vocab.json",          "merges.txt"};
 constexpr uint64_t kParamStream = 101, kValidationStream = 102;  // of the config's seed
-
-double Seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
-
-double UnixTime() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
 // The config, and the contents of the files that it names.
 Json Fingerprint(const TrainConfig& config) {
-  Json json = config.Fingerprint();
-  const auto add = [&](const fs::path& path) { json["file " + path.string()] = FileFingerprint(path); };
+  Json json = config.keys.fingerprint;
+  const auto add = [&](const fs::path& path) { AddFile(&json, path); };
   for (const char* name : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"}) {
     if (fs::exists(config.model.tokenizer / name)) add(config.model.tokenizer / name);
   }
@@ -67,7 +53,34 @@ double ExpertImbalance(const ModelConfig& config, const std::vector<int64_t>& co
   return sum / static_cast<double>(counts.size() / experts);
 }
 
-class Trainer {
+// What the model that a run leaves was trained on: what the starting model was, and the tasks of the data.
+std::set<std::string> TrainedTasks(const TrainConfig& config) {
+  std::set<std::string> names;
+  if (!config.model.path.empty()) names = ReadTrainedTasks(config.model.path);
+  for (const SourceConfig& source : config.data) {
+    for (const TaskMix& mix : source.tasks) {
+      if (source.weight > 0 && mix.weight > 0) names.insert(mix.name);
+    }
+  }
+  return names;
+}
+
+ModelFiles FilesOf(const TrainConfig& config) {
+  return {config.model.tokenizer, TrainedTasks(config), config.save_dtype};
+}
+
+// A longer run has the same steps up to the decay of the rate.
+RunLength Length() {
+  const auto common = [](const Json& fingerprint) {
+    return fingerprint["steps"].get<int64_t>() - fingerprint["schedule.decay_steps"].get<int64_t>();
+  };
+  return {"steps",
+          {"steps", "schedule.decay_steps"},
+          common,
+          "the learning rate falls at the end (schedule.decay_fraction)"};
+}
+
+class Trainer : public RunWork {
  public:
   Trainer(const TrainConfig& config, ThreadPool& pool, const TrainOptions& options)
       : config_(config),
@@ -76,93 +89,37 @@ class Trainer {
         text_(TextFiles::FromFolder(config.model.tokenizer)),
         encoder_(text_.tokenizer, text_.chat_template, config.batch.max_length),
         architecture_(StartingArchitecture(config, text_.tokenizer, encoder_.conversation().end_of_turn())),
-        fingerprint_(Fingerprint(config)),
-        folder_(config.out, fingerprint_, options.fresh),
-        mixture_(TrainingMixture(config)),
-        checkpoints_(config.out / "checkpoints") {
-    if (!config.model.path.empty()) trained_tasks_ = ReadTrainedTasks(config.model.path);
-    for (const SourceConfig& source : config.data) {
-      for (const TaskMix& mix : source.tasks) {
-        if (source.weight > 0 && mix.weight > 0) trained_tasks_.insert(mix.name);
-      }
-    }
+        loop_({.out = config.out,
+               .fingerprint = Fingerprint(config),
+               .length = Length(),
+               .steps = config.schedule.steps,
+               .checkpoint = config.checkpoint,
+               .model = FilesOf(config)},
+              options),
+        mixture_(TrainingMixture(config)) {
     if (config.validation.every > 0) {
       validation_ = ValidationExamples(config.validation.data, encoder_, config.validation.instances,
                                        Mix(config.seed, kValidationStream));
     }
-    model_ = std::make_unique<Model>(architecture_, StartingParams(config, architecture_), pool_, true);
-    grads_ = ZerosLike(architecture_, model_->params());
-    optimizer_ = std::make_unique<Optimizer>(architecture_, model_->params(), config.optimizer, config.decay_norms);
+    learner_.emplace(std::make_unique<Model>(architecture_, StartingParams(config, architecture_), pool_, true),
+                     config.optimizer, config.decay_norms);
+    loop_.Restore(*learner_, config.data.size());
   }
 
   TrainResult Run() {
-    if (auto found = checkpoints_.ReadNewest(architecture_, config_.data.size(), model_->params(), optimizer_->m(),
-                                             optimizer_->v())) {
-      CheckSameRun(found->fingerprint, fingerprint_, config_.out);
-      state_ = std::move(*found);
-      model_->Repack();
-      resumed_ = true;
-    } else {
-      state_.fingerprint = fingerprint_;
-    }
-    const int64_t steps = config_.schedule.steps;
-    if (!options_.quiet) PrintStart();
-
-    TrainResult result;
-    MetricsLog metrics(config_.out, state_.step);
-    if (state_.step < steps) {
-      StepQueue queue(Packer(mixture_, encoder_, config_.batch, state_.data));
-      std::unique_ptr<ProgressBar> bar;
-      if (!options_.quiet) {
-        bar = std::make_unique<ProgressBar>("training", steps, "steps");
-        bar->StartFrom(state_.step);
-      }
-      auto written = Clock::now();
-      int64_t written_step = state_.step;
-      bool stopped = false;
-      while (state_.step < steps && !stopped) {
-        const auto start = Clock::now();
-        Json line = Step(queue.Next(), start);
-        result.loss = line["loss"].get<double>();
-        if (!validation_.empty() && (state_.step % config_.validation.every == 0 || state_.step == steps)) {
-          line["validation"] = RunValidation();
-          result.validation = line["validation"];
-        }
-        metrics.Add(line);
-        if (bar) bar->Update(state_.step, Note(line));
-        stopped = options_.stop != nullptr && options_.stop->load();
-        const TrainConfig::Checkpoint& c = config_.checkpoint;
-        if (state_.step == steps || stopped || (c.every_steps > 0 && state_.step % c.every_steps == 0) ||
-            (c.every_seconds > 0 && Seconds(written) >= c.every_seconds)) {
-          metrics.Sync();  // never behind the checkpoint
-          checkpoints_.Write(architecture_, state_, model_->params(), optimizer_->m(), optimizer_->v(), c.keep);
-          written = Clock::now();
-          written_step = state_.step;
-        }
-      }
-      FULGUR_CHECK(written_step == state_.step);
-    }
-    result.step = state_.step;
-    result.tokens = state_.tokens;
-    result.finished = state_.step == steps;
-    if (result.finished) {
-      result.model = config_.out / "model";
-      if (!fs::exists(result.model / kConfigFile)) {  // written last
-        CopyTextFiles(config_.model.tokenizer, result.model);
-        WriteTrainedTasks(result.model, trained_tasks_);
-        SaveOptions save;
-        save.dtype = config_.save_dtype;
-        SaveCheckpoint(result.model, architecture_, model_->params(), save);
-      }
-    }
-    return result;
+    loop_.PrintStart(fmt::format("steps of up to {} tokens", config_.batch.tokens), pool_.threads());
+    result_.finished = loop_.Run(*this);
+    result_.step = loop_.state().step;
+    result_.tokens = loop_.state().tokens;
+    if (result_.finished) result_.model = loop_.model_folder();
+    return result_;
   }
 
- private:
-  // One optimizer step; the line for the metrics.
-  Json Step(const StepData& data, Clock::time_point start) {
-    const int64_t step = state_.step + 1;
-    SetZero(architecture_, grads_, pool_);
+  bool Step(RunState& state, Json& line) override {
+    if (!queue_) queue_.emplace(Packer(mixture_, encoder_, config_.batch, state.data));
+    const auto start = Clock::now();
+    const StepData data = queue_->Next();
+    learner_->ZeroGradient();
     const double coef = config_.aux_coef >= 0 ? config_.aux_coef : architecture_.router_aux_loss_coef;
     double ce = 0, aux = 0, flops = 0;
     std::vector<int64_t> expert_counts(
@@ -172,64 +129,58 @@ class Trainer {
       GradientOptions options;
       options.aux_coef = coef * share;
       options.recompute = config_.batch.recompute;
-      const LossReport report = AddGradient(*model_, micro, CrossEntropy(micro, data.targets), options, grads_);
+      const LossReport report =
+          AddGradient(learner_->model(), micro, CrossEntropy(micro, data.targets), options, learner_->grads());
       ce += report.row_loss;
       aux += report.aux * share;
       flops += TrainingFlops(architecture_, micro.documents());
       for (size_t i = 0; i < expert_counts.size(); ++i) expert_counts[i] += report.expert_counts[i];
     }
-    const double loss = ce + coef * aux;
-    const double norm = GlobalNorm(architecture_, grads_, pool_);
-    if (!std::isfinite(loss) || !std::isfinite(norm)) {
-      throw Error(
-          "step {}: the loss is {} and the gradient's norm {}; a smaller learning rate (schedule.lr is {}) or a longer "
-          "warm-up may help",
-          step, loss, norm, config_.schedule.lr);
-    }
-    const double scale = config_.clip > 0 && norm > config_.clip ? config_.clip / norm : 1.0;
-    const double lr = config_.schedule.At(step);
-    optimizer_->Step(model_->params(), grads_, step, lr, scale, pool_);
-    model_->Repack();
+    const double loss = ce + coef * aux, lr = config_.schedule.At(state.step);
+    const double norm = learner_->Update(fmt::format("step {}", state.step), loss, state.step, lr, config_.clip);
 
-    state_.step = step;
-    state_.tokens += data.tokens;
-    state_.data = data.after;
-    const double seconds = Seconds(start);
+    state.tokens += data.tokens;
+    state.data = data.after;
+    const double seconds = SecondsSince(start);
     uint64_t skipped = 0;
-    for (const uint64_t s : state_.data.skipped) skipped += s;
-    Json line = {{"step", step},
-                 {"time", UnixTime()},
-                 {"loss", loss},
+    for (const uint64_t s : state.data.skipped) skipped += s;
+    line.update({{"loss", loss},
                  {"ce", ce},
                  {"aux", aux},
                  {"grad_norm", norm},
                  {"lr", lr},
-                 {"tokens", state_.tokens},
+                 {"tokens", state.tokens},
                  {"targets", data.targets},
                  {"seconds", seconds},
                  {"tokens_per_second", static_cast<double>(data.tokens) / seconds},
                  {"expert_imbalance", ExpertImbalance(architecture_, expert_counts)},
-                 {"examples", state_.data.examples},
-                 {"skipped", skipped}};
+                 {"examples", state.data.examples},
+                 {"skipped", skipped}});
     if (options_.peak_gflops > 0) line["peak_share"] = flops / seconds / (options_.peak_gflops * 1e9);
-    return line;
+    result_.loss = loss;
+    return true;
   }
 
-  Json RunValidation() {
+  bool Measures(int64_t step) const override {
+    return !validation_.empty() && step > 0 && (step % config_.validation.every == 0 || step == config_.schedule.steps);
+  }
+
+  bool Measure(const RunState&, Json& line) override {
     Json report = Json::object();
     double loss = 0, accuracy = 0;
     for (const auto& [name, examples] : validation_) {
-      const ValidationResult r = Validate(*model_, examples, config_.batch.micro_tokens);
+      const ValidationResult r = Validate(learner_->model(), examples, config_.batch.micro_tokens);
       report[name] = {{"loss", r.loss}, {"accuracy", r.accuracy}};
       loss += r.loss;
       accuracy += r.accuracy;
     }
     const auto n = static_cast<double>(validation_.size());
     report["mean"] = {{"loss", loss / n}, {"accuracy", accuracy / n}};
-    return report;
+    line["validation"] = result_.validation = report;
+    return true;
   }
 
-  std::string Note(const Json& line) {
+  std::string Note(const Json& line) override {
     const auto rate = line["tokens_per_second"].get<double>();
     rate_ = rate_ > 0 ? 0.9 * rate_ + 0.1 * rate : rate;
     std::string note = fmt::format("{} tokens/s", HumanCount(rate_));
@@ -243,33 +194,19 @@ class Trainer {
     return note + last_validation_;
   }
 
-  void PrintStart() const {
-    const ParameterCount count = CountParameters(architecture_);
-    std::string line = fmt::format(
-        "{} parameters, {} active; steps of up to {} tokens; {} threads", HumanCount(static_cast<double>(count.total)),
-        HumanCount(static_cast<double>(count.active)), config_.batch.tokens, pool_.threads());
-    if (options_.peak_gflops > 0) line += fmt::format(", {:.0f} GFLOP/s at most", options_.peak_gflops);
-    if (resumed_) line += fmt::format("; resumed at step {}", state_.step);
-    std::fprintf(stderr, "%s\n", line.c_str());
-  }
-
+ private:
   TrainConfig config_;
   TrainOptions options_;
   ThreadPool& pool_;
   TextFiles text_;
   RecordEncoder encoder_;
   ModelConfig architecture_;
-  Json fingerprint_;
-  RunFolder folder_;
+  RunLoop loop_;
   Mixture mixture_;
-  RunCheckpoints checkpoints_;
-  std::set<std::string> trained_tasks_;  // that the starting model was trained on, and those of the data
   std::map<std::string, std::vector<Example>> validation_;
-  std::unique_ptr<Model> model_;
-  Params grads_;
-  std::unique_ptr<Optimizer> optimizer_;
-  RunState state_;
-  bool resumed_ = false;
+  std::optional<Learner> learner_;
+  std::optional<StepQueue> queue_;  // from the first step on
+  TrainResult result_;
   double rate_ = 0;  // smoothed tokens per second
   std::string last_validation_;
 };
@@ -278,13 +215,6 @@ class Trainer {
 
 TextFiles TextFiles::FromFolder(const fs::path& dir) {
   return {Tokenizer::FromFile(dir), ChatTemplate::FromFolder(dir)};
-}
-
-void CopyTextFiles(const fs::path& from, const fs::path& to) {
-  fs::create_directories(to);
-  for (const char* name : kTextFiles) {
-    if (fs::exists(from / name)) WriteFileAtomic(to / name, ReadFile(from / name));
-  }
 }
 
 ModelConfig StartingArchitecture(const TrainConfig& config, const Tokenizer& tokenizer, int32_t end_of_turn) {
@@ -335,18 +265,10 @@ int64_t ExportModel(const TrainConfig& config, const fs::path& dir) {
   const TextFiles text = TextFiles::FromFolder(config.model.tokenizer);
   const ConversationEncoder conversation(text.tokenizer, text.chat_template);
   const ModelConfig architecture = StartingArchitecture(config, text.tokenizer, conversation.end_of_turn());
-  Params shapes, params, m, v;
+  Params shapes;
   ForEachParameter(architecture, shapes, [](const std::string&, Tensor&, const Shape&) {});
   if (!config.model.path.empty()) shapes = LoadParams(config.model.path, architecture);  // a shared expert's own width
-  for (Params* p : {&params, &m, &v}) *p = ZerosLike(architecture, shapes);
-  const auto state =
-      RunCheckpoints(config.out / "checkpoints").ReadNewest(architecture, config.data.size(), params, m, v);
-  if (!state) throw Error("{} holds no checkpoint yet", config.out.string());
-  CopyTextFiles(config.model.tokenizer, dir);
-  SaveOptions save;
-  save.dtype = config.save_dtype;
-  SaveCheckpoint(dir, architecture, params, save);
-  return state->step;
+  return ExportRun(config.out, architecture, shapes, config.data.size(), FilesOf(config), dir);
 }
 
 ValidationResult Validate(Model& model, const std::vector<Example>& examples, int64_t micro_tokens) {

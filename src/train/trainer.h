@@ -1,18 +1,9 @@
-// Pre-training and supervised fine-tuning: steps of AdamW on packed documents, with validation, checkpoints, metrics.
-//
-// A run is a folder (`out` of the config):
-//   run.json             the config that the run was started with
-//   checkpoints/         step-*.safetensors, see run_state.h
-//   metrics.jsonl        one line a step; tensorboard/ has the same
-//   model/               the finished model in the Hugging Face layout, tokenizer included
-// A run that was stopped or killed continues from its newest checkpoint and ends with the same bits as one that was
-// not.
+// Pre-training and supervised fine-tuning: steps of AdamW on packed documents, with validation. The run, its folder and
+// how it goes on after a stop are run_loop.h's.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 
 #include "base/thread_pool.h"
 #include "model/model.h"
@@ -20,6 +11,7 @@
 #include "text/tokenizer.h"
 #include "train/config.h"
 #include "train/data.h"
+#include "train/run_loop.h"
 
 namespace fulgur {
 
@@ -30,20 +22,12 @@ struct TextFiles {
   static TextFiles FromFolder(const std::filesystem::path& dir);
 };
 
-// Copies the files that make a folder a tokenizer (tokenizer.json, tokenizer_config.json, chat_template.jinja, ...).
-void CopyTextFiles(const std::filesystem::path& from, const std::filesystem::path& to);
-
 // The architecture that the config starts from. In dimensions given in the config itself, vocab_size defaults to the
 // tokenizer's, eos_token_id to the chat template's end of turn, attn_type_list to seven lightning layers and a
 // softmax layer in turn; unknown keys are an Error.
 ModelConfig StartingArchitecture(const TrainConfig& config, const Tokenizer& tokenizer, int32_t end_of_turn);
 
-struct TrainOptions {
-  bool fresh = false;      // move the files of an earlier run in `out` aside (to out.1, out.2, ...) and start anew
-  double peak_gflops = 0;  // float32 peak of the machine, for the share of it; 0: not reported
-  const std::atomic<bool>* stop = nullptr;  // when set: finish the step, write a checkpoint, return
-  bool quiet = false;                       // no progress
-};
+using TrainOptions = RunOptions;
 
 struct TrainResult {
   int64_t step = 0, tokens = 0;  // done in the whole run
@@ -54,7 +38,8 @@ struct TrainResult {
 };
 
 // Starts or resumes the run. Errors: `out` holds a run of another config (names a key that differs), or other files, or
-// is in use by another process; the loss is not finite; and whatever is wrong with the files that the config names.
+// is in use by another process; the loss, the gradient or a weight is not finite; and whatever is wrong with the files
+// that the config names.
 TrainResult Train(const TrainConfig& config, ThreadPool& pool, const TrainOptions& options);
 
 // Writes the newest checkpoint of the run as a model to `dir`; returns its step. Error if there is none.

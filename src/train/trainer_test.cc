@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <csignal>
+#include <cstring>
 #include <fstream>
 #include <thread>
 
@@ -129,6 +130,7 @@ TEST(Trainer, StopsAfterTheStepAndGoesOn) {
   EXPECT_EQ(ExportModel(TrainConfig::FromJson(parts, "test"), folder / "exported"), 5);
   ThreadPool pool(1);
   EXPECT_NO_THROW(Model::Load(folder / "exported", pool));
+  EXPECT_EQ(ReadTrainedTasks(folder / "exported"), (std::set<std::string>{"addition"}));
   TrainQuietly(parts);
   EXPECT_EQ(Weights(whole), Weights(parts));
   EXPECT_EQ(Lines(folder / "parts/metrics.jsonl").size(), 6u);
@@ -229,6 +231,79 @@ TEST(Trainer, RefusesAnotherConfigOrOtherFiles) {
   EXPECT_TRUE(std::filesystem::exists(folder / "thesis/chapter1.txt"));
 }
 
+// A finished run whose "steps" are raised ends as one that had so many from the start.
+TEST(Trainer, AFinishedRunCanBecomeLonger) {
+  TestFolder folder;
+  Json json = TinyRun(folder.path());
+  json["schedule"] = {{"lr", 0.003}, {"warmup_steps", 3}};  // constant
+  json["validation"] = {{"every", 4}, {"instances", 2}};
+  json["steps"] = 9;
+  const Json whole = In(folder, json, "whole");
+  TrainQuietly(whole);
+  Json longer = In(folder, json, "longer");
+  longer["steps"] = 5;
+  TrainQuietly(longer);
+  const std::string weights_of_5 = Weights(longer);
+  longer["steps"] = 9;
+  EXPECT_TRUE(TrainQuietly(longer).finished);
+  EXPECT_EQ(Weights(longer), Weights(whole));
+  EXPECT_EQ(ReadFile(folder / "longer/run.json"), ReadFile(folder / "whole/run.json"));
+  EXPECT_EQ(Lines(folder / "longer/metrics.jsonl").size(), 9u);
+  EXPECT_EQ(ReadFile(folder / "longer/model.1/model.safetensors"), weights_of_5);
+  longer["steps"] = 8;
+  EXPECT_THAT(ErrorOf([&] { TrainQuietly(longer); }), HasSubstr("has done 9 steps already, more than the 8"));
+  EXPECT_EQ(Weights(longer), Weights(whole));
+}
+
+// Where the rate depends on the length, what is done must be what the other length would have done.
+TEST(Trainer, ARunWithADecayCanBecomeLongerBeforeItOnly) {
+  TestFolder folder;
+  Json json = TinyRun(folder.path());
+  json["schedule"] = {{"lr", 0.003}, {"decay_fraction", 0.5}};
+  json["steps"] = 8;
+  const Json whole = In(folder, json, "whole");
+  TrainQuietly(whole);
+  Json early = In(folder, json, "early");
+  early["steps"] = 6;  // falls after step 3
+  const std::atomic<bool> stop{true};
+  ThreadPool pool(1);
+  TrainOptions options;
+  options.quiet = true;
+  options.stop = &stop;
+  Train(TrainConfig::FromJson(early, "test"), pool, options);  // one step
+  early["steps"] = 8;
+  TrainQuietly(early);
+  EXPECT_EQ(Weights(early), Weights(whole));
+  early["steps"] = 10;
+  EXPECT_THAT(ErrorOf([&] { TrainQuietly(early); }),
+              AllOf(HasSubstr("a run of 8 steps, 8 of them done"), HasSubstr("as one of 10"),
+                    HasSubstr("schedule.decay_fraction"), HasSubstr("only the first 4")));
+}
+
+TEST(Trainer, NamesTheTensorThatIsNotFinite) {
+  TestFolder folder;
+  Json json = TinyRun(folder.path());
+  json["steps"] = 1;
+  json["schedule"] = {{"lr", 0.003}};
+  json["save_dtype"] = "F32";
+  TrainQuietly(json);
+  const ModelConfig config = ModelConfig::FromFile(folder / "run/model/config.json");
+  Params params = LoadParams(folder / "run/model", config);
+  const std::string name = "model.layers.1.input_layernorm.weight";
+  ForEachParameter(config, params, [&](const std::string& n, Tensor& tensor, const Shape&) {
+    if (n != name) return;
+    const Tensor stored = tensor;  // in a file that is mapped
+    tensor = Tensor(DType::kF32, stored.shape());
+    std::memcpy(tensor.raw(), stored.raw(), stored.bytes());
+    tensor.f32()[5] = NAN;
+  });
+  SaveCheckpoint(folder / "run/model", config, params);
+  Json from = In(folder, json, "from");
+  from["model"] = {{"path", (folder / "run/model").string()}};
+  EXPECT_THAT(ErrorOf([&] { TrainQuietly(from); }),
+              AllOf(HasSubstr("step 1: the loss is NaN"), HasSubstr("among the weights, " + name + "[5] is NaN")));
+}
+
 TEST(Trainer, ErrorsOfTheModel) {
   TestFolder folder;
   const Json json = TinyRun(folder.path());
@@ -241,7 +316,8 @@ TEST(Trainer, ErrorsOfTheModel) {
   EXPECT_THAT(with("/model/config/vocab_size", 200), AllOf(HasSubstr("200"), HasSubstr("291 tokens")));
   EXPECT_THAT(with("/model/tokenizer", (folder / "nowhere").string()), HasSubstr("nowhere"));
   EXPECT_THAT(with("/model", Json{{"path", (folder / "nowhere").string()}}), HasSubstr("nowhere"));
-  EXPECT_THAT(with("/schedule", Json{{"lr", 1e30}}), AllOf(HasSubstr("step "), HasSubstr("learning rate")));
+  EXPECT_THAT(with("/schedule", Json{{"lr", 1e30}}),
+              AllOf(HasSubstr("step "), HasSubstr(".weight["), HasSubstr("learning rate")));
 }
 
 TEST(Trainer, OneProcessAtATime) {

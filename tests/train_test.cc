@@ -1,0 +1,124 @@
+// `fulgur train` from outside: how signals end a run, and the model that it exports.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <thread>
+
+#include "base/file.h"
+#include "base/test_folder.h"
+#include "tests/command.h"
+#include "train/test_util.h"
+
+namespace fulgur {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+// A run of so many steps that only a signal ends it.
+std::string EndlessRun(const TestFolder& folder) {
+  Json json = TinyRun(folder.path());
+  json["steps"] = 1000000;
+  json["schedule"] = {{"lr", 0.001}};
+  json["checkpoint"] = {{"every_seconds", 0}};
+  const std::string path = (folder / "train.json").string();
+  WriteFileAtomic(path, json.dump());
+  return path;
+}
+
+// Starts the run, sends it the signals once its first step is done, and returns the exit status; -1 if it died.
+// `ignored` is ignored from the start, as under nohup.
+int StatusAfter(const std::string& config, const fs::path& run, const std::vector<int>& signals, int ignored = 0) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (ignored != 0) std::signal(ignored, SIG_IGN);
+    if (std::freopen("/dev/null", "w", stdout) == nullptr || std::freopen("/dev/null", "w", stderr) == nullptr) {
+      ::_exit(127);
+    }
+    ::execl(FULGUR_BINARY, "fulgur", "train", config.c_str(), "--threads", "1", static_cast<char*>(nullptr));
+    ::_exit(127);
+  }
+  std::error_code none;
+  for (int i = 0; i < 6000 && (!fs::exists(run / "metrics.jsonl") || fs::file_size(run / "metrics.jsonl", none) == 0);
+       ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  for (const int signal : signals) {
+    ::kill(child, signal);
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+int64_t Checkpoints(const fs::path& run) {
+  int64_t count = 0;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints", none)) {
+    count += entry.path().extension() == ".safetensors";
+  }
+  return count;
+}
+
+class TrainSignal : public testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(Signals, TrainSignal, testing::Values(SIGINT, SIGTERM, SIGHUP, SIGPIPE));
+
+TEST_P(TrainSignal, EndsTheRunWithACheckpointAndAStatusOfItsOwn) {
+  TestFolder folder;
+  const std::string config = EndlessRun(folder);
+  EXPECT_EQ(StatusAfter(config, folder / "run", {GetParam()}), 128 + GetParam());
+  EXPECT_EQ(Checkpoints(folder / "run"), 1);
+}
+
+TEST(TrainCommand, UnderNohupTheRunOutlivesItsTerminal) {
+  TestFolder folder;
+  const std::string config = EndlessRun(folder);
+  EXPECT_EQ(StatusAfter(config, folder / "run", {SIGHUP, SIGTERM}, SIGHUP), 128 + SIGTERM);
+  EXPECT_EQ(Checkpoints(folder / "run"), 1);
+}
+
+// `fulgur train ... 2>&1 | head -1`: the line after the one that was read finds no reader. It comes ten seconds later.
+TEST(TrainCommand, WithoutAReaderTheRunEndsWithACheckpointSlow) {
+  TestFolder folder;
+  const std::string config = EndlessRun(folder);
+  // The status of the pipe's left side: PIPESTATUS is bash's.
+  const std::string script =
+      "'" FULGUR_BINARY "' train '" + config + "' --threads 1 2>&1 | head -1 > /dev/null; exit ${PIPESTATUS[0]}";
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::execl("/bin/bash", "bash", "-c", script.c_str(), static_cast<char*>(nullptr));
+    ::_exit(127);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 128 + SIGPIPE);
+  EXPECT_EQ(Checkpoints(folder / "run"), 1);
+}
+
+TEST(TrainCommand, AnExportedModelKnowsItsTasks) {
+  TestFolder folder;
+  Json json = TinyRun(folder.path());
+  json["steps"] = 2;
+  json["schedule"] = {{"lr", 0.001}};
+  const std::string config = (folder / "train.json").string(), model = (folder / "exported").string();
+  WriteFileAtomic(config, json.dump());
+  ASSERT_EQ(RunFulgur({"train", config}).status, 0);
+  EXPECT_THAT(RunFulgur({"train", config, "--export", model}).out, HasSubstr("of step 2"));
+  const CommandResult eval =
+      RunFulgur({"eval", model, "--task", "trained", "--count", "1", "--max-tokens", "4", "--json"});
+  EXPECT_EQ(eval.status, 0) << eval.err;
+  EXPECT_THAT(eval.out, HasSubstr("addition"));
+}
+
+}  // namespace
+}  // namespace fulgur
