@@ -1,5 +1,6 @@
 // fulgur debug verify-math: final answers of mathematics problems scored, on JSON lines.
 #include <string>
+#include <vector>
 
 #include "apps/commands.h"
 #include "apps/json_lines.h"
@@ -8,18 +9,30 @@
 namespace fulgur {
 namespace {
 
+// "gold" is a text, or a list of texts any of which is right.
+std::vector<std::string> Golds(const Json& line) {
+  if (!line.contains("gold") || !line["gold"].is_array()) return {JsonGet<std::string>(line, "gold", "the line")};
+  std::vector<std::string> golds;
+  for (const Json& gold : line["gold"]) {
+    if (!gold.is_string()) throw Error("\"gold\" has an entry of type {}, expected strings", gold.type_name());
+    golds.push_back(gold.get<std::string>());
+  }
+  return golds;
+}
+
 // The line with its answer replaced by the score: what else stands in it (an id, a source) is kept.
 Json VerifyLine(const Json& line) {
   if (!line.is_object()) throw Error("expected a JSON object, found {}", line.type_name());
   Json result = Json::object();
   for (const auto& [key, value] : line.items()) {
-    if (key != "gold" && key != "answer" && key != "score" && key != "reason") result[key] = value;
+    if (key != "gold" && key != "answer" && key != "score" && key != "reason" && key != "gold_unreadable")
+      result[key] = value;
   }
   try {
-    const MathScore score =
-        VerifyMath(JsonGet<std::string>(line, "gold", "the line"), JsonGet<std::string>(line, "answer", "the line"));
+    const MathScore score = VerifyMath(Golds(line), JsonGet<std::string>(line, "answer", "the line"));
     result["score"] = static_cast<int>(score.value);
     result["reason"] = score.reason;
+    if (score.gold_unreadable) result["gold_unreadable"] = true;
   } catch (const Error& e) {
     result["error"] = e.what();
   }

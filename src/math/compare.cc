@@ -39,9 +39,19 @@ bool IsRegion(const Expr& expr) {
   }
 }
 
-// A letter, f(x), a_n, x_{n+1}, or letters side by side that name something (AB).
+// dy/dx, d^2y/dx^2, d/dx: a quotient of products that begin with d or \partial.
+bool IsDerivative(const Expr& expr) {
+  if (expr.kind != Kind::kDivide) return false;
+  return std::all_of(expr.children.begin(), expr.children.end(), [](const ExprPtr& part) {
+    const Expr* first = part->kind == Kind::kMul ? part->children[0].get() : part.get();
+    if (first->kind == Kind::kPower) first = first->children[0].get();
+    return first->kind == Kind::kSymbol && (first->name == "d" || first->name == "partial");
+  });
+}
+
+// A letter, f(x), a_n, x_{n+1}, dy/dx, or letters side by side that name something (AB).
 bool IsVariable(const Expr& expr) {
-  if (expr.kind == Kind::kSymbol) return true;
+  if (expr.kind == Kind::kSymbol || IsDerivative(expr)) return true;
   if (expr.kind == Kind::kFunction) return expr.name.rfind("call ", 0) == 0 || expr.name.rfind("index ", 0) == 0;
   if (expr.kind == Kind::kConstant) return expr.name == "e" || expr.name == "i";
   return false;
@@ -58,7 +68,50 @@ bool IsAssignment(const Expr& expr) {
   if (left.kind == Kind::kTuple) {
     return std::all_of(left.children.begin(), left.children.end(), [](const ExprPtr& c) { return IsVariable(*c); });
   }
+  if (left.kind == Kind::kFunction && left.name == "ratio") return !Symbols(left).empty();
   return left.kind == Kind::kFunction && left.name == "abs" && !Symbols(left).empty();
+}
+
+// P(3, 4), as its coordinates.
+bool IsPoint(const Expr& expr) { return expr.kind == Kind::kFunction && expr.name.rfind("point ", 0) == 0; }
+
+// What says of an unknown of a formula which values it takes: k in Z, x != 0, n >= 1.
+bool IsSideCondition(const Expr& expr) {
+  if (expr.kind == Kind::kMember) {
+    return expr.children[0]->kind == Kind::kSymbol && expr.children[1]->kind == Kind::kNumberSet;
+  }
+  if (expr.kind != Kind::kRelation || expr.ops.size() != 1 || expr.children[0]->kind != Kind::kSymbol) return false;
+  if (!Symbols(*expr.children[1]).empty()) return false;
+  static const std::set<std::string> kCounters = {"n", "k", "m", "j"};
+  const std::string& op = expr.ops[0];
+  return op == "!=" || ((op == ">=" || op == ">") && kCounters.count(expr.children[0]->name) > 0);
+}
+
+// An answer and the side conditions behind it.
+struct Conditioned {
+  ExprPtr core;
+  std::vector<ExprPtr> conditions;
+};
+Conditioned SplitConditions(const ExprPtr& expr) {
+  Conditioned split{expr, {}};
+  if (expr->kind != Kind::kList || expr->name == "or") return split;
+  std::vector<ExprPtr> core = expr->children;
+  while (core.size() > 1 && IsSideCondition(*core.back())) {
+    split.conditions.insert(split.conditions.begin(), core.back());
+    core.pop_back();
+  }
+  std::set<std::string> symbols;
+  for (const ExprPtr& part : core) {
+    if (IsRegion(*part)) return {expr, {}};
+    symbols.merge(Symbols(*part));
+  }
+  for (const ExprPtr& condition : split.conditions) {
+    if (symbols.count(condition->children[0]->name) == 0) return {expr, {}};
+  }
+  if (!split.conditions.empty()) {
+    split.core = core.size() == 1 ? core[0] : MakeExpr(Kind::kList, std::move(core), expr->name);
+  }
+  return split;
 }
 
 std::string BaseLetter(const Expr& variable) {
@@ -87,7 +140,35 @@ ExprPtr EntryWise(const Expr& matrix, Kind kind, const std::vector<ExprPtr>& wit
   return MakeMatrix(std::move(entries), matrix.rows, matrix.columns);
 }
 
-// Multiples, quotients, negatives and sums of matrices, entry by entry.
+// The product of matrices and numbers, in order; `otherwise` if their sizes do not fit.
+ExprPtr Product(const std::vector<ExprPtr>& factors, const ExprPtr& otherwise) {
+  ExprPtr total;
+  std::vector<ExprPtr> numbers;
+  for (const ExprPtr& factor : factors) {
+    if (factor->kind != Kind::kMatrix) {
+      numbers.push_back(factor);
+    } else if (total == nullptr) {
+      total = factor;
+    } else {
+      if (total->columns != factor->rows) return otherwise;
+      std::vector<ExprPtr> entries;
+      for (int64_t i = 0; i < total->rows; ++i) {
+        for (int64_t j = 0; j < factor->columns; ++j) {
+          std::vector<ExprPtr> terms;
+          for (int64_t k = 0; k < total->columns; ++k) {
+            terms.push_back(MakeExpr(Kind::kMul, {total->children[static_cast<size_t>(i * total->columns + k)],
+                                                  factor->children[static_cast<size_t>(k * factor->columns + j)]}));
+          }
+          entries.push_back(MakeExpr(Kind::kAdd, std::move(terms)));
+        }
+      }
+      total = MakeMatrix(std::move(entries), total->rows, factor->columns);
+    }
+  }
+  return numbers.empty() ? total : EntryWise(*total, Kind::kMul, numbers);
+}
+
+// Multiples, quotients, negatives, products and sums of matrices, entry by entry.
 ExprPtr FoldMatrix(const ExprPtr& expr) {
   if (expr->kind == Kind::kMatrix || !Contains(*expr, Kind::kMatrix)) return expr;
   if (expr->kind == Kind::kNegate || expr->kind == Kind::kDivide || expr->kind == Kind::kMul ||
@@ -109,6 +190,7 @@ ExprPtr FoldMatrix(const ExprPtr& expr) {
       }
       return total;
     }
+    if (count > 1 && expr->kind == Kind::kMul) return Product(children, expr);
     if (count != 1) return expr;
     const auto at = std::find_if(children.begin(), children.end(), is_matrix);
     if (expr->kind == Kind::kDivide && at != children.begin()) return expr;
@@ -197,7 +279,18 @@ class Comparer {
   // --- Comparison by kind
 
   bool SameSimplified(ExprPtr gold, ExprPtr answer) {
-    if (Key(*gold) == Key(*answer)) return true;
+    if (Key(*gold) == Key(*answer)) return !HasMatrixProduct(*gold);
+    const Conditioned gold_split = SplitConditions(gold), answer_split = SplitConditions(answer);
+    if (!gold_split.conditions.empty() || !answer_split.conditions.empty()) {
+      if (SameConditioned(gold_split, answer_split)) return true;
+      if (!gold_split.conditions.empty() && !answer_split.conditions.empty()) return false;
+    }
+    if (IsPoint(*gold) && answer->kind == Kind::kTuple) gold = MakeExpr(Kind::kTuple, gold->children);
+    if (IsPoint(*answer) && gold->kind == Kind::kTuple) answer = MakeExpr(Kind::kTuple, answer->children);
+    if (IsPoint(*gold) || IsPoint(*answer)) {
+      return IsPoint(*gold) && IsPoint(*answer) && gold->name == answer->name &&
+             InOrder(gold->children, answer->children);
+    }
     const bool gold_equation = IsEquation(*gold), answer_equation = IsEquation(*answer);
     if (answer_equation && !gold_equation && !IsInequality(*gold)) {
       if (gold->kind == Kind::kList &&
@@ -222,11 +315,46 @@ class Comparer {
     if (gold_equation) return SameEquations(gold, answer);
     if (IsInequality(*gold) && IsInequality(*answer)) return SameInequalities(*gold, *answer);
     if (gold->kind == Kind::kMatrix || answer->kind == Kind::kMatrix) return SameMatrices(*gold, *answer);
+    if (gold->kind == Kind::kNumberSet && answer->kind == Kind::kSymbol) return gold->name == answer->name;
     if (IsRegion(*gold) || IsRegion(*answer) || ListOfRegions(*gold) || ListOfRegions(*answer)) {
       return SameRegions(*gold, *answer);
     }
     if (IsCollection(*gold) || IsCollection(*answer)) return SameCollections(*gold, *answer);
     return SameScalars(gold, answer);
+  }
+
+  // A product of matrices that FoldMatrix left: its factors do not commute, which Key does not know.
+  static bool HasMatrixProduct(const Expr& expr) {
+    if (expr.kind == Kind::kMul && std::count_if(expr.children.begin(), expr.children.end(),
+                                                 [](const ExprPtr& c) { return Contains(*c, Kind::kMatrix); }) > 1)
+      return true;
+    return std::any_of(expr.children.begin(), expr.children.end(),
+                       [](const ExprPtr& child) { return HasMatrixProduct(*child); });
+  }
+
+  // The same formula, and the same side conditions where both have some; a bound unknown may have another name.
+  bool SameConditioned(const Conditioned& gold, Conditioned answer) {
+    if (gold.conditions.empty() || answer.conditions.empty()) return Same(gold.core, answer.core);
+    const auto member = [](const Conditioned& split) -> const Expr* {
+      return split.conditions.size() == 1 && split.conditions[0]->kind == Kind::kMember ? split.conditions[0].get()
+                                                                                        : nullptr;
+    };
+    const Expr* a = member(gold);
+    const Expr* b = member(answer);
+    if (a != nullptr && b != nullptr) {
+      const ExprPtr to = a->children[0];
+      const std::string from = b->children[0]->name;
+      if (Key(*a->children[1]) != Key(*b->children[1])) return false;
+      if (to->name != from && Symbols(*answer.core).count(to->name) > 0) return false;
+      return Same(gold.core, Substitute(answer.core, from, to));
+    }
+    if (gold.conditions.size() != answer.conditions.size()) return false;
+    for (const ExprPtr& condition : gold.conditions) {
+      if (std::none_of(answer.conditions.begin(), answer.conditions.end(),
+                       [&](const ExprPtr& other) { return Key(*condition) == Key(*other); }))
+        return false;
+    }
+    return Same(gold.core, answer.core);
   }
 
   static bool ListOfRegions(const Expr& expr) {
@@ -243,6 +371,24 @@ class Comparer {
                        [](const ExprPtr& child) { return IsConstant(*child); });
   }
 
+  // An expression in one unknown that is not the unknown itself, nor a function of it with a name.
+  static bool IsEquationToSolve(const Expr& left) {
+    if (IsVariable(left) || Symbols(left).size() != 1) return false;
+    switch (left.kind) {
+      case Kind::kAdd:
+      case Kind::kMul:
+      case Kind::kNegate:
+      case Kind::kDivide:
+      case Kind::kPower:
+      case Kind::kRoot:
+        return std::all_of(left.children.begin(), left.children.end(), [](const ExprPtr& child) {
+          return child->kind == Kind::kSymbol || Symbols(*child).empty() || IsEquationToSolve(*child);
+        });
+      default:
+        return false;
+    }
+  }
+
   // Whether the value that an equation ends in is the gold answer: 5 of "x = 5", of "2 + 3 = 5", of "a + b = 2 + 3 = 5"
   // and of "5 = x". The parts of a chain have to agree, and approximations have to be roundings of what they stand for.
   bool HasValue(const Expr& equation, const ExprPtr& gold) {
@@ -256,6 +402,8 @@ class Comparer {
       first = symbolic;
     }
     if (first >= end) return false;
+    // 5 of "2x = 5" or "x^2 = 5" is the value of no unknown; of "a + b = 5" and "\\sin x = 5" it is what was asked for.
+    if (first > 0 && Symbols(*gold).empty() && IsEquationToSolve(*terms[0])) return false;
     // "3 = x = 4" says two things.
     for (size_t i = 0; i < first; ++i) {
       if (IsConstant(*terms[i]) && !IsVariable(*terms[i]) && !Same(terms[i], terms[end - 1])) return false;
@@ -283,7 +431,14 @@ class Comparer {
     // Both say what a variable is: the variables and the values.
     if (IsAssignment(*gold) && IsAssignment(*answer)) {
       const ExprPtr gold_value = gold->children.back();
-      if (Key(*gold->children[0]) == Key(*answer->children[0]) && HasValue(*answer, gold_value)) return true;
+      if (Key(*gold->children[0]) == Key(*answer->children[0])) {
+        if (HasValue(*answer, gold_value)) return true;
+        const bool solved = gold->children.size() == 2 && answer->children.size() == 2 &&
+                            gold->children[0]->kind == Kind::kSymbol &&
+                            Symbols(*gold_value).count(gold->children[0]->name) == 0 &&
+                            Symbols(*answer->children[1]).count(gold->children[0]->name) == 0;
+        if (solved) return false;
+      }
       if (gold->children.size() > 2 || answer->children.size() > 2) return false;
       if (Symbols(*gold).size() <= 1) {
         if (Symbols(*answer) != Symbols(*gold)) return false;
@@ -439,8 +594,15 @@ class Comparer {
 
   static Piece Whole() { return {Infinity(true), Infinity(false), true, true}; }
 
-  // 1 < x <= 2, 2x > 4, x != 3: linear in its one symbol.
-  std::optional<Pieces> Chain(const Expr& expr) {
+  // 1 < x <= 2, 2x > 4, x != 3, 0 < f(x) < 1: linear in its one symbol, or about the values of one function.
+  std::optional<Pieces> Chain(const Expr& relation) {
+    std::vector<ExprPtr> terms = relation.children;
+    for (ExprPtr& term : terms) {
+      if (term->kind == Kind::kFunction && term->name.rfind("call ", 0) == 0)
+        term = MakeExpr(Kind::kSymbol, {}, Key(*term));
+    }
+    const ExprPtr replaced = WithChildren(relation, std::move(terms));
+    const Expr& expr = *replaced;
     const auto symbols = Symbols(expr);
     if (symbols.size() != 1) return std::nullopt;
     Pieces region = {Whole()};
@@ -659,6 +821,9 @@ class Comparer {
       if (gold.rows != answer.rows || gold.columns != answer.columns) return false;
     } else {
       // A row or column against the same numbers as a tuple.
+      if (const ExprPtr rows = Nested(gold.kind == Kind::kMatrix ? answer : gold)) {
+        return gold.kind == Kind::kMatrix ? SameMatrices(gold, *rows) : SameMatrices(*rows, answer);
+      }
       const Expr& matrix = gold.kind == Kind::kMatrix ? gold : answer;
       const Expr& other = gold.kind == Kind::kMatrix ? answer : gold;
       if (matrix.rows == 1 && matrix.columns == 1)
@@ -669,6 +834,23 @@ class Comparer {
       if ((other.kind != Kind::kTuple && !brackets) || (matrix.rows != 1 && matrix.columns != 1)) return false;
     }
     return InOrder(gold.children, answer.children);
+  }
+
+  // The rows of [[1, 2], [3, 4]] as a matrix; nullptr if it is none.
+  static ExprPtr Nested(const Expr& expr) {
+    if (expr.kind != Kind::kTuple && expr.kind != Kind::kInterval) return nullptr;
+    std::vector<ExprPtr> entries;
+    for (const ExprPtr& row : expr.children) {
+      const bool brackets = row->kind == Kind::kTuple || (row->kind == Kind::kInterval && row->name == "[]");
+      if (!brackets || row->children.size() != expr.children[0]->children.size()) return nullptr;
+      for (const ExprPtr& entry : row->children) {
+        if (IsCollection(*entry) || IsRegion(*entry)) return nullptr;
+        entries.push_back(entry);
+      }
+    }
+    if (entries.empty()) return nullptr;
+    return MakeMatrix(std::move(entries), static_cast<int64_t>(expr.children.size()),
+                      static_cast<int64_t>(expr.children[0]->children.size()));
   }
 
   bool InOrder(const std::vector<ExprPtr>& gold, const std::vector<ExprPtr>& answer) {
@@ -726,6 +908,11 @@ class Comparer {
 
   bool SameCollections(const Expr& gold, const Expr& answer) {
     std::vector<ExprPtr> a = Elements(gold), b = Elements(answer);
+    // (2, 5) has an order, or is an interval; {2, 5} is neither. {{5}} is not {5}.
+    if (gold.kind == Kind::kTuple && answer.kind == Kind::kSet && b.size() != 1) return false;
+    if ((gold.kind == Kind::kSet && a.size() == 1 && a[0]->kind == Kind::kSet) !=
+        (answer.kind == Kind::kSet && b.size() == 1 && b[0]->kind == Kind::kSet))
+      return false;
     // A set of one element against the element, which may itself be a tuple.
     if (a.size() == 1 && IsCollection(gold) && gold.kind != Kind::kTuple && answer.kind == Kind::kTuple)
       return Same(a[0], std::make_shared<Expr>(answer));
@@ -752,7 +939,7 @@ class Comparer {
       a = Values(a);
     } else if (answer_assigns) {
       ordered = ordered || !OneVariable(b);
-      b = Values(b);
+      b = Values(ByLetter(b));
     }
     return ordered ? InOrder(a, b) : Matches(std::move(a), std::move(b));
   }
@@ -762,6 +949,18 @@ class Comparer {
     return std::all_of(equations.begin(), equations.end(), [&](const ExprPtr& e) {
       return BaseLetter(*e->children[0]) == BaseLetter(*equations[0]->children[0]);
     });
+  }
+  // y = 4, x = 3 gives (3, 4): by the alphabet, if the unknowns are neighbours in it.
+  static std::vector<ExprPtr> ByLetter(std::vector<ExprPtr> equations) {
+    std::set<std::string> names;
+    for (const ExprPtr& equation : equations) {
+      const Expr& left = *equation->children[0];
+      if (left.kind != Kind::kSymbol || left.name.size() != 1 || !names.insert(left.name).second) return equations;
+    }
+    if ((*names.rbegin())[0] - (*names.begin())[0] + 1 != static_cast<int>(names.size())) return equations;
+    std::sort(equations.begin(), equations.end(),
+              [](const ExprPtr& a, const ExprPtr& b) { return a->children[0]->name < b->children[0]->name; });
+    return equations;
   }
   static std::vector<ExprPtr> Values(const std::vector<ExprPtr>& equations) {
     std::vector<ExprPtr> values;
@@ -796,17 +995,29 @@ class Comparer {
     if (gold->kind == Kind::kBased || answer->kind == Kind::kBased) return SameBased(*gold, *answer);
     if (gold->kind == Kind::kFunction && gold->name == "ratio" && gold->children.size() > 2)
       return SameRatios(*gold, *answer);
-    if (gold->kind == Kind::kFunction && gold->name == "congruent") return SameCongruences(*gold, *answer);
+    const auto residue = [](const Expr& e) { return e.kind == Kind::kFunction && e.name == "residue"; };
+    const auto congruent = [](const Expr& e) { return e.kind == Kind::kFunction && e.name == "congruent"; };
+    if (residue(*gold) || residue(*answer) || congruent(*gold) || congruent(*answer)) {
+      return SameResidues(*gold, *answer);
+    }
     // Percent: 10% is 10 or 0.1; degrees: 90 degrees is 90 or pi/2.
     const bool gold_percent = StripSuffix(&gold, Kind::kPercent), answer_percent = StripSuffix(&answer, Kind::kPercent);
     const bool gold_degree = StripSuffix(&gold, Kind::kDegree), answer_degree = StripSuffix(&answer, Kind::kDegree);
-    if (SameNumbers(*gold, *answer)) return true;
+    // 0.5% is not 0.5: only a number from 1 on is likely to stand for that number of percent.
+    const bool one_percent = gold_percent != answer_percent;
+    if ((!one_percent || AtLeastOne(*gold)) && SameNumbers(*gold, *answer)) return true;
     const auto as = [](Kind kind, const ExprPtr& expr) { return MakeExpr(kind, {expr}); };
     if (gold_percent && !answer_percent) return SamePercent(*gold, *answer);
     if (answer_percent && !gold_percent) return SameNumbers(*gold, *as(Kind::kPercent, answer));
     if (gold_degree && !answer_degree && !answer_has) return SameNumbers(*as(Kind::kDegree, gold), *answer);
     if (answer_degree && !gold_degree && !gold_has) return SameNumbers(*gold, *as(Kind::kDegree, answer));
     return false;
+  }
+
+  bool AtLeastOne(const Expr& expr) {
+    const auto order =
+        CompareReal(*MakeExpr(Kind::kFunction, {std::make_shared<Expr>(expr)}, "abs"), *MakeNumber(1), budget_);
+    return order && *order >= 0;
   }
 
   // 12.5% against 0.125 and 1/8.
@@ -880,15 +1091,28 @@ class Comparer {
     return true;
   }
 
-  bool SameCongruences(const Expr& gold, const Expr& answer) {
-    if (answer.kind != Kind::kFunction || answer.name != "congruent") return false;
-    if (!SameNumbers(*gold.children[2], *answer.children[2]) || !SameNumbers(*gold.children[0], *answer.children[0]))
-      return false;
-    const auto rest = [&](const Expr& expr) {
-      return ExactValue(*MakeExpr(Kind::kFunction, {expr.children[1], expr.children[2]}, "mod"), budget_);
+  // 12 (mod 13) and x = 12 (mod 13), which are the same as -1 (mod 13), and may be given as the number 12. A class of
+  // numbers that an unknown is in is more than a number.
+  bool SameResidues(const Expr& gold, const Expr& answer) {
+    struct Class {
+      ExprPtr unknown, value, modulus;
     };
-    const auto a = rest(gold), b = rest(answer);
-    return a && b && *a == *b;
+    const auto read = [](const Expr& expr) {
+      const bool congruence = expr.kind == Kind::kFunction && expr.name == "congruent";
+      if (congruence) return Class{expr.children[0], expr.children[1], expr.children[2]};
+      if (expr.kind == Kind::kFunction && expr.name == "residue")
+        return Class{nullptr, expr.children[0], expr.children[1]};
+      return Class{nullptr, std::make_shared<Expr>(expr), nullptr};
+    };
+    const Class a = read(gold), b = read(answer);
+    if (a.unknown != nullptr && b.unknown != nullptr && !SameNumbers(*a.unknown, *b.unknown)) return false;
+    if (a.modulus == nullptr || b.modulus == nullptr) return a.unknown == nullptr && SameNumbers(*a.value, *b.value);
+    if (!SameNumbers(*a.modulus, *b.modulus)) return false;
+    const auto rest = [&](const Class& of) {
+      return ExactValue(*MakeExpr(Kind::kFunction, {of.value, of.modulus}, "mod"), budget_);
+    };
+    const auto x = rest(a), y = rest(b);
+    return x && y ? *x == *y : SameNumbers(*a.value, *b.value);
   }
 
   bool SameNumbers(const Expr& gold, const Expr& answer) {

@@ -12,7 +12,7 @@
 namespace fulgur {
 namespace {
 
-constexpr mpfr_prec_t kLow = 256, kHigh = 1024;
+constexpr mpfr_prec_t kLow = 256, kHigh = 1024, kHighest = 2048;
 constexpr int64_t kMaxTerms = 1000;                         // of a sum or product
 constexpr long kMaxExponent = 900;                          // values beyond 2^900 are not compared as floating point
 constexpr mpfr_exp_t kNoExponent = -(mpfr_exp_t{1} << 60);  // that of 0
@@ -263,6 +263,8 @@ class NumericEvaluator {
  private:
   BigComplex New() const { return BigComplex(precision_); }
   bool Real() const { return point_.domain == Domain::kReal; }
+  // At high precision what is lost to rounding makes a value unknown, instead of one beside it.
+  bool Fine() const { return precision_ >= kHigh; }
   void SpendTranscendental() { budget_->Spend(200 * scale_); }
 
   bool Compute(const Expr& expr, BigComplex* out) {
@@ -278,14 +280,21 @@ class NumericEvaluator {
         const bool add = expr.kind == Kind::kAdd;
         BigComplex total = New(), term = New();
         mpc_set_ui(total.get(), add ? 0 : 1, MPC_RNDNN);
+        mpfr_exp_t largest = kNoExponent, smallest = -kNoExponent;
         for (const ExprPtr& child : expr.children) {
           if (!Value(*child, &term)) return false;
+          if (add && !term.IsZero()) {
+            largest = std::max(largest, term.Exponent());
+            smallest = std::min(smallest, term.Exponent());
+          }
           if (add) {
             mpc_add(total.get(), total.get(), term.get(), MPC_RNDNN);
           } else {
             mpc_mul(total.get(), total.get(), term.get(), MPC_RNDNN);
           }
         }
+        // A term that is lost beside the others, and is smaller than any rounding error: the sum is not known.
+        if (Fine() && largest > kNoExponent && smallest < largest - precision_ - 32) return false;
         *out = total;
         return true;
       }
@@ -362,6 +371,12 @@ class NumericEvaluator {
     static constexpr unsigned long kRanges[][2] = {{30, 250}, {5, 90}, {200, 1500}, {100, 300}};
     const auto& range = kRanges[point_.index % 4];
     SetHashed(out->re(), hash, range[0], range[1]);
+    // No rational number: sin(2^100 pi x) is not 0 there.
+    BigComplex pi = New();
+    mpfr_const_pi(pi.re(), MPFR_RNDN);
+    mpfr_div_2ui(pi.re(), pi.re(), 20, MPFR_RNDN);
+    mpfr_add(out->re(), out->re(), pi.re(), MPFR_RNDN);
+    if (point_.scale != 0) mpfr_mul_d(out->re(), out->re(), point_.scale, MPFR_RNDN);
     if (point_.index >= 4 && (hash & 1)) mpfr_neg(out->re(), out->re(), MPFR_RNDN);
     return true;
   }
@@ -435,6 +450,7 @@ class NumericEvaluator {
   }
 
   bool Exp(const BigComplex& x, BigComplex* out) {
+    if (Fine() && !x.IsZero() && x.Exponent() < -256) return false;  // beside 1
     if (x.Exponent() > 12) return false;  // beyond 2^900 or as small, and mpc_exp would have to reduce a huge angle
     SpendTranscendental();
     mpc_exp(out->get(), x.get(), MPC_RNDNN);
@@ -555,6 +571,10 @@ class NumericEvaluator {
     failed_ = !Value(argument, &x);
     if (failed_) return true;
     SpendTranscendental();
+    if (Fine() && IsLost(name, x)) {
+      failed_ = true;
+      return true;
+    }
     if (table) {
       if (x.Exponent() > 60) {
         failed_ = true;
@@ -631,6 +651,19 @@ class NumericEvaluator {
   }
 
   bool Tiny(const BigComplex& x) const { return x.IsZero() || x.Exponent() < -static_cast<mpfr_exp_t>(precision_) / 2; }
+
+  // Where the function is so flat that the value does not show where the argument is: cos near 0, tanh far out.
+  static bool IsLost(const std::string& name, const BigComplex& x) {
+    if (x.IsZero()) return false;
+    const mpfr_exp_t size = x.Exponent();
+    if (name == "cos" || name == "sec" || name == "cosh" || name == "cis") return size < -256;
+    static const std::set<std::string_view> kOdd = {"sin",    "tan",    "sinh",    "tanh",
+                                                    "arcsin", "arctan", "arcsinh", "arctanh"};
+    if (kOdd.count(name) > 0 && size < -400) return true;  // the argument itself
+    if (name == "tanh" || name == "coth") return size > 8;
+    if (name == "arctan" || name == "arccot") return size > 256 || (name == "arccot" && size < -256);
+    return (name == "floor" || name == "ceil" || name == "factorial") && size < -256;
+  }
 
   // In place; by the gamma function, real arguments only.
   bool Factorial(BigComplex* x) {
@@ -749,11 +782,68 @@ Equality AtPoint(const Expr& a, const Expr& b, const Point& point, Budget* budge
   if (!high) return Equality::kUnknown;
   const mpfr_exp_t size = std::max(high->a.Exponent(), high->b.Exponent());
   const mpfr_exp_t difference = DifferenceExponent(*high);
-  if (difference <= kNoExponent || difference <= size - (kHigh - 110)) return Equality::kEqual;
+  if (difference <= kNoExponent) return Equality::kEqual;
+  if (difference <= size - (kHigh - 110)) {
+    // A difference that is none of rounding does not get smaller with more digits.
+    const auto highest = Both(a, b, point, kHighest, budget);
+    if (!highest) return Equality::kUnknown;
+    return DifferenceExponent(*highest) < difference - 500 ? Equality::kEqual : Equality::kDifferent;
+  }
   // Rounding error at both precisions: then the difference falls by about the bits gained. 2^-60 at the low one
   // leaves room for a cancellation of 190 bits.
   if (difference < low_difference - 400 && difference < -400) return Equality::kEqual;
   return Equality::kDifferent;
+}
+
+// Functions with steps or corners. Two formulas may agree on one side of a corner only.
+bool HasCorner(const Expr& expr) {
+  static const std::set<std::string_view> kCorners = {"max", "min", "floor", "ceil", "mod", "gcd", "lcm"};
+  if (expr.kind == Kind::kFunction && kCorners.count(expr.name) > 0 && !Symbols(expr).empty()) return true;
+  return std::any_of(expr.children.begin(), expr.children.end(), [](const ExprPtr& c) { return HasCorner(*c); });
+}
+bool HasBars(const Expr& expr) {
+  if (expr.kind == Kind::kFunction && (expr.name == "abs" || expr.name == "norm")) return true;
+  return std::any_of(expr.children.begin(), expr.children.end(), [](const ExprPtr& c) { return HasBars(*c); });
+}
+bool CornersDiffer(const Expr& a, const Expr& b) {
+  const bool x = HasCorner(a), y = HasCorner(b);
+  return x != y && !HasBars(x ? b : a);
+}
+
+// The sizes of the constants in a formula, where they are beyond the fixed points: where its terms change places.
+void AddScales(const Expr& expr, std::set<double>* scales, Budget* budget) {
+  if (expr.kind == Kind::kNumber || Symbols(expr).empty()) {
+    if (expr.kind == Kind::kNumber && abs(expr.value) < 8) return;
+    const auto value = NumericValue(expr, {Domain::kReal, 0}, kLow, budget);
+    if (!value) return;
+    const double size = std::abs(mpfr_get_d(value->re(), MPFR_RNDN));
+    if (size >= 8 && size < 1e250) scales->insert(size);
+    return;
+  }
+  for (const ExprPtr& child : expr.children) AddScales(*child, scales, budget);
+}
+
+// Points as far out as the constants of the formulas are large: two formulas may differ beyond them only.
+std::vector<Point> FarPoints(const Expr& a, const Expr& b, Budget* budget) {
+  std::set<double> scales;
+  AddScales(a, &scales, budget);
+  AddScales(b, &scales, budget);
+  if (scales.empty()) return {};
+  double all = 1;
+  for (const double scale : scales) all = std::min(all * scale, 1e250);
+  scales.insert(all);
+  while (scales.size() > 4) scales.erase(scales.begin());
+  std::vector<Point> points;
+  for (const double scale : scales) {
+    for (const int index : {0, 3, 4, 5, 6}) points.push_back({Domain::kReal, index, scale});
+  }
+  return points;
+}
+
+bool SameFarOut(const Expr& a, const Expr& b, Budget* budget) {
+  const std::vector<Point> points = FarPoints(a, b, budget);
+  return std::none_of(points.begin(), points.end(),
+                      [&](const Point& point) { return AtPoint(a, b, point, budget) == Equality::kDifferent; });
 }
 
 }  // namespace
@@ -776,6 +866,7 @@ Equality SameValue(const Expr& a, const Expr& b, Budget* budget) {
   const auto exact_a = ExactValue(a, budget), exact_b = ExactValue(b, budget);
   if (exact_a && exact_b) return *exact_a == *exact_b ? Equality::kEqual : Equality::kDifferent;
   const bool constant = Symbols(a).empty() && Symbols(b).empty();
+  if (CornersDiffer(a, b)) return Equality::kUnknown;
   for (const Domain domain : {Domain::kReal, Domain::kComplex}) {
     if (constant) {
       const Equality equality = AtPoint(a, b, {domain, 0}, budget);
@@ -783,39 +874,47 @@ Equality SameValue(const Expr& a, const Expr& b, Budget* budget) {
       continue;
     }
     int agreed = 0;
-    for (int i = 0; i < kPoints; ++i) {
+    for (int i = 0; i < kPoints && (agreed < kEnoughPoints || i <= 8); ++i) {
       const Equality equality = AtPoint(a, b, {domain, i}, budget);
       if (equality == Equality::kDifferent) return equality;
       agreed += equality == Equality::kEqual ? 1 : 0;
-      if (agreed >= kEnoughPoints && i >= 8) return Equality::kEqual;
     }
-    if (agreed >= kEnoughPoints) return Equality::kEqual;
+    if (agreed >= kEnoughPoints) return SameFarOut(a, b, budget) ? Equality::kEqual : Equality::kDifferent;
   }
   return Equality::kUnknown;
 }
 
 bool Proportional(const Expr& a, const Expr& b, bool positive, Budget* budget) {
   const bool constant = Symbols(a).empty() && Symbols(b).empty();
-  if (constant) return false;
+  if (constant || CornersDiffer(a, b)) return false;
   for (const Domain domain : {Domain::kReal, Domain::kComplex}) {
-    std::optional<BigComplex> ratio;
-    int agreed = 0;
-    for (int i = 0; i < kPoints; ++i) {
-      const auto pair = Both(a, b, {domain, i}, kLow, budget);
-      if (!pair || pair->a.IsZero() || pair->b.IsZero()) continue;
-      BigComplex quotient(kLow);
-      mpc_div(quotient.get(), pair->b.get(), pair->a.get(), MPC_RNDNN);
-      if (ratio) {
-        const Pair quotients{*ratio, quotient};
-        if (DifferenceExponent(quotients) > ratio->Exponent() - 150) return false;
-      } else {
-        if (positive && (!quotient.IsReal() || mpfr_sgn(quotient.re()) < 0)) return false;
-        if (quotient.Exponent() < -100 || quotient.Exponent() > 100) return false;  // one of them is 0 but for rounding
-        ratio = quotient;
+    // First with few digits, which tells most apart.
+    for (const mpfr_prec_t precision : {kLow, kHighest}) {
+      std::optional<BigComplex> ratio;
+      std::vector<Point> points;
+      for (int i = 0; i < kPoints; ++i) points.push_back({domain, i});
+      if (precision > kLow && domain == Domain::kReal) {
+        for (const Point& point : FarPoints(a, b, budget)) points.push_back(point);
       }
-      ++agreed;
+      int agreed = 0;
+      for (const Point& point : points) {
+        const auto pair = Both(a, b, point, precision, budget);
+        if (!pair || pair->a.IsZero() || pair->b.IsZero()) continue;
+        BigComplex quotient(precision);
+        mpc_div(quotient.get(), pair->b.get(), pair->a.get(), MPC_RNDNN);
+        if (ratio) {
+          const Pair quotients{*ratio, quotient};
+          if (DifferenceExponent(quotients) > ratio->Exponent() - (precision - precision / 8 - 74)) return false;
+        } else {
+          if (positive && (!quotient.IsReal() || mpfr_sgn(quotient.re()) < 0)) return false;
+          if (quotient.Exponent() < -100 || quotient.Exponent() > 100) return false;  // one is 0 but for rounding
+          ratio = quotient;
+        }
+        ++agreed;
+      }
+      if (agreed < kEnoughPoints) break;
+      if (precision > kLow) return true;
     }
-    if (agreed >= kEnoughPoints) return true;
     if (positive) return false;  // in the complex domain nothing is above 0
   }
   return false;

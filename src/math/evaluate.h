@@ -37,6 +37,7 @@ enum class Domain {
 struct Point {
   Domain domain = Domain::kReal;
   int index = 0;
+  double scale = 0;  // other than 0: values of about this size
 };
 
 // nullopt where the value is undefined, infinite, or beyond 2^900 in size (at which differences of 1 would be lost).

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/ascii.h"
+#include "math/words.h"
 
 namespace fulgur {
 namespace {
@@ -15,6 +16,7 @@ namespace {
 constexpr size_t kMaxShort = 400;   // bytes of a text that may be an answer as a whole
 constexpr int kMaxJoined = 16;      // boxes or formulas that make one answer
 constexpr size_t kMaxBetween = 24;  // bytes between two of them
+constexpr size_t kMaxAround = 60;   // and where they are boxes of one sentence
 
 // Without the asterisks and back quotes of Markdown around it.
 std::string_view TrimMarkdown(std::string_view text) {
@@ -68,7 +70,7 @@ struct Span {
 
 // The box whose command starts at `at`; nullopt if it does not end.
 std::optional<Span> BoxAt(std::string_view text, size_t at) {
-  size_t open = at + (text.substr(at, 6) == "\\boxed" ? 6 : 5);
+  size_t open = at + (text.substr(at, 6) == "\\boxed" ? 6 : text.substr(at, 9) == "\\framebox" ? 9 : 5);
   while (open < text.size() && IsSpace(text[open])) ++open;
   if (open >= text.size()) return std::nullopt;
   if (text[open] != '{') {  // \boxed 5
@@ -92,14 +94,60 @@ std::optional<Span> BoxAt(std::string_view text, size_t at) {
 
 size_t LastBox(std::string_view text, size_t before) {
   if (before == 0) return std::string_view::npos;
-  const size_t boxed = text.rfind("\\boxed", before - 1), framed = text.rfind("\\fbox", before - 1);
-  if (boxed == std::string_view::npos) return framed;
-  if (framed == std::string_view::npos) return boxed;
-  return std::max(boxed, framed);
+  size_t last = std::string_view::npos;
+  for (const std::string_view command : {"\\boxed", "\\fbox", "\\framebox"}) {
+    const size_t found = text.rfind(command, before - 1);
+    if (found != std::string_view::npos && (last == std::string_view::npos || found > last)) last = found;
+  }
+  return last;
 }
 
 std::string Content(std::string_view text, const Span& span) {
   return std::string(Trim(text.substr(span.content_begin, span.content_end - span.content_begin)));
+}
+
+// Whether two boxes with this between them leave open which is meant: "6 / 5", "6 vs. 5", "6, or else 5".
+bool IsDilemma(std::string_view between) {
+  if (between.size() > kMaxBetween) return false;
+  std::string rest;
+  for (size_t i = 0; i < between.size(); ++i) {
+    if (between[i] == '\\' && i + 1 < between.size() && !IsLetter(between[i + 1]))
+      ++i;  // \( \) and spaces
+    else if (!IsSpace(between[i]) && between[i] != '$' && between[i] != '*')
+      rest += between[i];
+  }
+  if (rest == "/" || rest == "|" || rest == "||") return true;
+  for (const std::string& word : SplitWords(between)) {
+    if (word == "vs" || word == "versus" || word == "else" || word == "alternatively" || word == "or" ||
+        word == "maybe" || word == "perhaps")
+      return true;
+  }
+  return false;
+}
+
+// Whether what stands right before or behind the box makes it another value: "is not \boxed{5}", "-\boxed{5}",
+// "\boxed{5} million".
+bool IsDenied(std::string_view text, const Span& box) {
+  size_t end = box.begin;
+  if (end > 0 && text[end - 1] == '-' && (end == 1 || text[end - 2] != '-')) return true;
+  while (end > 0 && (IsSpace(text[end - 1]) || text[end - 1] == '$' || text[end - 1] == '*' || text[end - 1] == '(' ||
+                     text[end - 1] == '[' || text[end - 1] == '\\'))
+    --end;
+  size_t begin = end;
+  while (begin > 0 && (IsLetter(text[begin - 1]) || text[begin - 1] == '\'')) --begin;
+  static const std::set<std::string> kDenials = {"not",    "isn't",  "never",    "except", "cannot",
+                                                 "wasn't", "aren't", "negative", "minus"};
+  if (kDenials.count(Lower(text.substr(begin, end - begin))) > 0) return true;
+  std::string_view behind = text.substr(box.end, 40);
+  if (behind.substr(0, 1) == "^") return true;
+  while (!behind.empty() && (IsSpace(behind[0]) || behind[0] == '$' || behind[0] == '*')) behind.remove_prefix(1);
+  for (const std::string_view command : {"\\)", "\\ ", "\\,", "\\text{"}) {
+    if (behind.substr(0, command.size()) == command) behind = Trim(behind.substr(command.size()));
+  }
+  if (behind.empty() || !IsLetter(behind[0])) return false;
+  static const std::set<std::string> kScales = {"million", "billion", "trillion", "thousand", "hundred",  "dozen",
+                                                "squared", "cubed",   "halves",   "thirds",   "factorial"};
+  return kScales.count(SplitWords(behind)[0]) > 0;
 }
 
 // The last box with those directly before it. False if there is no box; a reason if it is no answer.
@@ -113,6 +161,7 @@ bool Boxed(std::string_view text, std::string* answer, std::string* reason) {
   }
   *answer = Content(text, *last);
   if (answer->empty()) *reason = "the last \\boxed{} is empty";
+  if (IsDenied(text, *last)) *reason = "what stands beside the last \\boxed{} makes it another value";
   std::string previous = *answer;
   size_t begin = last->begin;
   for (int k = 1; k < kMaxJoined && !answer->empty(); ++k) {
@@ -120,7 +169,12 @@ bool Boxed(std::string_view text, std::string* answer, std::string* reason) {
     if (at == std::string_view::npos) break;
     const auto box = BoxAt(text.substr(0, begin), at);
     std::string separator;
-    if (!box || !IsJoin(text.substr(box->end, begin - box->end), &separator)) break;
+    if (!box) break;
+    const std::string_view between = text.substr(box->end, begin - box->end);
+    if (!IsJoin(between, &separator)) {
+      if (IsDilemma(between) && Content(text, *box) != previous) *reason = "two boxes, and which of them is left open";
+      break;
+    }
     const std::string content = Content(text, *box);
     if (content != previous) *answer = content + separator + *answer;
     previous = content;
@@ -211,6 +265,72 @@ size_t SentenceBegin(std::string_view text, size_t at) {
   return 0;
 }
 
+// Words that go on after a value and its unit.
+bool IsUnitVerb(std::string_view word) {
+  static const std::set<std::string_view> kVerbs = {"is",    "are",   "was",   "and",  "because", "so",
+                                                    "where", "while", "more",  "by",   "be",      "up",
+                                                    "off",   "away",  "under", "over", "above",   "below"};
+  return kVerbs.count(word) > 0;
+}
+
+// Whether the words that lead to a value, and those behind it, leave it what it is: "the area is" 5 "cm", not
+// "divisible by" 5, "at least" 5, 5 "squared". Looked at are the words since the last verb or mark that states a value.
+bool LeavesValue(std::string_view before, std::string_view after) {
+  while (before.size() > 1 && before.substr(before.size() - 2) == "**") before.remove_suffix(2);
+  before = Trim(before);
+  if (!before.empty() && (static_cast<unsigned char>(before.back()) >= 0x80 ||
+                          std::string_view("+-*/^<>~|").find(before.back()) != std::string_view::npos))
+    return false;
+  if (!after.empty() && std::string_view("+-/^!'").find(after[0]) != std::string_view::npos) return false;
+  const size_t mark = before.find_last_of("=:,;.!?$)");
+  if (mark != std::string_view::npos) before = before.substr(mark + 1);
+  std::vector<std::string> words = SplitWords(before);
+  static const std::set<std::string_view> kVerbs = {"is",   "are", "was",   "were", "be",     "equals", "get", "gets",
+                                                    "have", "has", "gives", "give", "obtain", "find",   "had", "got"};
+  for (size_t i = words.size(); i > 0; --i) {
+    if (kVerbs.count(words[i - 1]) > 0) {
+      words.erase(words.begin(), words.begin() + static_cast<ptrdiff_t>(i));
+      break;
+    }
+  }
+  // "equal to", "a total of": the one place where a preposition before a value states it
+  static const std::set<std::string_view> kStates = {
+      "equal",    "equals",    "simplifies", "evaluates", "reduces",   "comes",       "amounts", "sums",
+      "adds",     "total",     "value",      "answer",    "result",    "maximum",     "minimum", "area",
+      "volume",   "length",    "cost",       "price",     "perimeter", "probability", "average", "mean",
+      "distance", "remainder", "profit",     "converges", "add",       "corresponds"};
+  static const std::set<std::string_view> kPrepositions = {"by",  "of",  "from",  "to",   "with",   "in", "on",
+                                                           "per", "for", "after", "into", "before", "at", "since"};
+  if (!words.empty() && kPrepositions.count(words.back()) > 0) {
+    size_t i = words.size() - 1;
+    if (i > 0 && words[i - 1] == "up" && words.back() == "to") {
+      words.erase(words.begin() + static_cast<ptrdiff_t>(i) - 1);
+      --i;
+    }
+    if (i == 0 ? words.back() != "to" || words.size() > 1 : kStates.count(words[i - 1]) == 0) return false;
+    if (i == 0) return false;
+  }
+  // "step 5", "equation 5"
+  static const std::set<std::string_view> kNumbered = {
+      "step", "problem", "equation", "case",    "question", "exercise", "part", "section",   "chapter",
+      "page", "example", "figure",   "theorem", "lemma",    "table",    "line", "statement", "round"};
+  if (!words.empty() && kNumbered.count(words.back()) > 0) return false;
+  std::string lead;
+  for (const std::string& word : words) lead += word + " ";
+  if (!words.empty() && IsNumberWord(words.back())) return false;
+  if (!ChangingWord(lead, WordPlace::kBefore).empty()) return false;
+  // Behind it, up to the end of the clause: the first word is what matters most.
+  const std::vector<std::string> behind = SplitWords(after.substr(0, after.find_first_of(",;.:(")));
+  if (behind.empty()) return true;
+  if (behind[0] == "percent" && behind.size() > 1) return false;
+  if (behind[0] == "is" || behind[0] == "are" || behind[0] == "was" || behind[0] == "and" || behind[0] == "as" ||
+      behind[0] == "because" || behind[0] == "since" || behind[0] == "so" || behind[0] == "in" || behind[0] == "where")
+    return true;
+  return ChangingWord(behind[0], WordPlace::kAfter).empty() &&
+         (behind.size() < 2 || behind[0] == "more" || ChangingWord(behind[1], WordPlace::kAfter).empty() ||
+          IsUnitVerb(behind[1]));
+}
+
 // Numbers and plain sums, products and equations of them, as in "so 2 + 3 = 5 apples".
 std::vector<std::string> PlainNumbers(std::string_view text) {
   std::vector<std::string> runs;
@@ -247,17 +367,55 @@ std::vector<std::string> PlainNumbers(std::string_view text) {
   return runs;
 }
 
-// The number in a sentence of words that has just one, or that it ends in after an equals sign.
+// The number in a sentence of words that has just one, that it ends in after an equals sign, or that a verb states at
+// its end.
 void OnlyNumber(std::string_view sentence, std::vector<std::string>* answers) {
   if (IsDoubtful(sentence) || sentence.find_first_of("\\[]{}|<>_") != std::string_view::npos) return;
   std::vector<std::string> numbers = PlainNumbers(sentence);
   const size_t equals = sentence.rfind('=');
+  const std::vector<std::string> all = numbers;
   if (numbers.size() > 1 && equals != std::string_view::npos) {
     const std::string_view end = Trim(sentence.substr(equals + 1));
     numbers = PlainNumbers(end);
-    if (numbers.size() == 1 && numbers[0] != end) return;
+    if (numbers.size() == 1 && numbers[0] != end) numbers.clear();
   }
-  if (numbers.size() == 1) answers->push_back(numbers[0]);
+  if (numbers.size() != 1 && !all.empty()) {
+    // "... is 5" at the end
+    const std::string& last = all.back();
+    const size_t at = sentence.rfind(last);
+    const std::vector<std::string> words = SplitWords(sentence.substr(0, at));
+    const bool verb = at > 0 && IsSpace(sentence[at - 1]) && !words.empty() &&
+                      (words.back() == "is" || words.back() == "are" || words.back() == "equals") &&
+                      Trim(sentence.substr(0, at)).back() == words.back().back();
+    if (verb && Trim(sentence.substr(at + last.size())).empty()) numbers = {last};
+  }
+  if (numbers.size() != 1) return;
+  const size_t at = sentence.rfind(numbers[0]);
+  if (!LeavesValue(sentence.substr(0, at), sentence.substr(at + numbers[0].size()))) return;
+  answers->push_back(numbers[0]);
+}
+
+// "12" of "12 (since 3*4=12)" and "12, since 3*4=12".
+std::string_view WithoutRemark(std::string_view text) {
+  static constexpr std::string_view kRemarks[] = {"since ", "because ", "as ", "i.e. ",
+                                                  "from ",  "see ",     "by ", "which "};
+  for (const std::string_view open : {" (", ", ", " "}) {
+    for (const std::string_view remark : kRemarks) {
+      if (open == " " && remark != "since " && remark != "because ") continue;
+      const size_t at = text.find(std::string(open) + std::string(remark));
+      if (at == std::string_view::npos || at == 0) continue;
+      if (open == " (" && text.back() != ')') continue;
+      if (!IsDoubtful(text.substr(at))) return text.substr(0, at);
+    }
+  }
+  return text;
+}
+
+// Whether a verb and a number stand behind a formula: "The largest $n$ is 34".
+bool NumberBehind(std::string_view rest) {
+  const std::vector<std::string> words = SplitWords(rest);
+  return !words.empty() && (words[0] == "is" || words[0] == "are" || words[0] == "equals") &&
+         PlainNumbers(rest).size() == 1;
 }
 
 // What may be the answer in a sentence that ends in it.
@@ -265,11 +423,18 @@ void FromSentence(std::string_view sentence, std::vector<std::string>* answers) 
   const std::string_view bare = TrimMarkdown(sentence);
   if (bare.empty()) return;
   answers->emplace_back(bare);
+  if (const std::string_view value = WithoutRemark(bare); value.size() < bare.size()) answers->emplace_back(value);
   const std::vector<Span> spans = Formulas(bare);
   if (!spans.empty()) {
     size_t begin = 0, end = 0;
     std::string joined = LastJoined(bare, spans, &begin, &end);
-    if (!IsDoubtful(std::string(bare.substr(0, begin)) + " " + std::string(bare.substr(end))))
+    const std::string_view rest = bare.substr(end);
+    if (NumberBehind(rest)) {
+      if (!IsDoubtful(bare)) OnlyNumber(rest, answers);
+      return;
+    }
+    if (!IsDoubtful(std::string(bare.substr(0, begin)) + " " + std::string(rest)) &&
+        LeavesValue(bare.substr(0, begin), rest))
       answers->push_back(std::move(joined));
     return;
   }
@@ -281,9 +446,22 @@ bool Announced(std::string_view text, std::vector<std::string>* answers) {
   const std::string lower = Lower(text);
   size_t tail = std::string::npos;
   size_t at = lower.size();
+  const std::string_view keyword = lower.find("answer") != std::string::npos   ? "answer"
+                                   : lower.find("option") != std::string::npos ? "option"
+                                                                               : "choice";
   for (int tries = 0; tries < 8 && at > 0; ++tries) {
-    at = lower.rfind("answer", at - 1);
+    at = lower.rfind(keyword, at - 1);
     if (at == std::string::npos) break;
+    // "option B is correct"
+    if (keyword != "answer") {
+      const std::string_view named = Trim(text.substr(at + 6, 12));
+      const size_t letter = !named.empty() && named[0] == '(' ? 1 : 0;
+      if (named.size() > letter + 1 && named[letter] >= 'A' && named[letter] <= 'J' && !IsLetter(named[letter + 1]) &&
+          !IsDoubtful(text.substr(SentenceBegin(text, at), SentenceEnd(text, at) - SentenceBegin(text, at)))) {
+        answers->emplace_back(1, named[letter]);
+        return true;
+      }
+    }
     // "is", "are", ":" or "=" soon after, in the same line
     const std::string_view near = std::string_view(lower).substr(at + 6, 100);
     size_t best = std::string::npos;
@@ -316,7 +494,7 @@ bool Announced(std::string_view text, std::vector<std::string>* answers) {
       std::string joined = Joined(rest, spans, 0, &end);
       const std::string_view after = rest.substr(end, SentenceEnd(rest, end) - end);
       // The unit behind the formula belongs to it; a doubt takes it back.
-      if (IsDoubtful(after)) {
+      if (IsDoubtful(after) || !LeavesValue("", after)) {
         answers->emplace_back(Trim(rest.substr(0, SentenceEnd(rest, end))));
       } else {
         answers->push_back(std::move(joined));
@@ -336,9 +514,15 @@ void Unannounced(std::string_view text, std::vector<std::string>* answers) {
     size_t begin = 0, end = 0;
     std::string joined = LastJoined(text, spans, &begin, &end);
     const size_t from = SentenceBegin(text, begin);
-    const std::string around = std::string(text.substr(from, begin - from)) + " " +
-                               std::string(text.substr(end, SentenceEnd(text, end) - end));
-    if (!IsDoubtful(around)) answers->push_back(std::move(joined));
+    const std::string_view before = text.substr(from, begin - from);
+    const std::string_view after = text.substr(end, SentenceEnd(text, end) - end);
+    if (IsDoubtful(std::string(before) + " " + std::string(after))) return;
+    if (NumberBehind(after)) {
+      OnlyNumber(after, answers);
+      return;
+    }
+    if (!LeavesValue(before, after)) return;
+    answers->push_back(std::move(joined));
     return;
   }
   // The last sentence with a digit in it.
@@ -384,9 +568,44 @@ std::vector<std::string> FinalAnswers(std::string_view response, std::string* re
     if (reason->empty()) answers.push_back(std::move(boxed));
     return answers;
   }
+  // Tags around the answer, and what a chat's format adds behind it.
+  const size_t close = response.rfind("</answer>");
+  const size_t open = close == std::string_view::npos ? close : response.rfind("<answer>", close);
+  if (open != std::string_view::npos) {
+    FromSentence(response.substr(open + 8, close - open - 8), &answers);
+    if (answers.empty()) *reason = "<answer> has no answer in it";
+    return answers;
+  }
+  response = response.substr(0, response.find("<|im_"));
   if (!Announced(response, &answers)) Unannounced(response, &answers);
   if (answers.empty()) *reason = "no \\boxed{} and no other final answer";
   return answers;
+}
+
+std::string BoxesOfSentence(std::string_view text) {
+  const size_t thought = text.rfind("</think>");
+  if (thought != std::string_view::npos) text = text.substr(thought + 8);
+  std::string all;
+  size_t end = std::string_view::npos;
+  int count = 0;
+  for (size_t at = LastBox(text, text.size()); at != std::string_view::npos && count < kMaxJoined;
+       at = LastBox(text, at)) {
+    const auto box = BoxAt(text, at);
+    if (!box) return "";
+    if (count > 0) {
+      const std::string_view between = text.substr(box->end, end - box->end);
+      const size_t stop = SentenceEnd(text, box->end);
+      if (stop < end || between.size() > kMaxAround) break;
+      const std::vector<std::string> words = SplitWords(between);
+      const bool joins =
+          between.find(',') != std::string_view::npos || std::find(words.begin(), words.end(), "and") != words.end();
+      if (!joins || IsDoubtful(between)) break;
+    }
+    all = Content(text, *box) + (all.empty() ? "" : ", ") + all;
+    end = box->begin;
+    ++count;
+  }
+  return count > 1 ? all : "";
 }
 
 std::vector<std::string> GoldAnswers(std::string_view gold) {

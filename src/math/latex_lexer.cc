@@ -9,7 +9,9 @@
 
 #include "base/ascii.h"
 #include "base/error.h"
+#include "math/unicode.h"
 #include "math/units.h"
+#include "math/words.h"
 
 namespace fulgur {
 namespace {
@@ -27,7 +29,8 @@ const Names kIgnored = {"left",  "right",    "displaystyle", "textstyle", "scrip
                         "Bigr",  "biggl",    "biggr",        "Biggl",     "Biggr",       "middle",    "quad",
                         "qquad", "hline",    "rm",           "bf",        "it",          "boxed",     "fbox",
                         "mleft", "mright",   "ensuremath",   "nonumber",  "mathop",      "thinspace", "enspace",
-                        "hfill", "noindent", "cal",          "smash"};
+                        "hfill", "noindent", "cal",          "smash",     "checkmark",   "square",    "blacksquare",
+                        "qed",   "Box",      "framebox",     "pounds",    "euro",        "yen"};
 // The argument stays, in place.
 const Names kTransparent = {"mathbf", "boldsymbol", "mathcal", "mathit",  "bm",
                             "pmb",    "underline",  "mathscr", "mathfrak"};
@@ -102,6 +105,7 @@ const Map kOps = {{"times", "*"},
                   {"dotsc", "..."},
                   {"dotsb", "..."},
                   {"degree", "deg"},
+                  {"textdegree", "deg"},
                   {"lbrack", "["},
                   {"rbrack", "]"},
                   {"lparen", "("},
@@ -125,6 +129,11 @@ const Map kCommands = {{"frac", "frac"},
                        {"dfrac", "frac"},
                        {"tfrac", "frac"},
                        {"cfrac", "frac"},
+                       {"nicefrac", "frac"},
+                       {"sfrac", "frac"},
+                       {"xfrac", "frac"},
+                       {"flatfrac", "frac"},
+                       {"surd", "sqrt"},
                        {"sqrt", "sqrt"},
                        {"binom", "binom"},
                        {"dbinom", "binom"},
@@ -151,114 +160,6 @@ const Map kCommands = {{"frac", "frac"},
                        {"N", "set N"},
                        {"Q", "set Q"},
                        {"C", "set C"}};
-
-struct Sign {
-  std::string_view from, to;
-};
-// Unicode to LaTeX, read again.
-constexpr Sign kSigns[] = {{"\u2212", "-"},
-                           {"\u2013", "-"},
-                           {"\u2014", "-"},
-                           {"\u00d7", "\\times "},
-                           {"\u00b7", "\\cdot "},
-                           {"\u22c5", "\\cdot "},
-                           {"\u2217", "*"},
-                           {"\u00f7", "\\div "},
-                           {"\u221a", "\\sqrt "},
-                           {"\u03c0", "\\pi "},
-                           {"\u2264", "\\le "},
-                           {"\u2265", "\\ge "},
-                           {"\u2260", "\\ne "},
-                           {"\u221e", "\\infty "},
-                           {"\u00b0", "\\degree "},
-                           {"\u222a", "\\cup "},
-                           {"\u2229", "\\cap "},
-                           {"\u2208", "\\in "},
-                           {"\u2205", "\\emptyset "},
-                           {"\u00b2", "^{2}"},
-                           {"\u00b3", "^{3}"},
-                           {"\u00b9", "^{1}"},
-                           {"\u2070", "^{0}"},
-                           {"\u2074", "^{4}"},
-                           {"\u2075", "^{5}"},
-                           {"\u2076", "^{6}"},
-                           {"\u00b1", "\\pm "},
-                           {"\u2213", "\\mp "},
-                           {"\u00bd", "\\frac{1}{2}"},
-                           {"\u00bc", "\\frac{1}{4}"},
-                           {"\u00be", "\\frac{3}{4}"},
-                           {"\u2153", "\\frac{1}{3}"},
-                           {"\u2154", "\\frac{2}{3}"},
-                           {"\u2248", "\\approx "},
-                           {"\u2032", "'"},
-                           {"\u2019", "'"},
-                           {"\u00a0", " "},
-                           {"\u2009", " "},
-                           {"\u202f", " "},
-                           {"\u2002", " "},
-                           {"\u2003", " "},
-                           {"\u200b", ""},
-                           {"\u03b1", "\\alpha "},
-                           {"\u03b2", "\\beta "},
-                           {"\u03b3", "\\gamma "},
-                           {"\u03b4", "\\delta "},
-                           {"\u03b5", "\\epsilon "},
-                           {"\u03b8", "\\theta "},
-                           {"\u03bb", "\\lambda "},
-                           {"\u03bc", "\\mu "},
-                           {"\u03c1", "\\rho "},
-                           {"\u03c3", "\\sigma "},
-                           {"\u03c4", "\\tau "},
-                           {"\u03c6", "\\phi "},
-                           {"\u03d5", "\\phi "},
-                           {"\u03c9", "\\omega "},
-                           {"\u0394", "\\Delta "},
-                           {"\u03a9", "\\Omega "},
-                           {"\u211d", "\\R "},
-                           {"\u2124", "\\Z "},
-                           {"\u2115", "\\N "},
-                           {"\u211a", "\\Q "},
-                           {"\u2102", "\\C "},
-                           {"\u2026", "..."},
-                           {"\u27e8", "\\langle "},
-                           {"\u27e9", "\\rangle "},
-                           {"\u230a", "\\lfloor "},
-                           {"\u230b", "\\rfloor "},
-                           {"\u2308", "\\lceil "},
-                           {"\u2309", "\\rceil "},
-                           {"\u2216", "\\setminus "},
-                           {"\u2044", "/"},
-                           {"\uff0c", ","},
-                           {"\uff08", "("},
-                           {"\uff09", ")"},
-                           {"\u20ac", ""},
-                           {"\u00a3", ""},
-                           {"\u00a5", ""},
-                           {"\u2220", "\\angle "},
-                           {"\u2261", "\\equiv "},
-                           {"\u2227", "\\land "},
-                           {"\u2228", "\\lor "},
-                           {"\u2081", "_{1}"},
-                           {"\u2082", "_{2}"},
-                           {"\u2083", "_{3}"},
-                           {"\u2080", "_{0}"},
-                           {"\u00ae", "?"}};
-
-std::string FromUnicode(std::string_view text) {
-  std::string plain;
-  for (size_t i = 0; i < text.size();) {
-    if (static_cast<unsigned char>(text[i]) < 0x80) {
-      plain += text[i++];
-      continue;
-    }
-    const auto* sign = std::find_if(std::begin(kSigns), std::end(kSigns),
-                                    [&](const Sign& s) { return text.substr(i, s.from.size()) == s.from; });
-    if (sign == std::end(kSigns)) throw Error("a character that no answer here contains, at byte {}", i);
-    plain += sign->to;
-    i += sign->from.size();
-  }
-  return plain;
-}
 
 class Lexer {
  public:
@@ -367,8 +268,8 @@ class Lexer {
 
   // The separator of thousands at the cursor, if three digits and no fourth follow it.
   std::optional<std::string_view> Grouping() {
-    static constexpr std::string_view kSeparators[] = {"{,}\\! ", "{,}\\!", "{,}", ",\\! ", ",\\!", "\\,",
-                                                       "\\!",     "\\ ",    "\\;", ",",     "~",    " "};
+    static constexpr std::string_view kSeparators[] = {"\\text{,}", "{,}\\! ", "{,}\\!", "{,}", ",\\! ", ",\\!", "\\,",
+                                                       "\\!",       "\\ ",     "\\;",    ",",   "~",     " "};
     for (const std::string_view separator : kSeparators) {
       if (std::string_view(text_).substr(at_, separator.size()) != separator) continue;
       const size_t first = at_ + separator.size();
@@ -526,6 +427,8 @@ class Lexer {
       Add(Token::kName, word);
     } else if (AfterValue() && FindUnit(word) != nullptr && (after_number || spaced)) {
       Add(Token::kText, word);
+    } else if (IsNumberWord(lower) || (word.size() > 3 && !ChangingWord(lower, WordPlace::kAfter).empty())) {
+      Add(Token::kText, word);
     } else if (word.size() > 3 && kFunctions.count(lower.substr(0, 3)) > 0 && word.size() == 4) {
       Add(Token::kCommand, lower.substr(0, 3));  // sinx
       Add(Token::kName, word.substr(3));
@@ -571,7 +474,7 @@ class Lexer {
 
   void Command() {
     ++at_;
-    if (at_ >= text_.size()) throw Error("ends with a backslash");
+    if (at_ >= text_.size()) return;  // a line end that lost its second half
     const char c = Peek();
     if (!IsLetter(c)) {
       ++at_;
@@ -638,10 +541,17 @@ class Lexer {
       Argument();
       Inline(Argument());
     } else if (kTransparent.count(name) > 0) {
-      Inline(Argument());
+      const std::string argument = Argument();
+      if (name == "mathbf" && (argument == "R" || argument == "Z" || argument == "Q")) {
+        Add(Token::kCommand, "set " + argument);
+      } else {
+        Inline(argument);
+      }
+    } else if (name == "forall") {
+      Add(Token::kText, "for all");
     } else if (kDecorations.count(name) > 0) {
       Decorated(name, Argument());
-    } else if (name == "mathbb") {
+    } else if (name == "mathbb" || name == "mathds" || name == "mathbbm") {
       const std::string set = Argument();
       if (set.size() != 1) throw Error("\\mathbb of more than a letter");
       Add(Token::kCommand, "set " + set);
@@ -661,8 +571,13 @@ class Lexer {
       Add(Token::kCommand, command->second);
     } else if (kFunctions.count(name) > 0) {
       Add(Token::kCommand, name);
+    } else if (name == "Omega" && AfterNumber() && space_) {
+      Add(Token::kText, "ohm");
     } else if (kGreek.count(name) > 0) {
       Add(Token::kName, name);
+    } else if (name.size() > 4 && (name.rfind("quad", 0) == 0 || name.rfind("qquad", 0) == 0)) {
+      at_ = end - name.size() + (name[1] == 'q' ? 5 : 4);  // "\\quadx": a space that is missing
+      space_ = true;
     } else {
       throw Error("\\{} is no command known here", name.substr(0, 30));
     }
@@ -732,12 +647,47 @@ class Lexer {
       Add(Token::kName, content);
     } else if (kFunctions.count(content) > 0) {
       Add(Token::kCommand, content);
+    } else if (const auto modulus = Modulus(lower)) {
+      text_ = "\\pmod{" + *modulus + "}" + text_.substr(at_);
+      at_ = 0;
+    } else if (const auto rounded = Rounded(lower)) {
+      Add(Token::kOp, "~");
+      Inline(*rounded);
     } else if (IsDigit(content[0]) ||
                ((content[0] == '-' || content[0] == '.') && content.size() > 1 && IsDigit(content[1]))) {
       Inline(raw);
     } else {
       Add(Token::kText, content);
     }
+  }
+
+  // 13 of "(mod 13)".
+  static std::optional<std::string> Modulus(std::string_view lower) {
+    const bool bracket = lower.front() == '(' && lower.back() == ')';
+    if (bracket) lower = Trim(lower.substr(1, lower.size() - 2));
+    for (const std::string_view word : {"modulo ", "mod "}) {
+      if (lower.substr(0, word.size()) != word) continue;
+      const std::string_view rest = Trim(lower.substr(word.size()));
+      if (!rest.empty() && std::all_of(rest.begin(), rest.end(), IsDigit)) return std::string(rest);
+    }
+    return std::nullopt;
+  }
+
+  // 0.833 of "(or about 0.833)".
+  static std::optional<std::string> Rounded(std::string_view lower) {
+    const bool bracket = lower.front() == '(' && lower.back() == ')';
+    if (bracket) lower = Trim(lower.substr(1, lower.size() - 2));
+    bool said = false;
+    for (const std::string_view word : {"or ", "that is, ", "i.e., ", "i.e. ", "about ", "approximately ", "approx. ",
+                                        "approx ", "roughly ", "around "}) {
+      if (lower.substr(0, word.size()) != word) continue;
+      said = said || (word[0] != 'o' && word[0] != 't' && word[0] != 'i');
+      lower = Trim(lower.substr(word.size()));
+    }
+    if (!said || lower.empty() || !(IsDigit(lower[0]) || lower[0] == '-' || lower[0] == '.')) return std::nullopt;
+    const bool number =
+        std::all_of(lower.begin(), lower.end(), [](char c) { return IsDigit(c) || c == '.' || c == '-' || c == ','; });
+    return number ? std::optional<std::string>(lower) : std::nullopt;
   }
 
   std::string text_;
@@ -760,7 +710,10 @@ LexResult LexMath(std::string_view text, bool commas_group) {
       if (i + 2 < plain.size() && IsLetter(plain[i + 2])) plain.erase(i, 1);
     }
   }
-  return Lexer(std::move(plain), commas_group).Run();
+  while (!plain.empty() && (IsSpace(plain.back()) || plain.back() == '\\')) plain.pop_back();
+  LexResult result = Lexer(std::move(plain), commas_group).Run();
+  ResolveWords(&result.tokens);
+  return result;
 }
 
 }  // namespace fulgur

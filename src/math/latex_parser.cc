@@ -1,23 +1,67 @@
 #include "math/latex_parser.h"
 
 #include <algorithm>
+#include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "math/latex_lexer.h"
+#include "math/words.h"
 
 namespace fulgur {
 namespace {
 
 const std::set<std::string_view> kRelations = {"=", "!=", "<", "<=", ">", ">=", "~"};
 
-// Words that do not belong to a unit, but to a sentence that says something about the answer.
-const std::set<std::string_view> kNoUnits = {
-    "is",    "are",     "was",      "be",  "not", "no",       "wrong", "false",  "incorrect",
-    "maybe", "perhaps", "possibly", "if",  "but", "unless",   "when",  "either", "neither",
-    "nor",   "except",  "than",     "or",  "and", "probably", "isn't", "about",  "might",
-    "could", "any",     "what",     "why", "how", "plus",     "minus", "times",  "over"};
+// The set that a text says an unknown is from, "is an integer", "for all real numbers": "Z", "N", "Z^+", "R"; "" if
+// it only leads to a condition, "for all", "where". nullopt for anything else.
+std::optional<std::string> ConditionText(std::string_view text, bool lead) {
+  static const std::set<std::string_view> kLeads = {"where", "for", "with", "given"};
+  static const std::set<std::string_view> kFillers = {"where", "for",  "with",  "given",     "all",     "any", "every",
+                                                      "each",  "some", "a",     "an",        "the",     "is",  "are",
+                                                      "that",  "and",  "being", "arbitrary", "denotes", "of",  "be"};
+  static const std::map<std::string_view, std::string_view> kSets = {{"integer", "Z"},
+                                                                     {"integers", "Z"},
+                                                                     {"integral", "Z"},
+                                                                     {"natural", "N"},
+                                                                     {"natural number", "N"},
+                                                                     {"natural numbers", "N"},
+                                                                     {"naturals", "N"},
+                                                                     {"positive integer", "Z^+"},
+                                                                     {"positive integers", "Z^+"},
+                                                                     {"non-negative integer", "N"},
+                                                                     {"nonnegative integer", "N"},
+                                                                     {"non-negative integers", "N"},
+                                                                     {"nonnegative integers", "N"},
+                                                                     {"real", "R"},
+                                                                     {"real number", "R"},
+                                                                     {"real numbers", "R"},
+                                                                     {"reals", "R"},
+                                                                     {"constant", "R"},
+                                                                     {"real constant", "R"},
+                                                                     {"integer values", "Z"},
+                                                                     {"integer constant", "Z"},
+                                                                     {"constant of integration", "R"},
+                                                                     {"constant integration", "R"},
+                                                                     {"integration constant", "R"},
+                                                                     {"whole number", "Z"},
+                                                                     {"whole numbers", "Z"}};
+  for (const char c : text) {
+    if (!IsLetter(c) && c != ' ' && c != '-' && c != ',' && c != '.' && c != '(' && c != ')') return std::nullopt;
+  }
+  const std::vector<std::string> words = SplitWords(text);
+  if (words.empty() || (lead && kLeads.count(words[0]) == 0)) return std::nullopt;
+  std::string rest;
+  for (const std::string& word : words) {
+    if (kFillers.count(word) == 0) rest += (rest.empty() ? "" : " ") + word;
+  }
+  if (rest.empty()) return lead ? std::optional<std::string>("") : std::nullopt;
+  const auto set = kSets.find(rest);
+  return set == kSets.end() ? std::nullopt : std::optional<std::string>(set->second);
+}
 
 class Parser {
  public:
@@ -62,12 +106,19 @@ class Parser {
   }
   bool IsSeparator() const { return IsOp(",") || IsOp(";") || IsOp("and") || IsOp("or"); }
 
-  // Elements between commas, "and", "or"; a single one is itself.
+  // Elements between commas, "and", "or"; a single one is itself. What an unknown is from may follow.
   ExprPtr List() {
     const Nesting nesting(this);
     std::vector<ExprPtr> elements = {Element()};
+    std::vector<size_t> groups;  // where what a semicolon begins begins
     std::string name;
-    while (IsSeparator()) {
+    while (true) {
+      if (StartsCondition()) {
+        if (name.empty()) name = ",";
+        Conditions(&elements);
+        continue;
+      }
+      if (!IsSeparator()) break;
       while (IsSeparator()) {
         if (Peek().text == "and" || Peek().text == "or") {
           if (!name.empty() && name != "," && name != Peek().text) throw Error("\"and\" beside \"or\"");
@@ -75,14 +126,65 @@ class Parser {
         } else if (name.empty()) {
           name = ",";
         }
+        if (IsOp(";")) groups.push_back(elements.size());
         ++at_;
       }
+      if (StartsCondition()) continue;
       if (AtClose()) throw Error("nothing after the separator");
       elements.push_back(Element());
     }
     if (elements.size() == 1) return elements[0];
+    if (!groups.empty() && groups.size() + 1 < elements.size()) elements = Grouped(std::move(elements), groups);
     return MakeExpr(Kind::kList, std::move(elements), name);
   }
+
+  // "p = 5, q = 2; p = 7, q = 2" is (5, 2) and (7, 2), where every group is about the same unknowns.
+  static std::vector<ExprPtr> Grouped(std::vector<ExprPtr> elements, std::vector<size_t> groups) {
+    groups.insert(groups.begin(), 0);
+    groups.push_back(elements.size());
+    const size_t width = groups[1];
+    std::vector<ExprPtr> tuples;
+    for (size_t g = 0; g + 1 < groups.size(); ++g) {
+      if (groups[g + 1] - groups[g] != width || width < 2) return elements;
+      std::vector<ExprPtr> values;
+      for (size_t i = 0; i < width; ++i) {
+        const Expr& element = *elements[groups[g] + i];
+        if (element.kind != Kind::kRelation || element.children.size() != 2 || element.ops[0] != "=" ||
+            element.children[0]->kind != Kind::kSymbol || element.children[0]->name != elements[i]->children[0]->name) {
+          return elements;
+        }
+        values.push_back(element.children[1]);
+      }
+      tuples.push_back(MakeExpr(Kind::kTuple, std::move(values)));
+    }
+    return tuples;
+  }
+
+  // "k \in Z" in brackets or after a space, "where k is an integer", "for all n >= 1".
+  bool StartsCondition() const {
+    if (Peek().type == Token::kText) return ConditionText(Peek().text, /*lead=*/true).has_value();
+    if (IsOp("(") && Peek(1).type == Token::kName && (IsOp("in", 2) || Peek(2).type == Token::kText)) {
+      return IsOp("in", 2) || ConditionText(Peek(2).text, /*lead=*/false).has_value();
+    }
+    if (IsOp("(") && Peek(1).type == Token::kText) return ConditionText(Peek(1).text, /*lead=*/true).has_value();
+    return Peek().type == Token::kName && Peek().space_before && IsOp("in", 1);
+  }
+  void Conditions(std::vector<ExprPtr>* elements) {
+    const bool bracket = TakeOp("(");
+    std::string set;
+    if (Peek().type == Token::kText) set = *ConditionText(tokens_[at_++].text, /*lead=*/true);
+    if (!set.empty()) {  // "for all integers k"
+      do {
+        if (Peek().type != Token::kName) throw Error("\"{}\" where an unknown was expected", Shown(Peek()));
+        elements->push_back(
+            MakeExpr(Kind::kMember, {MakeExpr(Kind::kSymbol, {}, tokens_[at_++].text), NumberSetNamed(set)}));
+      } while (TakeOp(",") || TakeOp("and"));
+    } else {
+      elements->push_back(Element());
+    }
+    if (bracket) Expect(")");
+  }
+  static ExprPtr NumberSetNamed(std::string name) { return MakeExpr(Kind::kNumberSet, {}, std::move(name)); }
 
   bool AtClose() const {
     if (Peek().type == Token::kEnd) return true;
@@ -95,46 +197,69 @@ class Parser {
 
   ExprPtr Element() {
     const Nesting nesting(this);
-    std::vector<ExprPtr> terms = {SetExpression()};
-    std::vector<std::string> ops;
-    if (IsOp(":") && braces_ == 0) {
-      std::vector<ExprPtr> parts = {Scalar(terms[0], "in a ratio")};
-      while (TakeOp(":")) parts.push_back(Scalar(Sum(), "in a ratio"));
-      return MakeExpr(Kind::kFunction, std::move(parts), "ratio");
+    // "k is an integer"
+    if (Peek().type == Token::kName && Peek(1).type == Token::kText) {
+      const auto set = ConditionText(Peek(1).text, /*lead=*/false);
+      if (set && !set->empty()) {
+        at_ += 2;
+        return MakeExpr(Kind::kMember, {MakeExpr(Kind::kSymbol, {}, tokens_[at_ - 2].text), NumberSetNamed(*set)});
+      }
     }
+    std::vector<ExprPtr> terms = {RatioOrSet()};
+    std::vector<std::string> ops;
     while (Peek().type == Token::kOp) {
       if (TakeOp("in")) {
         if (!ops.empty()) throw Error("membership inside a chain");
         return MakeExpr(Kind::kMember, {terms[0], SetExpression()});
       }
       if (TakeOp("==")) {
-        ExprPtr right = SetExpression();
+        ExprPtr right = RatioOrSet();
         if (!ops.empty()) throw Error("a congruence inside a chain");
-        ExprPtr modulus;
-        if (IsCommand("pmod")) {
-          ++at_;
-          modulus = Argument();
-        } else if (IsOp("(") && IsOp("mod", 1)) {
-          at_ += 2;
-          modulus = Sum();
-          Expect(")");
-        } else if (TakeOp("mod")) {
-          modulus = Sum();
-        } else {
-          terms.push_back(right);
-          ops.push_back("=");
-          continue;
-        }
-        return MakeExpr(Kind::kFunction, {terms[0], right, modulus}, "congruent");
+        if (right->kind == Kind::kFunction && right->name == "residue")
+          return MakeExpr(Kind::kFunction, {terms[0], right->children[0], right->children[1]}, "congruent");
+        if (TakeOp("mod")) return MakeExpr(Kind::kFunction, {terms[0], right, Sum()}, "congruent");
+        terms.push_back(right);
+        ops.push_back("=");
+        continue;
+      }
+      if (IsOp("(") && IsOp("~", 1)) {  // the exact value, and a rounded one in brackets
+        at_ += 2;
+        ops.push_back("~");
+        terms.push_back(Scalar(Sum(), "in brackets"));
+        Expect(")");
+        break;
       }
       if (kRelations.count(Peek().text) == 0) break;
       ops.push_back(Peek().text);
       ++at_;
       if (IsOp("~")) ++at_;  // "= ~5" as some write approximately
-      terms.push_back(SetExpression());
+      terms.push_back(RatioOrSet());
     }
     if (ops.empty()) return terms[0];
+    if (ops.size() == 1 && ops[0] == "=" && terms[1]->kind == Kind::kFunction && terms[1]->name == "residue")
+      return MakeExpr(Kind::kFunction, {terms[0], terms[1]->children[0], terms[1]->children[1]}, "congruent");
     return MakeRelation(std::move(terms), std::move(ops));
+  }
+
+  // A set or formula, with "(mod 7)" behind it or as a part of a ratio.
+  ExprPtr RatioOrSet() {
+    ExprPtr first = SetExpression();
+    if (IsOp(":") && braces_ == 0) {
+      std::vector<ExprPtr> parts = {Scalar(first, "in a ratio")};
+      while (TakeOp(":")) parts.push_back(Scalar(Sum(), "in a ratio"));
+      return MakeExpr(Kind::kFunction, std::move(parts), "ratio");
+    }
+    ExprPtr modulus;
+    if (IsCommand("pmod")) {
+      ++at_;
+      modulus = Argument();
+    } else if (IsOp("(") && IsOp("mod", 1)) {
+      at_ += 2;
+      modulus = Sum();
+      Expect(")");
+    }
+    if (modulus == nullptr) return first;
+    return MakeExpr(Kind::kFunction, {Scalar(first, "before a modulus"), Scalar(modulus, "as a modulus")}, "residue");
   }
 
   ExprPtr SetExpression() {
@@ -289,23 +414,44 @@ class Parser {
       } else if (TakeOp("mod")) {
         ExprPtr left = product();
         factors = {MakeExpr(Kind::kFunction, {left, SignedFactor()}, "mod")};
+      } else if (StartsCondition()) {
+        break;
       } else if (Peek().type == Token::kText) {
         factors = {Units(product(), "")};
         if (StartsFactor() || Peek().type == Token::kNumber) throw Error("a value after a unit");
       } else if (Peek().type == Token::kNumber) {
-        if (factors.back()->kind != Kind::kFunction || factors.back()->name != "factorial")
-          throw Error("two numbers side by side");
+        if (!MayPrecedeNumber(factors)) throw Error("two numbers side by side");
         factors.push_back(Factor());
       } else if (StartsUnit(*factors.back())) {
         factors = {MakeExpr(Kind::kUnit, {product()}, tokens_[at_++].text)};
       } else if (StartsFactor() && IsScalar(*factors.back())) {
-        if (IsOp("(") && IsOp("mod", 1)) break;
+        if (IsOp("(") && (IsOp("mod", 1) || IsOp("~", 1))) break;
         factors.push_back(Scalar(Factor(), "in a product"));
       } else {
         break;
       }
     }
     return product();
+  }
+
+  // n2^{n-1}, \pi 2, (x+1)3, 2^3 5^2: not 1 2, nor 1/2 3, whose author may have meant anything.
+  bool MayPrecedeNumber(const std::vector<ExprPtr>& factors) const {
+    if (Peek(0).decimals >= 0 && factors.size() == 1 && factors[0]->kind == Kind::kSymbol) return false;
+    const Expr& last = *factors.back();
+    switch (last.kind) {
+      case Kind::kSymbol:
+      case Kind::kConstant:
+      case Kind::kFunction:
+      case Kind::kPower:
+      case Kind::kRoot:
+        return true;
+      case Kind::kAdd:  // in brackets, or 2 1/2
+        return at_ > 0 && tokens_[at_ - 1].type == Token::kOp && tokens_[at_ - 1].text == ")";
+      case Kind::kDivide:
+        return at_ > 0 && tokens_[at_ - 1].type == Token::kOp && tokens_[at_ - 1].text == "}";
+      default:
+        return at_ > 0 && tokens_[at_ - 1].type == Token::kOp && tokens_[at_ - 1].text == ")";
+    }
   }
 
   // "10 m": a single letter, apart from the number, with nothing behind it.
@@ -327,8 +473,9 @@ class Parser {
       const Token& token = Peek();
       if (token.type == Token::kText) {
         ++words;
+        if (words > 1 && StartsCondition()) break;
         text += (text.empty() ? "" : " ") + token.text;
-        CheckUnit(token.text);
+        CheckUnit(text);
       } else if (token.type == Token::kOp && (token.text == "^" || token.text == "/") && words > 0) {
         text += token.text;
       } else if (token.type == Token::kOp && (token.text == "{" || token.text == "}") && !text.empty()) {
@@ -353,27 +500,16 @@ class Parser {
 
   static void CheckUnit(const std::string& text) {
     if (text.size() > 60) throw Error("a sentence where a unit may stand");
-    std::string word;
-    const auto check = [&] {
-      if (kNoUnits.count(word) > 0) throw Error("\"{}\" after the number", word);
-      word.clear();
-    };
+    if (const std::string word = ChangingWord(text, WordPlace::kAfter); !word.empty())
+      throw Error("\"{}\" after the number", word);
+    if (text.substr(0, 2) == "M " || text == "M") throw Error("\"M\" after the number, which may be a million");
     char previous = ' ';
     for (const char c : text) {
-      if ((c >= 'a' && c <= 'z') || c == '\'') {
-        word += c;
-      } else if (c >= 'A' && c <= 'Z') {
-        word += static_cast<char>(c + 32);
-      } else {
-        if (c == '?' || c == '=' || c == '<' || c == '>') throw Error("\"{}\" after the number", c);
-        check();
-        // cm^2 and m2 have a digit, "5 (alternatively 6)" has another value.
-        if (c >= '0' && c <= '9' && (c > '3' || previous == ' ' || previous == '('))
-          throw Error("a number after a unit");
-      }
+      if (c == '?' || c == '!' || c == '=' || c == '<' || c == '>') throw Error("\"{}\" after the number", c);
+      // cm^2 and m2 have a digit, "5 (alternatively 6)" has another value.
+      if (c >= '0' && c <= '9' && (c > '3' || previous == ' ' || previous == '(')) throw Error("a number after a unit");
       previous = c;
     }
-    check();
   }
 
   ExprPtr SignedFactor() {
@@ -405,8 +541,10 @@ class Parser {
         base = MakeExpr(Kind::kPercent, {Scalar(base, "before a percent sign")});
       } else if (TakeOp("deg")) {
         base = MakeExpr(Kind::kDegree, {Scalar(base, "before a degree sign")});
-        if (Peek().type == Token::kName && (Peek().text == "C" || Peek().text == "F")) {
-          base = MakeExpr(Kind::kUnit, {base->children[0]}, Peek().text == "C" ? "Celsius" : "Fahrenheit");
+        const bool word = Peek().type == Token::kName || Peek().type == Token::kText;
+        if (word &&
+            (Peek().text == "C" || Peek().text == "F" || Peek().text == "Celsius" || Peek().text == "Fahrenheit")) {
+          base = MakeExpr(Kind::kUnit, {base->children[0]}, Peek().text[0] == 'C' ? "Celsius" : "Fahrenheit");
           ++at_;
         }
       } else if (IsOp("'") && base->kind == Kind::kSymbol) {
@@ -423,6 +561,11 @@ class Parser {
         std::vector<ExprPtr> arguments = Elements();
         Expect(")");
         base = MakeExpr(Kind::kFunction, std::move(arguments), "call " + base->name);
+      } else if (IsOp("(") && base->kind == Kind::kSymbol && IsPoint(base->name)) {
+        ++at_;
+        std::vector<ExprPtr> coordinates = Elements();
+        Expect(")");
+        base = MakeExpr(Kind::kFunction, std::move(coordinates), "point " + base->name);
       } else {
         return base;
       }
@@ -435,6 +578,22 @@ class Parser {
     if (letter == "f" || letter == "g" || letter == "h") return true;
     if (letter != "F" && letter != "G" && letter != "H" && letter != "P" && letter != "Q") return false;
     return (Peek(1).type == Token::kName || Peek(1).type == Token::kNumber) && IsOp(")", 2);
+  }
+
+  // P(3, 4): a capital letter before a bracket with commas.
+  bool IsPoint(const std::string& name) const {
+    if (name[0] < 'A' || name[0] > 'Z' || name.find("call") != std::string::npos) return false;
+    int depth = 0;
+    bool comma = false;
+    for (size_t i = at_; i < tokens_.size() && tokens_[i].type != Token::kEnd; ++i) {
+      if (tokens_[i].type != Token::kOp) continue;
+      const std::string& op = tokens_[i].text;
+      if (op == "(" || op == "[" || op == "{" || op == "\\{") ++depth;
+      if (op == ")" || op == "]" || op == "}" || op == "\\}") --depth;
+      comma = comma || (depth == 1 && (op == "," || op == ";"));
+      if (depth == 0) return comma && op == ")";
+    }
+    return false;
   }
 
   std::vector<ExprPtr> Elements() {
@@ -543,6 +702,10 @@ class Parser {
         ++at_;
         return Command(token);
       case Token::kText:
+        if (token.text.size() == 1 && IsLetter(token.text[0])) {  // + \text{C}
+          ++at_;
+          return MakeExpr(Kind::kSymbol, {}, token.text);
+        }
         throw Error("words (\"{}\") where a value was expected", Shown(token));
       case Token::kEnd:
         throw Error("ends too early");

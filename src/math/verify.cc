@@ -10,6 +10,7 @@
 #include "math/compare.h"
 #include "math/final_answer.h"
 #include "math/latex_parser.h"
+#include "math/words.h"
 
 namespace fulgur {
 namespace {
@@ -83,15 +84,27 @@ std::optional<std::string> Words(std::string_view text) {
     if (c == '\\' || c == '{' || c == '}' || c == '^' || c == '_' || c == '=' || c == '?') return std::nullopt;
   }
   if (!letter) return std::nullopt;
+  // "on Tuesday", "the circle"
+  for (const std::string_view word :
+       {"on ", "On ", "in ", "In ", "at ", "At ", "the ", "The ", "a ", "A ", "an ", "An "}) {
+    if (words.size() > word.size() + 1 && words.compare(0, word.size(), word) == 0 && IsLetter(words[word.size()])) {
+      words.erase(0, word.size());
+      break;
+    }
+  }
   if (words.size() > 1) {
     for (char& c : words) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
   }
   return words;
 }
 
+// An answer in words is a few of them; more is a sentence, with which no answer agrees but itself.
+bool FewWords(const std::string& words) { return SplitWords(words).size() <= 4; }
+
 bool IsNothing(const std::string& words) {
-  return words == "no solution" || words == "no solutions" || words == "no real solutions" || words == "empty set" ||
-         words == "the empty set" || words == "none";
+  return words == "no solution" || words == "no solutions" || words == "no real solutions" ||
+         words == "no real solution" || words == "there is no solution" || words == "there are no solutions" ||
+         words == "empty set" || words == "none" || words == "null set";
 }
 
 // "(B)", "B", "B.", "(B) 5", "option B": the letter, and what follows it.
@@ -143,6 +156,20 @@ std::optional<Choice> ReadChoice(std::string_view text) {
   return choice;
 }
 
+// The words of a text without its commands, \text and \mathrm.
+std::string WithoutCommands(std::string_view text) {
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\') {
+      while (i + 1 < text.size() && IsLetter(text[i + 1])) ++i;
+      plain += ' ';
+    } else {
+      plain += text[i];
+    }
+  }
+  return plain;
+}
+
 // What follows a label: 5 of "\text{Area} = 5", "P(X = 2) = 5", "Area: 5". Only tried on what cannot be read as a
 // whole.
 std::optional<std::string> AfterLabel(std::string_view text) {
@@ -158,7 +185,8 @@ std::optional<std::string> AfterLabel(std::string_view text) {
           text.substr(0, i).find('=') == std::string_view::npos) {  // \text{Area: } 5
         const size_t close = text.find('}', i);
         if (close != std::string_view::npos && Trim(text.substr(i + 1, close - i - 1)).empty() && depth == 1 &&
-            Trim(text).substr(0, 6) == "\\text{") {
+            Trim(text).substr(0, 6) == "\\text{" &&
+            ChangingWord(WithoutCommands(text.substr(0, i)), WordPlace::kLabel).empty()) {
           return std::string(text.substr(close + 1));
         }
       }
@@ -167,8 +195,8 @@ std::optional<std::string> AfterLabel(std::string_view text) {
     if (c == '<' || c == '>' || c == ',' || c == ';' || c == '!' || c == '?') return std::nullopt;
     if ((c == '=' || c == ':') && letter) {
       const std::string_view label = text.substr(0, i);
-      if (IsDoubtful(label) || label.find(". ") != std::string_view::npos ||
-          std::count(label.begin(), label.end(), ' ') > 6)
+      if (IsDoubtful(label) || !ChangingWord(WithoutCommands(label), WordPlace::kLabel).empty() ||
+          label.find(". ") != std::string_view::npos || std::count(label.begin(), label.end(), ' ') > 6)
         return std::nullopt;
       return std::string(text.substr(i + 1));
     }
@@ -247,11 +275,15 @@ MathScore Judge(const std::vector<std::string>& golds, const std::vector<std::st
         if (a && b && *a == *b) return {1, ""};
       }
     }
+    const bool unreadable = gold_readings.empty() && !(gold_words && FewWords(*gold_words)) && !gold_choice;
     const std::string quoted = Quoted(answers[0]);
-    return {0, fmt::format("{} cannot be read: {}", quoted, answer_reason)};
+    return {0, fmt::format("{} cannot be read: {}", quoted, answer_reason), unreadable};
   }
-  if (gold_readings.empty())
-    return {0, fmt::format("the gold answer {} cannot be read: {}", Quoted(golds[0]), gold_reason)};
+  if (gold_readings.empty()) {
+    if (gold_words && FewWords(*gold_words)) return {0, fmt::format("{} is not {}", Quoted(answer), Quoted(golds[0]))};
+    return {0, fmt::format("the gold answer {} cannot be read: {}", Quoted(golds[0]), gold_reason),
+            /*gold_unreadable=*/true};
+  }
   MathScore score = JudgeMath(gold_readings, answer_readings);
   if (score.value < 1) score.reason = fmt::format("{} is {}", Quoted(answer), score.reason);
   return score;
@@ -266,20 +298,71 @@ std::string Printable(std::string text) {
 
 }  // namespace
 
-MathScore VerifyMath(std::string_view gold, std::string_view response) {
-  MathScore score;
+namespace {
+
+MathScore VerifyOne(std::string_view gold, std::string_view response) {
   try {
     const std::vector<std::string> golds = GoldAnswers(gold);
-    if (golds.empty()) return {0, "the gold answer is empty"};
+    if (golds.empty()) return {0, "the gold answer is empty", /*gold_unreadable=*/true};
     std::string reason;
     const std::vector<std::string> answers = FinalAnswers(response, &reason);
     if (answers.empty()) return {0, reason};
-    score = Judge(golds, answers);
+    // The same text is the same answer, whatever it says.
+    if (Trim(answers[0]) == Trim(golds[0])) return {1, ""};
+    MathScore score = Judge(golds, answers);
+    if (score.value < 1) {
+      // Several boxes in one sentence, for a gold answer of as many values.
+      const std::string all = BoxesOfSentence(response);
+      const std::string all_golds = BoxesOfSentence(gold);
+      if (!all.empty() && Judge(golds, {all}).value == 1) return {1, ""};
+      if (!all_golds.empty() && Judge({all_golds}, answers).value == 1) return {1, ""};
+    }
+    return score;
   } catch (const Error& e) {
-    score = {0, e.what()};
+    return {0, e.what()};
   }
+}
+
+}  // namespace
+
+MathScore VerifyMath(std::string_view gold, std::string_view response) {
+  MathScore score = VerifyOne(gold, response);
   score.reason = Printable(std::move(score.reason));
   return score;
+}
+
+MathScore VerifyMath(const std::vector<std::string>& golds, std::string_view response) {
+  MathScore score{0, "there is no gold answer", /*gold_unreadable=*/true};
+  for (const std::string& gold : golds) {
+    MathScore one = VerifyMath(gold, response);
+    if (one.value == 1) return one;
+    // Of the reasons, the first about a gold answer that can be read.
+    if (score.gold_unreadable && (!one.gold_unreadable || &gold == &golds[0])) score = std::move(one);
+  }
+  return score;
+}
+
+GoldKind ClassifyGold(std::string_view gold, std::string* reason) {
+  try {
+    const std::vector<std::string> golds = GoldAnswers(gold);
+    if (golds.empty()) {
+      *reason = "it is empty";
+      return GoldKind::kEmpty;
+    }
+    if (ReadChoice(golds[0])) return GoldKind::kReadable;
+    for (const std::string& text : golds) {
+      if (!Read(text, reason).empty()) return GoldKind::kReadable;
+    }
+    const auto words = Words(golds[0]);
+    if (words && FewWords(*words)) return GoldKind::kReadable;
+    *reason = Printable(*reason);
+    if (SplitWords(WithoutCommands(golds[0])).size() <= 4) return GoldKind::kUnreadable;
+    *reason = "it is a sentence";
+    return GoldKind::kProse;
+  } catch (const Error& e) {
+    *reason = Printable(e.what());
+    return GoldKind::kUnreadable;
+  }
 }
 
 }  // namespace fulgur

@@ -12,6 +12,7 @@
 #include "math/compare.h"
 #include "math/final_answer.h"
 #include "math/latex_parser.h"
+#include "math/words.h"
 
 namespace fulgur {
 namespace {
@@ -50,7 +51,7 @@ std::vector<Case> ReadCases() {
 
 TEST(VerifyMath, Table) {
   const std::vector<Case> cases = ReadCases();
-  ASSERT_GT(cases.size(), 800u);
+  ASSERT_GT(cases.size(), 1300u);
   int right = 0;
   for (const Case& c : cases) {
     const MathScore score = VerifyMath(c.gold, c.response);
@@ -218,6 +219,72 @@ TEST(VerifyMath, ReasonsSayWhat) {
   EXPECT_EQ(VerifyMath("5", "\\boxed{\\foo}").reason, "\"\\foo\" cannot be read: \\foo is no command known here");
   EXPECT_EQ(VerifyMath("\\foo{3", "\\boxed{5}").reason,
             "the gold answer \"\\foo{3\" cannot be read: \\foo is no command known here");
+}
+
+// A backslash that a line end left behind says nothing.
+TEST(VerifyMath, TrailingBackslashes) {
+  for (const char* gold : {"42", "42\\", "42\\\\", "$42\\$"}) {
+    for (const char* response : {"42", "42\\", "42\\\\", "\\boxed{42\\\\}"}) {
+      EXPECT_EQ(VerifyMath(gold, response).value, 1) << gold << " " << response;
+    }
+    EXPECT_EQ(VerifyMath(gold, "43\\").value, 0) << gold;
+  }
+}
+
+TEST(VerifyMath, TheSameTextAlwaysAgrees) {
+  const std::vector<std::string> texts = {"The function is increasing on the whole real line.", "\\foo{3}", "3 or 4",
+                                          "\\begin{tikzpicture} a \\end{tikzpicture}", "f(x)=|x| for x<0, else 2"};
+  for (const std::string& text : texts) {
+    EXPECT_EQ(VerifyMath(text, "So it is \\boxed{" + text + "}.").value, 1) << text;
+    EXPECT_EQ(VerifyMath(text, text).value, 1) << text;
+    EXPECT_EQ(VerifyMath(text, "\\boxed{17}").value, 0) << text;
+  }
+  EXPECT_EQ(VerifyMath("", "").value, 0);
+}
+
+TEST(VerifyMath, SeveralGoldAnswers) {
+  const std::vector<std::string> golds = {"\\foo", "\\frac{1}{2}", "(B)"};
+  EXPECT_EQ(VerifyMath(golds, "\\boxed{0.5}").value, 1);
+  EXPECT_EQ(VerifyMath(golds, "\\boxed{B}").value, 1);
+  const MathScore wrong = VerifyMath(golds, "\\boxed{0.6}");
+  EXPECT_EQ(wrong.value, 0);
+  EXPECT_FALSE(wrong.gold_unreadable);
+  EXPECT_EQ(wrong.reason, "\"0.6\" is not the same as the gold answer");
+  EXPECT_TRUE(VerifyMath(std::vector<std::string>{}, "5").gold_unreadable);
+  EXPECT_TRUE(VerifyMath(std::vector<std::string>{"", "\\foo{"}, "5").gold_unreadable);
+}
+
+TEST(VerifyMath, GoldAnswersThatNoResponseCanMatch) {
+  std::string reason;
+  for (const char* gold : {"5", "\\frac{1}{2}", "(B)", "C", "yes", "no solution", "Monday", "x = 3", "\\boxed{7}",
+                           "The answer is 12.", "7:30 PM"}) {
+    EXPECT_EQ(ClassifyGold(gold, &reason), GoldKind::kReadable) << gold;
+    EXPECT_FALSE(VerifyMath(gold, "\\boxed{1234567}").gold_unreadable) << gold;
+  }
+  for (const char* gold : {"", "  ", "\\boxed{}"}) EXPECT_EQ(ClassifyGold(gold, &reason), GoldKind::kEmpty) << gold;
+  for (const char* gold : {"The function is increasing for all positive values of its argument",
+                           "By induction the claim holds for every member of the family"}) {
+    EXPECT_EQ(ClassifyGold(gold, &reason), GoldKind::kProse) << gold;
+    EXPECT_EQ(reason, "it is a sentence");
+    EXPECT_TRUE(VerifyMath(gold, "\\boxed{1234567}").gold_unreadable) << gold;
+  }
+  EXPECT_EQ(ClassifyGold("\\foo{3", &reason), GoldKind::kUnreadable);
+  EXPECT_EQ(reason, "\\foo is no command known here");
+}
+
+TEST(Words, NumbersAndChanges) {
+  EXPECT_TRUE(IsNumberWord("seventeen"));
+  EXPECT_TRUE(IsNumberWord("thirds"));
+  EXPECT_FALSE(IsNumberWord("apples"));
+  EXPECT_EQ(ChangingWord("possible values", WordPlace::kAfter), "");
+  EXPECT_EQ(ChangingWord("two-digit numbers", WordPlace::kAfter), "");
+  EXPECT_EQ(ChangingWord("cm squared", WordPlace::kAfter), "");
+  EXPECT_EQ(ChangingWord("squared", WordPlace::kAfter), "squared");
+  EXPECT_EQ(ChangingWord("or more", WordPlace::kAfter), "or");
+  EXPECT_EQ(ChangingWord("at least", WordPlace::kBefore), "least");
+  EXPECT_EQ(ChangingWord("distance between A and B", WordPlace::kLabel), "");
+  EXPECT_EQ(ChangingWord("the square of", WordPlace::kLabel), "of");
+  EXPECT_EQ(SplitWords("It's a two-digit number."), (std::vector<std::string>{"it's", "a", "two-digit", "number"}));
 }
 
 TEST(VerifyMath, SameFromSeveralThreads) {
