@@ -5,6 +5,7 @@ namespace fulgur {
 void AddCommands(CLI::App& app) {
   AddBench(app);
   AddChat(app);
+  AddData(app);
   AddEnv(app);
   AddEval(app);
   AddFlops(app);

@@ -10,6 +10,7 @@ namespace fulgur {
 void AddBench(CLI::App& app);
 void AddBenchServe(CLI::App& bench);
 void AddChat(CLI::App& app);
+void AddData(CLI::App& app);
 void AddDebugAdamW(CLI::App& debug);
 void AddDebugMath(CLI::App& debug);
 void AddDebugModel(CLI::App& debug);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -17,6 +18,7 @@
 #include "envs/task_env.h"
 #include "eval/answer_checker.h"
 #include "eval/evaluate.h"
+#include "eval/gold_report.h"
 #include "eval/problem_file.h"
 
 namespace fulgur {
@@ -26,6 +28,7 @@ struct Options {
   std::string model;
   std::vector<std::string> tasks{"all"};
   std::string problems, checker = "exact";
+  double max_unreadable = 100 * kMaxUnreadable;  // percent
   int64_t count = 100;
   int difficulty = 0;
   int64_t batch = 64;
@@ -114,6 +117,9 @@ std::vector<Problem> MakeProblems(const Options& options, uint64_t seed, std::un
   *judge = MakeAnswerJudge(options.checker);
   const std::filesystem::path path = options.problems;
   const ProblemFile file(path, path.stem().string());
+  const GoldReport golds = ReportGolds(file, options.checker);
+  golds.Check(path.string(), options.max_unreadable / 100, "--max-unreadable");
+  if (golds.bad() > 0) std::fprintf(stderr, "%s\n", golds.Summary(path.string()).c_str());
   std::vector<Problem> problems;
   for (size_t i = 0; i < file.size(); ++i) problems.push_back(file.Get(i));
   return problems;
@@ -178,6 +184,12 @@ void AddEval(CLI::App& parent) {
   app->add_option("--checker", options->checker, "What holds an answer against the file's")
       ->capture_default_str()
       ->check(CLI::IsMember({"exact", "math"}))
+      ->needs(problems);
+  app->add_option("--max-unreadable", options->max_unreadable,
+                  "Percent of the file's answers that may be of no use to the checker (empty, or with math also "
+                  "sentences and what it cannot read)")
+      ->capture_default_str()
+      ->check(Number(0, 100))
       ->needs(problems);
   CLI::Option* count = app->add_option("--count", options->count, "Problems per task")
                            ->capture_default_str()

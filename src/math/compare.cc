@@ -62,7 +62,9 @@ bool IsAssignment(const Expr& expr) {
   if (!IsEquation(expr)) return false;
   const Expr& left = *expr.children[0];
   if (IsVariable(left)) return true;
+  if (left.kind == Kind::kFunction && left.name == "unknown int") return true;
   if (left.kind == Kind::kMul) {
+    if (IsDerivative(*left.children[0])) return true;  // d/dx x^3
     return std::all_of(left.children.begin(), left.children.end(), [](const ExprPtr& c) { return IsVariable(*c); });
   }
   if (left.kind == Kind::kTuple) {
@@ -240,7 +242,11 @@ class Comparer {
     }
     if (expr->kind == Kind::kSetBuilder) {
       const Expr& what = *expr->children[0];
-      if (what.kind == Kind::kSymbol || what.kind == Kind::kMember) expr = Condition(expr->children[1]);
+      if (what.kind == Kind::kSymbol || what.kind == Kind::kMember) {
+        expr = Condition(expr->children[1]);
+      } else if (IsSideCondition(*expr->children[1]) && !IsCollection(what)) {  // {k pi : k in Z}
+        expr = MakeExpr(Kind::kList, {expr->children[0], expr->children[1]}, ",");
+      }
     }
     return FoldMatrix(expr);
   }
@@ -909,7 +915,8 @@ class Comparer {
   bool SameCollections(const Expr& gold, const Expr& answer) {
     std::vector<ExprPtr> a = Elements(gold), b = Elements(answer);
     // (2, 5) has an order, or is an interval; {2, 5} is neither. {{5}} is not {5}.
-    if (gold.kind == Kind::kTuple && answer.kind == Kind::kSet && b.size() != 1) return false;
+    const bool labels = std::all_of(b.begin(), b.end(), [](const ExprPtr& e) { return IsAssignment(*e); });
+    if (gold.kind == Kind::kTuple && answer.kind == Kind::kSet && b.size() != 1 && !labels) return false;
     if ((gold.kind == Kind::kSet && a.size() == 1 && a[0]->kind == Kind::kSet) !=
         (answer.kind == Kind::kSet && b.size() == 1 && b[0]->kind == Kind::kSet))
       return false;

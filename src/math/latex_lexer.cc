@@ -24,13 +24,14 @@ const Names kFunctions = {"sin",    "cos",    "tan",    "cot",    "sec",  "csc",
                           "exp",    "abs",    "floor",  "ceil",   "gcd",  "lcm",  "max",  "min",  "det",  "cis"};
 
 // Commands that change how things look, or nothing.
-const Names kIgnored = {"left",  "right",    "displaystyle", "textstyle", "scriptstyle", "limits",    "nolimits",
-                        "big",   "Big",      "bigg",         "Bigg",      "bigl",        "bigr",      "Bigl",
-                        "Bigr",  "biggl",    "biggr",        "Biggl",     "Biggr",       "middle",    "quad",
-                        "qquad", "hline",    "rm",           "bf",        "it",          "boxed",     "fbox",
-                        "mleft", "mright",   "ensuremath",   "nonumber",  "mathop",      "thinspace", "enspace",
-                        "hfill", "noindent", "cal",          "smash",     "checkmark",   "square",    "blacksquare",
-                        "qed",   "Box",      "framebox",     "pounds",    "euro",        "yen"};
+const Names kIgnored = {
+    "left",     "right",  "displaystyle", "textstyle",  "scriptstyle", "limits", "nolimits",    "big",     "Big",
+    "bigg",     "Bigg",   "bigl",         "bigr",       "Bigl",        "Bigr",   "biggl",       "biggr",   "Biggl",
+    "Biggr",    "middle", "quad",         "qquad",      "hline",       "rm",     "bf",          "it",      "boxed",
+    "fbox",     "mleft",  "mright",       "ensuremath", "nonumber",    "mathop", "thinspace",   "enspace", "hfill",
+    "noindent", "cal",    "smash",        "checkmark",  "tiny",        "small",  "normalsize",  "large",   "Large",
+    "LARGE",    "huge",   "Huge",         "sf",         "tt",          "square", "blacksquare", "qed",     "Box",
+    "framebox", "pounds", "euro",         "yen"};
 // The argument stays, in place.
 const Names kTransparent = {"mathbf", "boldsymbol", "mathcal", "mathit",  "bm",
                             "pmb",    "underline",  "mathscr", "mathfrak"};
@@ -547,11 +548,14 @@ class Lexer {
       } else {
         Inline(argument);
       }
+    } else if (name == "ang") {
+      const std::string degrees = Argument();
+      Inline("{" + degrees + "}^\\circ ");
     } else if (name == "forall") {
       Add(Token::kText, "for all");
     } else if (kDecorations.count(name) > 0) {
       Decorated(name, Argument());
-    } else if (name == "mathbb" || name == "mathds" || name == "mathbbm") {
+    } else if (name == "mathbb" || name == "Bbb" || name == "mathds" || name == "mathbbm") {
       const std::string set = Argument();
       if (set.size() != 1) throw Error("\\mathbb of more than a letter");
       Add(Token::kCommand, "set " + set);

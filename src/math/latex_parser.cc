@@ -9,6 +9,7 @@
 #include "base/ascii.h"
 #include "base/error.h"
 #include "math/latex_lexer.h"
+#include "math/units.h"
 #include "math/words.h"
 
 namespace fulgur {
@@ -68,7 +69,7 @@ class Parser {
   explicit Parser(std::vector<Token> tokens) : tokens_(std::move(tokens)) {}
 
   ExprPtr Answer() {
-    while (IsOp("=") || IsOp("~") || IsOp("=>")) ++at_;  // "= 5"
+    while (IsOp("=") || IsOp("~") || IsOp("=>") || IsOp("==")) ++at_;  // "= 5"
     ExprPtr answer = List();
     if (Peek().type != Token::kEnd) throw Error("\"{}\" where nothing was expected", Shown(Peek()));
     return answer;
@@ -133,7 +134,7 @@ class Parser {
       if (AtClose()) throw Error("nothing after the separator");
       elements.push_back(Element());
     }
-    if (elements.size() == 1) return elements[0];
+    if (elements.size() == 1) return elements[0];  // also if a condition said nothing
     if (!groups.empty() && groups.size() + 1 < elements.size()) elements = Grouped(std::move(elements), groups);
     return MakeExpr(Kind::kList, std::move(elements), name);
   }
@@ -172,7 +173,12 @@ class Parser {
   void Conditions(std::vector<ExprPtr>* elements) {
     const bool bracket = TakeOp("(");
     std::string set;
-    if (Peek().type == Token::kText) set = *ConditionText(tokens_[at_++].text, /*lead=*/true);
+    bool all = false;
+    if (Peek().type == Token::kText) {
+      for (const std::string& word : SplitWords(Peek().text))
+        all = all || word == "all" || word == "every" || word == "any";
+      set = *ConditionText(tokens_[at_++].text, /*lead=*/true);
+    }
     if (!set.empty()) {  // "for all integers k"
       do {
         if (Peek().type != Token::kName) throw Error("\"{}\" where an unknown was expected", Shown(Peek()));
@@ -180,7 +186,8 @@ class Parser {
             MakeExpr(Kind::kMember, {MakeExpr(Kind::kSymbol, {}, tokens_[at_++].text), NumberSetNamed(set)}));
       } while (TakeOp(",") || TakeOp("and"));
     } else {
-      elements->push_back(Element());
+      ExprPtr condition = Element();
+      if (!all || condition->kind != Kind::kSymbol) elements->push_back(std::move(condition));  // "for all x"
     }
     if (bracket) Expect(")");
   }
@@ -382,7 +389,7 @@ class Parser {
     ExprPtr first = Factor();
     // 2\frac{1}{2} and 2 1/2
     if (number_first && IsInteger(*first)) {
-      if (IsCommand("frac")) {
+      if (IsCommand("frac") && !IsUnitFraction()) {
         const size_t start = at_;
         ExprPtr fraction = Atom();
         if (IsProper(*fraction)) {
@@ -416,6 +423,10 @@ class Parser {
         factors = {MakeExpr(Kind::kFunction, {left, SignedFactor()}, "mod")};
       } else if (StartsCondition()) {
         break;
+      } else if (IsUnitFraction()) {  // 12 \frac{\text{m}}{\text{s}}
+        const std::string unit = Peek(2).text + "/" + Peek(5).text;
+        factors = {MakeExpr(Kind::kUnit, {Scalar(product(), "before a unit")}, unit)};
+        at_ += 7;
       } else if (Peek().type == Token::kText) {
         factors = {Units(product(), "")};
         if (StartsFactor() || Peek().type == Token::kNumber) throw Error("a value after a unit");
@@ -432,6 +443,12 @@ class Parser {
       }
     }
     return product();
+  }
+
+  bool IsUnitFraction() const {
+    return IsCommand("frac") && IsOp("{", 1) && Peek(2).type == Token::kText && IsOp("}", 3) && IsOp("{", 4) &&
+           Peek(5).type == Token::kText && IsOp("}", 6) && FindUnit(Peek(2).text) != nullptr &&
+           FindUnit(Peek(5).text) != nullptr;
   }
 
   // n2^{n-1}, \pi 2, (x+1)3, 2^3 5^2: not 1 2, nor 1/2 3, whose author may have meant anything.
@@ -490,6 +507,8 @@ class Parser {
       ++at_;
       if (words > 8) throw Error("a sentence where a unit may stand");
     }
+    // "By walking along the river": letters that are words of a sentence
+    if (words > 3 && !Contains(*value, Kind::kNumber)) throw Error("a sentence");
     return MakeExpr(Kind::kUnit, {value}, text);
   }
   // Whether the "}" at the cursor closes the exponent of a unit: "^", "{", a number, "}".

@@ -86,7 +86,7 @@ std::optional<std::string> Words(std::string_view text) {
   if (!letter) return std::nullopt;
   // "on Tuesday", "the circle"
   for (const std::string_view word :
-       {"on ", "On ", "in ", "In ", "at ", "At ", "the ", "The ", "a ", "A ", "an ", "An "}) {
+       {"on ", "On ", "in ", "In ", "at ", "At ", "the ", "The ", "a ", "A ", "an ", "An ", "It is ", "it is "}) {
     if (words.size() > word.size() + 1 && words.compare(0, word.size(), word) == 0 && IsLetter(words[word.size()])) {
       words.erase(0, word.size());
       break;

@@ -263,6 +263,7 @@ TEST(VerifyMath, GoldAnswersThatNoResponseCanMatch) {
   }
   for (const char* gold : {"", "  ", "\\boxed{}"}) EXPECT_EQ(ClassifyGold(gold, &reason), GoldKind::kEmpty) << gold;
   for (const char* gold : {"The function is increasing for all positive values of its argument",
+                           "By walking along the river for a long time",
                            "By induction the claim holds for every member of the family"}) {
     EXPECT_EQ(ClassifyGold(gold, &reason), GoldKind::kProse) << gold;
     EXPECT_EQ(reason, "it is a sentence");

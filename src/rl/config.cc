@@ -55,6 +55,7 @@ ProblemSourceConfig ReadSource(const Json& json, const std::string& where, Confi
     source.name = s.GetOr<std::string>("name", source.path.stem().string());
     source.checker = s.GetOr<std::string>("checker", source.checker);
     GetAnswerChecker(source.checker);
+    source.max_unreadable = s.Number(FreeKey("max_unreadable"), source.max_unreadable, 1);
     const bool filtered = s.Has(DerivedKey("filter"));
     Section f = s.Child("filter");
     source.filter.samples = f.Integer("samples", filtered ? 10 : 0, filtered ? 1 : 0);

@@ -123,6 +123,8 @@ ProblemSet::ProblemSet(const std::vector<ProblemSourceConfig>& sources, uint64_t
     if (config.type == ProblemSourceConfig::Type::kFile) {
       source.file = std::make_unique<ProblemFile>(config.path, config.name);
       source.judge = MakeAnswerJudge(config.checker);
+      source.golds = ReportGolds(*source.file, config.checker);
+      source.golds.Check("source " + config.name, config.max_unreadable, "\"max_unreadable\"");
       Decontaminator decontaminator(config.decontaminate.words);
       for (const auto& path : config.decontaminate.against) decontaminator.AddReferenceFile(path);
       for (size_t i = 0; i < source.file->size(); ++i) {

@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "envs/judge.h"
+#include "eval/gold_report.h"
 #include "eval/problem_file.h"
 #include "rl/config.h"
 
@@ -48,8 +49,8 @@ class Curriculum {
 // The sources of a run. What it hands out is judged and answered by parts of it, so it outlives that.
 class ProblemSet {
  public:
-  // Opens files and leaves out contaminated problems. Throws Error for files that are wrong, or of which nothing is
-  // left.
+  // Opens files and leaves out contaminated problems. Throws Error for files that are wrong, of which too many answers
+  // are of no use to the checker, or of which nothing is left.
   ProblemSet(const std::vector<ProblemSourceConfig>& sources, uint64_t seed);
 
   // Problem `index` of batch `batch` (from 0). drawn: how many each source has given so far in the run; this one is
@@ -69,6 +70,8 @@ class ProblemSet {
   const ProblemFile* file(size_t source) const { return sources_[source].file.get(); }
   // Records of a file that are used; contaminated ones are not among them.
   const std::vector<size_t>& records(size_t source) const { return sources_[source].records; }
+  // Which answers of a source's file no response can agree with.
+  const GoldReport& golds(size_t source) const { return sources_[source].golds; }
   int64_t contaminated(size_t source) const { return sources_[source].contaminated; }
   // Error if none is left.
   void KeepRecords(size_t source, std::vector<size_t> records);
@@ -78,6 +81,7 @@ class ProblemSet {
     ProblemSourceConfig config;
     std::unique_ptr<ProblemFile> file;
     std::unique_ptr<Judge> judge;
+    GoldReport golds;
     std::vector<size_t> records;
     int64_t contaminated = 0;
   };

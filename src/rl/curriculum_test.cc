@@ -1,5 +1,6 @@
 #include "rl/curriculum.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <set>
@@ -187,6 +188,31 @@ TEST(Stages, MoveOnWhenTheTextHasSettledAndTheWindowIsFull) {
   EXPECT_TRUE(s.Add(2, 119));
   for (int i = 0; i < 10; ++i) EXPECT_FALSE(s.Add(2, 150));  // there is no other
   EXPECT_EQ(s.index(), 2u);
+}
+
+TEST(ProblemSet, AnswersThatNoResponseCanMatchStopTheRun) {
+  TestFolder folder;
+  std::string lines;
+  for (int i = 0; i < 8; ++i) lines += Json{{"prompt", "How much?"}, {"answer", i}}.dump() + "\n";
+  lines += Json{{"prompt", "How?"}, {"answer", "By walking along the river for a long time"}}.dump() + "\n";
+  WriteFileAtomic(folder / "p.jsonl", lines);
+  ProblemSourceConfig source;
+  source.type = ProblemSourceConfig::Type::kFile;
+  source.name = "walks";
+  source.path = folder / "p.jsonl";
+  source.checker = "math";
+  try {
+    ProblemSet set({source}, 9);
+    ADD_FAILURE() << "no error";
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), testing::HasSubstr("walks: 1 of 9 answers"));
+    EXPECT_THAT(e.what(), testing::HasSubstr("\"max_unreadable\""));
+  }
+  source.max_unreadable = 0.2;
+  EXPECT_EQ(ProblemSet({source}, 9).golds(0).prose, 1);
+  source.max_unreadable = kMaxUnreadable;
+  source.checker = "exact";
+  EXPECT_EQ(ProblemSet({source}, 9).golds(0).bad(), 0);
 }
 
 }  // namespace

@@ -379,6 +379,8 @@ class RlTrainer : public RunWork {
   bool FilterProblems() {
     for (size_t s = 0; s < problems_.size(); ++s) {
       const ProblemSourceConfig& source = problems_.config(s);
+      if (!options_.quiet && problems_.golds(s).bad() > 0)
+        std::fprintf(stderr, "%s\n", problems_.golds(s).Summary("source " + source.name).c_str());
       if (source.filter.samples == 0) continue;
       const std::vector<size_t> records = problems_.records(s);
       const fs::path path = config_.out / "filter" / (source.name + ".json");
