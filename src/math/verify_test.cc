@@ -262,9 +262,9 @@ TEST(VerifyMath, GoldAnswersThatNoResponseCanMatch) {
     EXPECT_FALSE(VerifyMath(gold, "\\boxed{1234567}").gold_unreadable) << gold;
   }
   for (const char* gold : {"", "  ", "\\boxed{}"}) EXPECT_EQ(ClassifyGold(gold, &reason), GoldKind::kEmpty) << gold;
-  for (const char* gold : {"The function is increasing for all positive values of its argument",
-                           "By walking along the river for a long time",
-                           "By induction the claim holds for every member of the family"}) {
+  for (const char* gold :
+       {"The function is increasing for all positive values of its argument",
+        "By walking along the river for a long time", "By induction the claim holds for every member of the family"}) {
     EXPECT_EQ(ClassifyGold(gold, &reason), GoldKind::kProse) << gold;
     EXPECT_EQ(reason, "it is a sentence");
     EXPECT_TRUE(VerifyMath(gold, "\\boxed{1234567}").gold_unreadable) << gold;

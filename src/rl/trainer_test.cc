@@ -457,8 +457,8 @@ TEST(RlConfig, EveryKeyIsInTheFingerprintOrFree) {
   Json json = TinyRlRun(folder.path());
   json["data"].push_back({{"type", "problems"}, {"path", "p.jsonl"}});
   const ConfigKeys keys = RlConfig::FromJson(json, "c.json").keys;
-  EXPECT_EQ(keys.free, (std::set<std::string>{"checkpoint", "evaluation", "out", "recompute", "rollouts.keep_every",
-                                              "rollouts.max_batch", "save_dtype", "threads"}));
+  EXPECT_EQ(keys.free, (std::set<std::string>{"checkpoint", "data[].max_unreadable", "evaluation", "out", "recompute",
+                                              "rollouts.keep_every", "rollouts.max_batch", "save_dtype", "threads"}));
   EXPECT_EQ(KeysOf(keys.fingerprint), (std::set<std::string>{"aux_coef",
                                                              "batches",
                                                              "curriculum.decay",
