@@ -185,6 +185,7 @@ class Chat {
         stopping_(options.sampling.Stopping(loaded_.defaults)),
         constraint_(options.constraint.For(loaded_.tokenizer)),
         system_(options.system) {
+    stopping_.answer = StreamingOutputParser::Options{.thinks_first = true, .tool_calls = false};
     sampling_.top_logprobs = std::max<int64_t>(options.logprobs, 0);
     conversation_.Reset(system_);
   }

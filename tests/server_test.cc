@@ -77,6 +77,14 @@ class Client {
   httplib::Client client_;
 };
 
+std::string BytesOf(const Json& tokens) {
+  std::string bytes;
+  for (const Json& token : tokens) {
+    for (const Json& byte : token["bytes"]) bytes += static_cast<char>(byte.get<int>());
+  }
+  return bytes;
+}
+
 // The events of a stream of data lines, without [DONE].
 std::vector<Json> Events(const std::string& stream) {
   std::vector<Json> events;
@@ -191,12 +199,20 @@ TEST(Server, ErrorsInTheShapeOfTheApi) {
   EXPECT_EQ(client.Post(kChat, ChatBody({{"model", "nano"}, {"max_tokens", 1}})).status, 200);
   EXPECT_EQ(client.Get("/v1/nothing").status, 404);
   EXPECT_EQ(client.Get(kChat).status, 405);
+  EXPECT_EQ(client.Get(kChat).Header("Allow"), "POST");
+  EXPECT_EQ(client.Post("/v1/models", Json::object()).Header("Allow"), "GET, HEAD");
   EXPECT_EQ(client.Get("/v1/models/gpt").status, 404);
   std::string words;
   for (int i = 0; i < 5000; ++i) words += " 1234";
   const Answered too_long = client.Post(kChat, ChatBody({}, words));
   EXPECT_EQ(too_long.status, 400);
   EXPECT_EQ(too_long.json()["error"]["code"], "context_length_exceeded");
+  EXPECT_EQ(too_long.json()["error"]["param"], "messages");
+  EXPECT_THAT(too_long.body, AllOf(HasSubstr("prompt is too long"), HasSubstr("maximum context length")));
+  EXPECT_EQ(client.Post("/v1/responses", {{"input", words}}).json()["error"]["param"], "input");
+  EXPECT_EQ(client.Post("/v1/completions", {{"prompt", words}}).json()["error"]["param"], "prompt");
+  EXPECT_THAT(client.PostText(kChat, "{\"messages\": [").body,
+              AllOf(HasSubstr("not valid JSON"), Not(HasSubstr("exception"))));
   const Answered ignored = client.Post(kChat, ChatBody({{"max_tokens", 1}, {"frobnicate", 1}}));
   EXPECT_EQ(ignored.status, 200);
   EXPECT_EQ(ignored.Header("x-fulgur-ignored-fields"), "frobnicate");
@@ -270,17 +286,148 @@ TEST(Server, SeveralOutputsStopsAndBias) {
   EXPECT_EQ(client.Ask("/v1/completions", biased)["choices"][0]["text"], "7777");
 }
 
+// A character over several tokens keeps its bytes, in every API and in streams.
+TEST(Server, LogprobsOfCharactersOverSeveralTokens) {
+  const ServerProcess server;
+  Client client(server);
+  const std::string text = "\"\xf0\x9f\x98\x80\xe6\x97\xa5\"";
+  const Json schema = {{"const", "\xf0\x9f\x98\x80\xe6\x97\xa5"}};
+  const Json format = {{"type", "json_schema"}, {"json_schema", {{"name", "x"}, {"schema", schema}}}};
+  const Json none = {{"reasoning_effort", "none"}, {"logprobs", true}, {"response_format", format}};
+  const Json choice = client.Ask(kChat, ChatBody(none))["choices"][0];
+  EXPECT_EQ(choice["message"]["content"], text);
+  EXPECT_EQ(BytesOf(choice["logprobs"]["content"]), text);
+  for (const Json& token : choice["logprobs"]["content"]) EXPECT_THAT(token.dump(), Not(HasSubstr("\xef\xbf\xbd")));
+  Json responses = {{"input", kQuestion},
+                    {"max_output_tokens", 400},
+                    {"reasoning", {{"effort", "none"}}},
+                    {"include", Json::array({"message.output_text.logprobs"})},
+                    {"text", {{"format", {{"type", "json_schema"}, {"name", "x"}, {"schema", schema}}}}}};
+  const Json part = client.Ask("/v1/responses", responses)["output"][0]["content"][0];
+  EXPECT_EQ(part["text"], text);
+  EXPECT_EQ(BytesOf(part["logprobs"]), text);
+  responses["stream"] = true;
+  std::string bytes;
+  for (const Json& event : Events(client.Post("/v1/responses", responses).body)) {
+    if (event["type"] == "response.output_text.delta") bytes += BytesOf(event["logprobs"]);
+  }
+  EXPECT_EQ(bytes, text);
+  const Json completion = client.Ask(
+      "/v1/completions", {{"prompt", "x"}, {"logprobs", 1}, {"max_tokens", 400}, {"response_format", format}});
+  EXPECT_EQ(completion["choices"][0]["text"], text);
+  bool part_of_one = false;
+  for (const Json& token : completion["choices"][0]["logprobs"]["tokens"]) {
+    EXPECT_THAT(token.get<std::string>(), Not(HasSubstr("\xef\xbf\xbd")));
+    part_of_one |= token.get<std::string>().starts_with("bytes:");
+  }
+  EXPECT_TRUE(part_of_one);
+}
+
+TEST(Server, LogprobsOfAPrompt) {
+  const ServerProcess server;
+  Client client(server);
+  // What the model writes has the same log-probabilities when it is handed back as a prompt, to the last bit.
+  const Json ids = client.Ask("/tokenize", {{"prompt", "1 + 1 ="}})["tokens"];
+  const Json written =
+      client.Ask("/v1/completions", {{"prompt", ids}, {"max_tokens", 1}, {"logprobs", 2}})["choices"][0]["logprobs"];
+  Json prompt = ids;
+  prompt.push_back(client.Ask("/tokenize", {{"prompt", written["tokens"][0]}})["tokens"][0]);
+  Json body = {{"prompt", Json::array({prompt, ids})}, {"max_tokens", 1}, {"logprobs", 2}, {"echo", true}};
+  const Json choices = client.Ask("/v1/completions", body)["choices"];
+  const Json& scores = choices[0]["logprobs"];
+  ASSERT_EQ(scores["tokens"].size(), prompt.size() + 1);
+  EXPECT_EQ(scores["token_logprobs"][0], nullptr);
+  EXPECT_EQ(scores["top_logprobs"][0], nullptr);
+  EXPECT_EQ(scores["token_logprobs"][ids.size()], written["token_logprobs"][0]);
+  EXPECT_EQ(scores["top_logprobs"][ids.size()], written["top_logprobs"][0]);
+  EXPECT_EQ(choices[1]["logprobs"]["tokens"].size(), ids.size() + 1);
+  // The prompt alone.
+  body["max_tokens"] = 0;
+  const Json alone = client.Ask("/v1/completions", body);
+  EXPECT_EQ(alone["choices"][0]["logprobs"]["tokens"].size(), prompt.size());
+  EXPECT_EQ(alone["usage"]["completion_tokens"], 0);
+  EXPECT_EQ(alone["choices"][1]["text"], "1 + 1 =");
+  EXPECT_EQ(client.Post("/v1/completions", {{"prompt", "a"}, {"max_tokens", 0}}).status, 400);
+}
+
+TEST(Server, StopStringsAreForTheAnswer) {
+  const ServerProcess server;
+  Client client(server);
+  const Json all = client.Ask(kChat, ChatBody())["choices"][0]["message"];
+  for (const char* stop : {"\n", "\n\n", "<", "</think>", "have"}) {
+    const Json choice = client.Ask(kChat, ChatBody({{"stop", stop}}))["choices"][0];
+    EXPECT_EQ(choice["message"], all) << stop;
+    EXPECT_EQ(choice["finish_details"]["type"], "stop");
+    const Json messages = client.Ask(
+        "/v1/messages",
+        {{"messages", ChatBody()["messages"]}, {"max_tokens", 400}, {"stop_sequences", Json::array({stop})}});
+    EXPECT_EQ(messages["content"][1]["text"], all["content"]) << stop;
+    const Json responses =
+        client.Ask("/v1/responses", {{"input", kQuestion}, {"max_output_tokens", 400}, {"stop", stop}});
+    EXPECT_EQ(responses["output"][1]["content"][0]["text"], all["content"]) << stop;
+  }
+  // Nor for calls: they are markup, too.
+  const Json tool = {{"type", "function"},
+                     {"function",
+                      {{"name", "f"},
+                       {"parameters",
+                        {{"type", "object"},
+                         {"properties", {{"text", {{"const", "one, two"}}}}},
+                         {"required", Json::array({"text"})}}}}}};
+  for (const char* stop : {"\n", ",", "<", "name"}) {
+    const Json choice = client.Ask(kChat, ChatBody({{"tools", Json::array({tool})},
+                                                    {"tool_choice", "required"},
+                                                    {"parallel_tool_calls", false},
+                                                    {"reasoning_effort", "none"},
+                                                    {"stop", stop}}))["choices"][0];
+    EXPECT_EQ(choice["finish_reason"], "tool_calls") << stop;
+    EXPECT_THAT(choice["message"]["tool_calls"][0]["function"]["arguments"].get<std::string>(), HasSubstr("one, two"));
+  }
+  // The text of a text completion has no parts.
+  const Json tokens = client.Ask("/tokenize", ChatBody())["tokens"];
+  const Json raw = client.Ask("/v1/completions", {{"prompt", tokens}, {"max_tokens", 400}, {"stop", "</think>"}});
+  EXPECT_TRUE(raw["choices"][0]["text"].get<std::string>().starts_with("<think>"));
+  EXPECT_EQ(raw["choices"][0]["stop_reason"], "</think>");
+}
+
+TEST(Server, ACutAnswerShowsNoTags) {
+  const ServerProcess server;
+  Client client(server);
+  const Json all = client.Ask(kChat, ChatBody());
+  const std::string content = all["choices"][0]["message"]["content"],
+                    reasoning = all["choices"][0]["message"]["reasoning_content"];
+  const int tokens = all["usage"]["completion_tokens"];
+  for (int n = 1; n < tokens; ++n) {
+    const Json message = client.Ask(kChat, ChatBody({{"max_tokens", n}}))["choices"][0]["message"];
+    EXPECT_TRUE(content.starts_with(message["content"].get<std::string>())) << message;
+    EXPECT_TRUE(reasoning.starts_with(message.value("reasoning_content", ""))) << message;
+  }
+  // Without thinking, what is asked for is the answer's length.
+  const Json few = client.Ask(kChat, ChatBody({{"max_tokens", 2}, {"reasoning_effort", "none"}}));
+  EXPECT_FALSE(few["choices"][0]["message"]["content"].get<std::string>().empty());
+  EXPECT_EQ(few["usage"]["completion_tokens"], 2);
+}
+
 TEST(Server, Logprobs) {
   const ServerProcess server;
   Client client(server);
-  const Json body = client.Ask(kChat, ChatBody({{"logprobs", true}, {"top_logprobs", 3}, {"max_tokens", 12}}));
+  const Json body = client.Ask(kChat, ChatBody({{"logprobs", true}, {"top_logprobs", 3}}));
   const Json& content = body["choices"][0]["logprobs"]["content"];
-  ASSERT_EQ(content.size(), 12u);
+  ASSERT_FALSE(content.empty());
   for (const Json& token : content) {
     EXPECT_LE(token["logprob"], 0);
     ASSERT_EQ(token["top_logprobs"].size(), 3u);
     EXPECT_EQ(token["top_logprobs"][0]["logprob"], token["logprob"]);  // greedy
   }
+  // They are those of the answer, without the thinking and the tags, whole and streamed.
+  EXPECT_EQ(BytesOf(content), body["choices"][0]["message"]["content"]);
+  Json streamed = Json::array();
+  for (const Json& event :
+       Events(client.Post(kChat, ChatBody({{"logprobs", true}, {"top_logprobs", 3}, {"stream", true}})).body)) {
+    const Json& logprobs = event["choices"][0]["logprobs"];
+    if (!logprobs.is_null()) streamed.insert(streamed.end(), logprobs["content"].begin(), logprobs["content"].end());
+  }
+  EXPECT_EQ(streamed, content);
   const Json stream = client.Ask("/v1/completions", {{"prompt", "1 + 1"}, {"max_tokens", 3}, {"logprobs", 2}});
   EXPECT_EQ(stream["choices"][0]["logprobs"]["tokens"].size(), 3u);
 }
@@ -464,6 +611,11 @@ TEST(Server, WebPagesOfOthersAreKeptOut) {
   EXPECT_EQ(by_host("127.0.0.1"), "200");
   EXPECT_EQ(by_host("rebound.example"), "403");
   EXPECT_EQ(by_host("127.0.0.1.rebound.example"), "403");
+  for (const std::string any : {"0.0.0.0", "0.0.0.0:8080", "[::]:8080"}) {
+    RawConnection raw(server.port());
+    raw.Send("GET /health HTTP/1.1\r\nHost: " + any + "\r\nConnection: close\r\n\r\n");
+    EXPECT_THAT(raw.Read(10), AllOf(HasSubstr("403"), HasSubstr("use 127.0.0.1")));
+  }
   RawConnection preflight(server.port());
   preflight.Send(
       "OPTIONS /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nOrigin: https://friend.example\r\n"

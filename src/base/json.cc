@@ -45,7 +45,10 @@ class JsonBuilder final : public nlohmann::json_sax<Json> {
     return true;
   }
   bool parse_error(size_t, const std::string&, const nlohmann::json::exception& e) override {
-    throw Error("{}: not valid JSON: {}", where_, e.what());
+    std::string_view what = e.what();
+    const size_t id = what.find("] ");  // "[json.exception.parse_error.101] parse error at line 1, ..."
+    if (what.starts_with('[') && id != std::string_view::npos) what.remove_prefix(id + 2);
+    throw Error("{}: not valid JSON: {}", where_, what);
   }
 
  private:

@@ -28,6 +28,17 @@ TEST(Json, BadTextNamesWhere) {
   }
 }
 
+TEST(Json, MessagesAreInOurOwnName) {
+  for (const char* text : {"{", "[1,]", "[1e999]", ""}) {
+    try {
+      ParseJson(text, "here");
+      FAIL() << text;
+    } catch (const Error& e) {
+      EXPECT_THAT(e.what(), AllOf(HasSubstr("not valid JSON: "), testing::Not(HasSubstr("exception")))) << text;
+    }
+  }
+}
+
 TEST(Json, DuplicateKeys) {
   EXPECT_THAT([] { ParseJson(R"({"a": {"b": 1, "c": 2, "b": 3}})", "here"); },
               ThrowsMessage<Error>(AllOf(HasSubstr("here"), HasSubstr("\"b\" appears twice"))));

@@ -158,6 +158,15 @@ TEST_F(ConstrainedGenerationTest, BeginsWhereTheThinkingEnds) {
   const Generation g = Alone(none);
   EXPECT_EQ(g.text.substr(0, 19), "<think>\n\n</think>\n\n");
   ExpectPerson(g.text.substr(19));
+  // The same where the prompt has the empty thinking: then it is no output.
+  GenerationRequest after = Request(1, constraint);
+  for (const OutputToken& token : g.tokens) {
+    if (!token.sampled) after.prompt.push_back(token.id);
+  }
+  after.after_no_thinking = true;
+  const Generation rest = Alone(after);
+  EXPECT_EQ(rest.text, g.text.substr(19));
+  EXPECT_EQ(rest.tokens.size() + after.prompt.size(), g.tokens.size() + none.prompt.size());
 }
 
 TEST_F(ConstrainedGenerationTest, AThinkingTagInsideTheAnswerIsText) {

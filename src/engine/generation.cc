@@ -35,7 +35,9 @@ struct Engine::Request {
   // Tokens up to where the next pass has to stop.
   int64_t next_stop() const {
     const bool more = next_checkpoint < given.checkpoints.size();
-    return (more ? given.checkpoints[next_checkpoint] : prompt_tokens()) - prompt_done();
+    const int64_t left = (more ? given.checkpoints[next_checkpoint] : prompt_tokens()) - prompt_done();
+    constexpr int64_t kMostRows = 128;  // of logits at a time, which are as long as the vocabulary
+    return given.prompt_logprobs ? std::min(left, kMostRows) : left;
   }
 
   int64_t number;
@@ -46,6 +48,7 @@ struct Engine::Request {
   bool started = false;       // its prompt is being processed, or has been
   bool prefilled = false;     // its prompt has been processed: `logits` is there
   std::vector<float> logits;  // [V] after the prompt
+  std::vector<OutputToken> prompt_scores;
   std::shared_ptr<const SequenceState> prompt_state;
   int64_t begun = 0;                   // outputs that have begun
   size_t next_checkpoint = 0;          // of given.checkpoints
@@ -65,13 +68,18 @@ struct Engine::Output {
           return params;
         }()),
         decoder(tokenizer),
-        stop_strings(request->given.stopping.stop_strings),
+        stop_filter(request->given.stopping.stop_strings, request->given.stopping.answer),
         thinking(request->given.stopping.starts_in_thinking) {
     sampler.AddPrompt(request->given.prompt);
     end.prompt_tokens = request->prompt_tokens();
     end.reused_tokens = request->reused;
     end.prompt_state = request->prompt_state;
     if (request->given.constraint) {
+      if (request->given.after_no_thinking) {
+        cursor = request->given.constraint->Begin(Grammar::Start::kThinking);
+        cursor->Push(ThinkingTracker::NoThinking(/*starts_open=*/true));
+        return;
+      }
       // With a budget of 0 the engine itself writes the (empty) thinking.
       const bool may_think = request->given.may_think || rules().thinking_budget == 0;
       cursor = request->given.constraint->Begin(rules().starts_in_thinking ? Grammar::Start::kThinking
@@ -94,7 +102,7 @@ struct Engine::Output {
   SequenceState state;
   Sampler sampler;
   StreamDecoder decoder;
-  StopStrings stop_strings;
+  StopFilter stop_filter;
   ThinkingTracker thinking;
   std::optional<TokenConstraint::Cursor> cursor;  // with a constraint
   TokenBits fitting;
@@ -104,6 +112,7 @@ struct Engine::Output {
   std::vector<OutputToken> fresh;  // tokens and text of the next event
   std::string fresh_text;
   int64_t confident = 0;  // consecutive tokens above the early truncation's probability
+  bool begun = false;     // its first event has been emitted
   bool finished = false;
   OutputEnd end;
 };
@@ -152,6 +161,9 @@ void Engine::Validate(const GenerationRequest& request) const {
   const int64_t reused = request.state ? request.state->length() : 0;
   if (reused >= prompt_tokens) {
     throw Error("a state of {} tokens was given for a prompt of {}; it must be shorter", reused, prompt_tokens);
+  }
+  if (request.prompt_logprobs && request.state) {
+    throw Error("log-probabilities of a prompt were asked for, and a state that has read {} tokens of it", reused);
   }
   int64_t last = reused;
   for (const int64_t position : request.checkpoints) {
@@ -315,7 +327,7 @@ bool Engine::Step() {
     first_row.push_back(rows);
     rows += static_cast<size_t>(1 + output->drafted);
   }
-  const size_t decoding = segments.size(), prompt_row = rows;
+  const size_t decoding = segments.size();
   std::span<const float> logits;
   const auto begin = std::chrono::steady_clock::now();
   try {
@@ -325,7 +337,10 @@ bool Engine::Step() {
       if (!request.given.state) request.given.state = model_->NewState();
       segments.push_back({&*request.given.state,
                           std::span<const int32_t>(request.given.prompt)
-                              .subspan(static_cast<size_t>(request.prompt_done()), static_cast<size_t>(part.tokens))});
+                              .subspan(static_cast<size_t>(request.prompt_done()), static_cast<size_t>(part.tokens)),
+                          request.given.prompt_logprobs ? part.tokens : 1});
+      first_row.push_back(rows);
+      rows += static_cast<size_t>(segments.back().last);
       last_step_.prefill_tokens += part.tokens;
     }
     if (segments.empty()) return worked;
@@ -338,7 +353,7 @@ bool Engine::Step() {
   }
   last_step_.forward_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   const size_t v = static_cast<size_t>(vocab_size_);
-  FULGUR_CHECK(logits.size() == (prompt_row + prompts.size()) * v);
+  FULGUR_CHECK(logits.size() == rows * v);
   if (prompts.empty()) {
     draft_plan_.Measure(last_step_.decode_tokens + last_step_.drafted_tokens, last_step_.forward_seconds);
   }
@@ -364,8 +379,11 @@ bool Engine::Step() {
       ++request.next_checkpoint;
       if (request.given.on_checkpoint) request.given.on_checkpoint(*request.given.state);
     }
+    const size_t count = static_cast<size_t>(segments[decoding + i].last);
+    const std::span<const float> own = logits.subspan(first_row[decoding + i] * v, count * v);
+    if (request.given.prompt_logprobs) ScorePrompt(request, own);
     if (request.prompt_left() > 0) continue;
-    const std::span<const float> row = logits.subspan((prompt_row + i) * v, v);
+    const std::span<const float> row = own.last(v);
     request.logits.assign(row.begin(), row.end());
     request.prefilled = true;
     if (request.given.keep_prompt_state) request.prompt_state = std::make_shared<SequenceState>(*request.given.state);
@@ -383,6 +401,22 @@ bool Engine::Step() {
   running_.remove_if([](const std::unique_ptr<Output>& o) { return o->finished; });
   StartOutputs();
   return true;
+}
+
+// The prompt's tokens after those that `logits` [n, V] are of, the last n that have been processed.
+void Engine::ScorePrompt(Request& request, std::span<const float> logits) {
+  const size_t v = static_cast<size_t>(vocab_size_), count = logits.size() / v;
+  std::vector<OutputToken>& scores = request.prompt_scores;
+  const std::vector<int32_t>& prompt = request.given.prompt;
+  if (scores.empty()) scores.push_back({.id = prompt[0], .sampled = false, .logprob = 0, .top = {}});
+  const size_t first = scores.size();
+  scores.resize(std::min(first + count, prompt.size()));
+  model_->pool().ParallelFor(static_cast<int64_t>(scores.size() - first), [&](int64_t i, int worker) {
+    const size_t n = static_cast<size_t>(i);
+    SampledToken token = ScoreToken(logits.subspan(n * v, v), sampleable_, prompt[first + n],
+                                    request.given.sampling.top_logprobs, scratch_[static_cast<size_t>(worker)]);
+    scores[first + n] = {.id = token.id, .sampled = true, .logprob = token.logprob, .top = std::move(token.top)};
+  });
 }
 
 // The tokens of a pass: `token` from the first row, and as long as the draft was right the next from the row after it.
@@ -439,7 +473,7 @@ void Engine::EndUnbegun(Request& request, FinishReason reason, const std::string
     end.prompt_state = request.prompt_state;
     std::optional<SequenceState> state = request.given.state;
     if (state && state->length() > 0) end.state = &*state;
-    if (request.callback) request.callback({request.number, request.begun, {}, {}, &end});
+    if (request.callback) request.callback({request.number, request.begun, {}, {}, &end, {}});
   }
 }
 
@@ -523,7 +557,7 @@ void Engine::Append(Output& output, OutputToken token) {
       if (!output.cursor->in_thinking()) output.thinking.RuleOut();
     }
     output.thinking.Push(bytes, token.sampled);
-    output.fresh_text += output.stop_strings.Push(output.decoder.Push(token.id));
+    output.fresh_text += output.stop_filter.Push(output.decoder.Push(token.id));
   }
   output.sampler.AddOutput(token.id);
   if (output.draft) output.draft->Append(token.id);
@@ -535,8 +569,8 @@ void Engine::Append(Output& output, OutputToken token) {
 
   if (stop_token) {
     Finish(output, FinishReason::kStop);
-  } else if (output.stop_strings.stopped()) {
-    Finish(output, FinishReason::kStopString, output.stop_strings.stop_string());
+  } else if (output.stop_filter.stopped()) {
+    Finish(output, FinishReason::kStopString, output.stop_filter.stop_string());
   } else if (misfit) {
     Finish(output, FinishReason::kError, "a text was appended to the output that does not fit its constraint");
   } else if (complete && (!CanStop(output) || output.end.output_tokens >= output.request->max_output)) {
@@ -581,14 +615,19 @@ void Engine::Finish(Output& output, FinishReason reason, std::string message) {
   output.end.thinking_tokens = output.thinking.tokens();
   output.end.state = output.state.length() > 0 ? &output.state : nullptr;
   if (reason != FinishReason::kStopString) {
-    output.fresh_text += output.stop_strings.Push(output.decoder.Flush());
-    output.fresh_text += output.stop_strings.Flush();
+    output.fresh_text += output.stop_filter.Push(output.decoder.Flush());
+    output.fresh_text += output.stop_filter.Flush();
   }
 }
 
 void Engine::Emit(Output& output) {
-  OutputEvent event{output.request->number, output.index, output.fresh, output.fresh_text,
-                    output.finished ? &output.end : nullptr};
+  OutputEvent event{output.request->number,
+                    output.index,
+                    output.fresh,
+                    output.fresh_text,
+                    output.finished ? &output.end : nullptr,
+                    {}};
+  if (!std::exchange(output.begun, true)) event.prompt = output.request->prompt_scores;
   if (output.request->callback) output.request->callback(event);
   output.fresh.clear();
   output.fresh_text.clear();

@@ -22,10 +22,11 @@
 
 #include "engine/ngram_draft.h"
 #include "engine/sampler.h"
-#include "engine/text_match.h"
+#include "engine/stop_filter.h"
 #include "engine/thinking.h"
 #include "model/model.h"
 #include "text/finish_reason.h"
+#include "text/output_parser.h"
 #include "text/token_constraint.h"
 #include "text/tokenizer.h"
 
@@ -39,9 +40,11 @@ struct EarlyTruncation {
 };
 
 struct StoppingRules {
-  int64_t max_tokens = 0;                  // of output, those that the engine appends included; 0: up to max_context
-  std::vector<int32_t> stop_tokens;        // end the output; part of its tokens, not of its text
-  std::vector<std::string> stop_strings;   // end the output, neither they nor what follows is part of its text
+  int64_t max_tokens = 0;                 // of output, those that the engine appends included; 0: up to max_context
+  std::vector<int32_t> stop_tokens;       // end the output; part of its tokens, not of its text
+  std::vector<std::string> stop_strings;  // end the output, neither they nor what follows is part of its text
+  // How a chat reads the output: stop strings count in its content alone (engine/stop_filter.h). Otherwise anywhere.
+  std::optional<StreamingOutputParser::Options> answer;
   std::optional<int64_t> thinking_budget;  // most thinking tokens (engine/thinking.h); 0: no thinking
   bool starts_in_thinking = false;         // the prompt has already opened the thinking
   std::string closing_sentence{kClosingSentence};
@@ -60,6 +63,7 @@ struct GenerationRequest {
   // A state that has already taken in the first state->length() tokens of the prompt; fewer than all of them.
   std::optional<SequenceState> state;
   bool keep_prompt_state = false;  // hand out the state after the prompt (OutputEnd::prompt_state)
+  bool prompt_logprobs = false;    // report the prompt's tokens too (OutputEvent::prompt); not with `state`
   int priority = 0;                // prompts of higher ones are processed first
   // Called with the prompt's state when it has taken in so many tokens, for each of these positions: increasing, after
   // the given state's length, at most the prompt's. The state may be copied, nothing else.
@@ -70,6 +74,7 @@ struct GenerationRequest {
   // chosen among those that fit, their log-probabilities are those of the unmodified distribution as ever.
   std::shared_ptr<const TokenConstraint> constraint{};
   bool may_think = true;  // with a constraint: whether the output may begin with <think>, if the prompt did not
+  bool after_no_thinking = false;  // with a constraint: the prompt ends in ThinkingTracker::NoThinking
 };
 
 struct OutputToken {
@@ -98,6 +103,9 @@ struct OutputEvent {
   std::span<const OutputToken> tokens;  // new ones
   std::string_view text;                // new, complete characters, certain not to belong to a stop string
   OutputEnd* end = nullptr;             // set in an output's last event
+  // With prompt_logprobs, in an output's first event: the prompt's tokens, each given those before it. Of the first
+  // there is nothing to say: it counts as not sampled.
+  std::span<const OutputToken> prompt{};
 };
 // May call Submit, Cancel and EndThinking, not Step.
 using OutputCallback = std::function<void(const OutputEvent&)>;
@@ -185,6 +193,7 @@ class Engine {
   void EndUnbegun(Request& request, FinishReason reason, const std::string& message);
   std::vector<Part> SharePrefill();
   void Draft();
+  void ScorePrompt(Request& request, std::span<const float> logits);
   void TakeRows(Output& output, std::span<const float> logits, SampledToken token);
   void FailStep(std::span<const Part> parts, const std::string& message);
   bool StartOutputs();

@@ -238,6 +238,70 @@ TEST_F(EngineTest, StopStringMaySpanTokens) {
   EXPECT_LT(g.tokens.size(), whole.tokens.size());
 }
 
+// A chat's answer: what the model is made to write is read as one.
+TEST_F(EngineTest, StopStringsOfAChatCountInTheAnswerAlone) {
+  GenerationRequest request = Request(21, 20, 60);
+  request.stopping.starts_in_thinking = true;
+  request.stopping.thinking_budget = 8;
+  request.stopping.closing_sentence = "Enough\nof it.";
+  const Generation whole = Alone(request);
+  const size_t answer = whole.text.find("</think>\n\n") + 10;
+  ASSERT_LT(answer + 6, whole.text.size());
+  const size_t begin = whole.text.find_first_not_of(" \n\t\r\f\v", answer);
+  request.stopping.answer =
+      StreamingOutputParser::Options{.start = StreamingOutputParser::Options::Start::kThinking, .thinks_first = true};
+  // A character of the answer that the thinking has too, and what only the tags have.
+  const std::string stop = whole.text.substr(begin + 2, 1);
+  request.stopping.stop_strings = {"\nof", "</think>", "\n\n", stop};
+  const Generation g = Alone(request);
+  EXPECT_EQ(g.end.reason, FinishReason::kStopString);
+  EXPECT_EQ(g.end.message, stop);
+  EXPECT_EQ(g.text, whole.text.substr(0, whole.text.find(stop, begin)));
+  ASSERT_LT(g.tokens.size(), whole.tokens.size());
+  for (size_t i = 0; i < g.tokens.size(); ++i) EXPECT_EQ(g.tokens[i], whole.tokens[i]);
+}
+
+TEST_F(EngineTest, PromptLogprobsAreThoseOfAForwardPass) {
+  std::vector<std::vector<OutputToken>> alone;
+  for (const auto& [length, chunk] :
+       std::vector<std::pair<int64_t, int64_t>>{{1, 512}, {70, 512}, {300, 512}, {300, 7}}) {
+    GenerationRequest request = Request(31, length, 4);
+    request.prompt_logprobs = true;
+    request.sampling.top_logprobs = 3;
+    request.outputs = 2;
+    request.checkpoints = {1};
+    Engine engine(model(), tokenizer(), {.max_batch = 4, .prefill_chunk = chunk});
+    std::vector<std::vector<OutputToken>> scores(2);
+    int64_t events = 0;
+    engine.Submit(Request(32, 50, 40), nullptr);  // company
+    engine.Submit(request, [&](const OutputEvent& event) {
+      events += !event.prompt.empty();
+      if (!event.prompt.empty())
+        scores[static_cast<size_t>(event.output)].assign(event.prompt.begin(), event.prompt.end());
+    });
+    engine.Run();
+    EXPECT_EQ(events, 2);  // the first of each output
+    EXPECT_EQ(scores[0], scores[1]);
+    ASSERT_EQ(scores[0].size(), request.prompt.size());
+    EXPECT_FALSE(scores[0][0].sampled);
+    SequenceState state = model().NewState();
+    const Segment segment{&state, request.prompt};
+    const std::span<const float> logits = model().Forward({&segment, 1}, LogitRows::kAll);
+    const size_t v = static_cast<size_t>(SmallConfig().vocab_size);
+    for (size_t i = 1; i < scores[0].size(); ++i) {
+      const OutputToken& token = scores[0][i];
+      const float* row = logits.data() + (i - 1) * v;
+      EXPECT_EQ(token.id, request.prompt[i]);
+      EXPECT_EQ(token.logprob, LogProb(row, static_cast<int64_t>(v), token.id));
+      ASSERT_EQ(token.top.size(), 3u);
+      for (const TokenLogprob& other : token.top) {
+        EXPECT_EQ(other.logprob, LogProb(row, static_cast<int64_t>(v), other.id));
+        EXPECT_LE(other.logprob, token.top[0].logprob);
+      }
+    }
+  }
+}
+
 TEST_F(EngineTest, ThinkingBudgetIsExact) {
   for (int64_t budget : {1, 2, 10, 64}) {
     GenerationRequest request = Request(12, 20, 200);

@@ -51,6 +51,15 @@ std::vector<TokenLogprob> TopLogprobs(std::span<const float> logits, const Token
 
 }  // namespace
 
+SampledToken ScoreToken(std::span<const float> logits, const TokenMask& allowed, int32_t id, int64_t top,
+                        SamplerScratch& scratch) {
+  SampledToken token;
+  token.id = id;
+  token.logprob = LogProb(logits.data(), static_cast<int64_t>(logits.size()), id);
+  if (top > 0) token.top = TopLogprobs(logits, allowed, top, scratch.candidates);
+  return token;
+}
+
 void SamplingParams::Validate() const {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   CheckRange("temperature", temperature, 0, 1000);
@@ -197,11 +206,7 @@ SampledToken Sampler::Sample(std::span<const float> logits, const TokenMask& all
     }
     result.id = candidates[chosen].id;
   }
-  result.logprob = LogProb(logits.data(), v, result.id);
-  if (params_.top_logprobs > 0) {
-    result.top = TopLogprobs(logits, allowed, params_.top_logprobs, scratch.candidates);
-  }
-  return result;
+  return ScoreToken(logits, allowed, result.id, params_.top_logprobs, scratch);
 }
 
 }  // namespace fulgur

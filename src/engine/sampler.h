@@ -60,6 +60,10 @@ struct SamplerScratch {
   std::vector<double> weights;
 };
 
+// A token that is given, as Sample would report it, with the `top` most likely beside it.
+SampledToken ScoreToken(std::span<const float> logits, const TokenMask& allowed, int32_t id, int64_t top,
+                        SamplerScratch& scratch);
+
 // Samples the tokens of one sequence.
 class Sampler {
  public:

@@ -463,7 +463,7 @@ struct Scheduler::Impl {
       end.prompt_tokens = entry.prompt_tokens;
       end.reused_tokens = entry.cached;
       end.weights_version = version;
-      Deliver(entry, {entry.id, i, {}, {}, &end});
+      Deliver(entry, {entry.id, i, {}, {}, &end, {}});
     }
   }
 

@@ -35,6 +35,7 @@ class StopStrings {
   std::string Push(std::string_view text);
   // The end of the text: what was held back.
   std::string Flush();
+  size_t held() const { return held_.size(); }  // bytes held back
   bool stopped() const { return stopped_ >= 0; }
   const std::string& stop_string() const { return matchers_[static_cast<size_t>(stopped_)].literal(); }
 

@@ -220,9 +220,15 @@ ApiRequest ParseCompletions(const Json& json, const RequestDefaults& defaults) {
   ReadSampling(body, defaults, &request);
   ReadStopping(body, "stop", defaults, &request);
   ReadThinking(body, defaults, &request);
-  const bool limited = body.Get("max_tokens") != nullptr;
-  request.max_tokens = ReadMaxTokens(body, "max_tokens");
-  if (!limited) request.max_tokens = 16;
+  request.echo = body.Bool("echo").value_or(false);
+  const Json* limit = body.Get("max_tokens");
+  if (limit == nullptr) {
+    request.max_tokens = 16;
+  } else if (request.echo && *limit == 0) {
+    request.max_tokens = 0;  // the prompt alone
+  } else {
+    request.max_tokens = ReadMaxTokens(body, "max_tokens");
+  }
   request.outputs = body.Integer("n", 1, kMostOutputs).value_or(1);
   if (const auto best_of = body.Integer("best_of", 1, kMostOutputs); best_of && *best_of != request.outputs) {
     throw Invalid("best_of", "must be the same as n; answers are not ranked here");
@@ -231,9 +237,6 @@ ApiRequest ParseCompletions(const Json& json, const RequestDefaults& defaults) {
     request.logprobs = true;
     request.sampling.top_logprobs = *logprobs;
   }
-  request.echo = body.Bool("echo").value_or(false);
-  if (request.echo && request.logprobs)
-    throw Invalid("echo", "cannot be combined with logprobs; those of a prompt are not computed");
   if (const auto suffix = body.String("suffix"); suffix && !suffix->empty()) {
     throw Invalid("suffix", "is not supported; this model writes forwards only");
   }

@@ -8,10 +8,8 @@ namespace {
 
 // OpenAI knows few words; what was cut off for any reason is "length" to it, and finish_details says more.
 std::string FinishWord(const AnswerEnd& end) {
-  if (end.reason == FinishReason::kStop || end.reason == FinishReason::kStopString) {
-    return end.has_calls ? "tool_calls" : "stop";
-  }
-  return "length";
+  if (end.cut()) return "length";
+  return end.calls() ? "tool_calls" : "stop";
 }
 
 Json UsageJson(const AnswerUsage& usage) {
@@ -229,20 +227,27 @@ class Completions final : public AnswerFormat {
     (*choice)["finish_details"] = FinishDetails(end);
   }
 
-  // text_offset counts characters of the output.
+  // As this API of OpenAI's names tokens that are part of a character: "bytes:\\xf0\\x9f".
+  static std::string Name(const std::string& bytes) {
+    std::string text = TokenText(bytes);
+    return text == bytes ? text : "bytes:" + text;
+  }
+
+  // text_offset counts characters of the output. The token itself is among the likely ones, even if it is none of them.
   Json Logprobs(const std::vector<AnswerToken>& tokens, size_t output) {
     Json json = {{"tokens", Json::array()},
                  {"token_logprobs", Json::array()},
                  {"top_logprobs", Json::array()},
                  {"text_offset", Json::array()}};
     for (const AnswerToken& token : tokens) {
-      json["tokens"].push_back(token.bytes);
-      json["token_logprobs"].push_back(token.logprob);
+      json["tokens"].push_back(Name(token.bytes));
       Json top = Json::object();
-      for (const auto& [bytes, logprob] : token.top) top[bytes] = logprob;
-      json["top_logprobs"].push_back(std::move(top));
+      for (const auto& [bytes, logprob] : token.top) top[Name(bytes)] = logprob;
+      top[Name(token.bytes)] = token.logprob;
+      json["token_logprobs"].push_back(token.first ? Json() : Json(token.logprob));
+      json["top_logprobs"].push_back(token.first ? Json() : std::move(top));
       json["text_offset"].push_back(offsets_[output]);
-      for (const unsigned char c : token.bytes) offsets_[output] += (c & 0xc0) != 0x80;
+      for (const unsigned char c : token.bytes) offsets_[output] += !token.special && (c & 0xc0) != 0x80;
     }
     return json;
   }

@@ -1,10 +1,11 @@
 #include "serve/format.h"
 
+#include "base/json_as_given.h"
+#include "text/unicode.h"
+
 namespace fulgur {
 
-std::string JsonText(const Json& json) {
-  return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
-}
+std::string JsonText(const Json& json) { return DumpJson(json); }
 
 std::string ServerSentEvent(const Json& json, std::string_view name) {
   std::string text = name.empty() ? std::string() : fmt::format("event: {}\n", name);
@@ -43,15 +44,27 @@ Json Bytes(const std::string& text) {
 
 }  // namespace
 
+std::string TokenText(const std::string& bytes) {
+  std::string text;
+  ForEachUtf8Run(bytes, [&](std::string_view part, bool valid) {
+    if (valid) {
+      text += part;
+    } else {
+      for (const unsigned char c : part) text += fmt::format("\\x{:02x}", c);
+    }
+  });
+  return text;
+}
+
 Json TokenLogprobs(const std::vector<AnswerToken>& tokens) {
   Json list = Json::array();
   for (const AnswerToken& token : tokens) {
-    Json entry = {{"token", token.bytes},
+    Json entry = {{"token", TokenText(token.bytes)},
                   {"logprob", token.logprob},
                   {"bytes", Bytes(token.bytes)},
                   {"top_logprobs", Json::array()}};
     for (const auto& [bytes, logprob] : token.top) {
-      entry["top_logprobs"].push_back({{"token", bytes}, {"logprob", logprob}, {"bytes", Bytes(bytes)}});
+      entry["top_logprobs"].push_back({{"token", TokenText(bytes)}, {"logprob", logprob}, {"bytes", Bytes(bytes)}});
     }
     if (!token.sampled) entry["sampled"] = false;
     list.push_back(std::move(entry));

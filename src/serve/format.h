@@ -57,6 +57,9 @@ std::string ServerSentEvent(const Json& json, std::string_view name = {});
 // Why an output ended, beyond the few words that the APIs have for it: {"type": FinishReasonName, "stop_string"?,
 // "thinking_tokens", "thinking_cut"}.
 Json FinishDetails(const AnswerEnd& end);
+// A token's bytes as text. Those that are no whole character are written \xf0, as OpenAI does, since JSON cannot have
+// them.
+std::string TokenText(const std::string& bytes);
 // [{"token", "logprob", "bytes", "top_logprobs", "sampled"?}]
 Json TokenLogprobs(const std::vector<AnswerToken>& tokens);
 

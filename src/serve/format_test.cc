@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/rng.h"
+#include "engine/test_util.h"
+
 namespace fulgur {
 namespace {
 
@@ -27,14 +30,32 @@ AnswerIdentity Identity() {
           .prompt_tokens = 7};
 }
 
-AnswerEnd EndOf(FinishReason reason, bool calls) {
+const Tokenizer& SmallTokens() {
+  static const Tokenizer tokenizer = testing_engine::SmallTokenizer();
+  return tokenizer;
+}
+
+OutputToken TokenOf(int32_t id) {
+  OutputToken token;
+  token.id = id;
+  return token;
+}
+
+AnswerReader ReaderOf(bool tools = true) {
+  return AnswerReader(
+      0, AnswerReader::Options{.thinks_first = true, .tool_calls = tools, .call_parts = true, .tags_in_content = false},
+      SmallTokens(), "call_");
+}
+
+AnswerEnd EndOf(FinishReason reason, const AnswerReader& reader) {
   AnswerEnd end;
   end.reason = reason;
   end.prompt_tokens = 7;
   end.cached_tokens = 2;
   end.output_tokens = 11;
   end.thinking_tokens = 3;
-  end.has_calls = calls;
+  end.has_calls = reader.has_calls();
+  end.broken_call = reader.broken_call();
   return end;
 }
 
@@ -47,15 +68,17 @@ struct Made {
 Made Make(AnswerFormat& format, const std::string& text, size_t n, FinishReason reason = FinishReason::kStop,
           bool tools = true) {
   Made made;
-  AnswerReader reader(0, AnswerReader::Start::kUnknown, tools, false, "call_");
+  AnswerReader reader = ReaderOf(tools);
   made.stream = format.Begin();
   const auto add = [&](const AnswerPiece& piece) {
     Append(piece, &made.answer);
     if (!piece.empty()) made.stream += format.Piece(piece);
   };
   for (size_t i = 0; i < text.size(); i += n) add(reader.Push(text.substr(i, n)));
-  add(reader.Finish());
-  made.answer.end = EndOf(reason, reader.has_calls());
+  AnswerEnd end;
+  end.reason = reason;
+  add(reader.Finish("", {}, end.cut()));
+  made.answer.end = EndOf(reason, reader);
   made.usage.Add(made.answer.end, true);
   made.stream += format.OutputEnd(0, made.answer.end);
   made.stream += format.End(made.usage);
@@ -153,7 +176,7 @@ TEST(ChatFormat, StreamAndWholeAgree) {
 TEST(ChatFormat, ArgumentsComeWhileTheyAreWritten) {
   const ApiRequest request = RequestOf(Endpoint::kChatCompletions);
   const auto format = MakeFormat(request, Identity());
-  AnswerReader reader(0, AnswerReader::Start::kUnknown, true, false, "c");
+  AnswerReader reader = ReaderOf();
   reader.Push("<tool_calls>\n{\"name\": \"f\", \"arguments\": ");
   const AnswerPiece begin = reader.Push("{\"text\": \"ab");
   ASSERT_EQ(begin.calls.size(), 1u);
@@ -166,6 +189,45 @@ TEST(ChatFormat, ArgumentsComeWhileTheyAreWritten) {
   const AnswerPiece end = reader.Push("}\n");
   ASSERT_EQ(end.calls.size(), 1u);
   EXPECT_TRUE(end.calls[0].end);
+  EXPECT_TRUE(end.calls[0].complete);
+}
+
+// Cut off after so many bytes, an answer never passes for one with calls to run, and shows no tag.
+TEST(AllFormats, ACallThatIsCutIsNotFinished) {
+  const std::string text = kText;
+  const size_t f = text.find("}}\n") + 2, g = text.find("\"g\"}") + 4;  // where the calls are complete
+  for (size_t n = text.find("Here"); n < text.size(); ++n) {
+    SCOPED_TRACE(text.substr(0, n));
+    for (const FinishReason reason : {FinishReason::kLength, FinishReason::kDeadline, FinishReason::kStop}) {
+      const bool length = reason != FinishReason::kStop;
+      const bool runnable = !length && n >= f;
+      const auto make = [&](Endpoint endpoint, Made* made) {
+        const ApiRequest request = RequestOf(endpoint);
+        *made = Make(*MakeFormat(request, Identity()), text.substr(0, n), 3, reason);
+        EXPECT_THAT(made->stream, Not(HasSubstr("tool_calls>")));
+        return MakeFormat(request, Identity())->Whole({made->answer}, made->usage);
+      };
+      Made made;
+      const Json choice = make(Endpoint::kChatCompletions, &made)["choices"][0];
+      EXPECT_EQ(choice["finish_reason"], length ? "length" : runnable ? "tool_calls" : "stop");
+      EXPECT_THAT(made.stream, HasSubstr(fmt::format("\"finish_reason\":{}", choice["finish_reason"].dump())));
+
+      const Json message = make(Endpoint::kMessages, &made);
+      EXPECT_EQ(message["stop_reason"], length ? "max_tokens" : runnable ? "tool_use" : "end_turn");
+      EXPECT_THAT(made.stream, HasSubstr(fmt::format("\"stop_reason\":{}", message["stop_reason"].dump())));
+
+      const Json response = make(Endpoint::kResponses, &made);
+      EXPECT_EQ(response["status"], length ? "incomplete" : "completed");
+      EXPECT_EQ(Events(made.stream).back()["response"], response);
+      size_t calls = 0;
+      for (const Json& item : response["output"]) {
+        if (item["type"] != "function_call") continue;
+        EXPECT_EQ(item["status"], n >= f ? "completed" : "incomplete");
+        ++calls;
+      }
+      EXPECT_TRUE(n < g || calls == 2) << calls;
+    }
+  }
 }
 
 TEST(ChatFormat, ReasoningFields) {
@@ -230,7 +292,71 @@ TEST(ChatFormat, Logprobs) {
   EXPECT_EQ(content[0]["bytes"], Json::array({0xc3}));
   EXPECT_EQ(content[0]["top_logprobs"][1]["logprob"], -1.5);
   EXPECT_EQ(content[1]["sampled"], false);
-  EXPECT_THAT(JsonText(choice), HasSubstr("\xef\xbf\xbd"));  // half a character cannot be JSON
+  EXPECT_EQ(content[0]["token"], "\\xc3");  // half a character cannot be JSON
+}
+
+// Tokens as they come, each with its text; what belongs to the content, put together, is the content.
+TEST(AnswerReader, TheTokensOfTheContentAreTheContent) {
+  struct Case {
+    std::string text, rest;  // rest: tokens of a stop string, which are not in the text
+    std::string content;
+  };
+  const std::vector<Case> cases = {
+      {"<think>\na thought\n</think>\n\nthe answer", "", "the answer"},
+      {"the answer\n\n", "", "the answer"},
+      {"<think>\n</think>\n  think \n so \n", "", "think \n so"},
+      {"\xf0\x9f\x98\x80\xc3\xa9 x", "", "\xf0\x9f\x98\x80\xc3\xa9 x"},
+      {"<think>\xc3\xa9</think>\xc3\xa9", "", "\xc3\xa9"},
+      {"a th", "ink", "a th"},
+      {"a >", "\nb", "a >"},
+      {"Here: \n\n<tool_calls>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_calls>", "", "Here:"},
+      {"<tool_calls>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_calls>", "", ""},
+      {"a <tool", "", "a <tool"},
+  };
+  Rng rng(3);
+  for (const Case& c : cases) {
+    SCOPED_TRACE(testing::PrintToString(c.text));
+    for (int round = 0; round < 20; ++round) {
+      AnswerReader reader = ReaderOf();
+      std::vector<OutputToken> tokens;
+      for (const int32_t id : SmallTokens().Encode(c.text + c.rest, Tokenizer::Special::kPlainText)) {
+        tokens.push_back(TokenOf(id));
+      }
+      tokens.push_back(TokenOf(testing_engine::kEndOfSentence));
+      // The text comes when it is a whole character, and later where it may belong to a stop string.
+      std::string all, content, bytes;
+      size_t given = 0;
+      const auto add = [&](const AnswerPiece& piece) {
+        content += piece.content;
+        for (const AnswerToken& token : piece.tokens) bytes += token.bytes;
+        EXPECT_TRUE(content.starts_with(bytes)) << bytes;
+      };
+      for (const OutputToken& token : tokens) {
+        if (token.id != testing_engine::kEndOfSentence) all += SmallTokens().Bytes(token.id);
+        size_t end = std::min(all.size(), c.text.size());
+        while (end > given && end < c.text.size() && (static_cast<unsigned char>(c.text[end]) & 0xc0) == 0x80) --end;
+        if (rng.Chance(0.3)) end = given;
+        add(reader.Push(std::string_view(c.text).substr(given, end - given), {&token, 1}));
+        given = end;
+      }
+      add(reader.Finish(std::string_view(c.text).substr(given), {}, /*cut=*/false));
+      EXPECT_EQ(content, c.content);
+      EXPECT_EQ(bytes, c.content);
+    }
+  }
+}
+
+TEST(AnswerReader, ACharacterThatIsCutIsLeftOut) {
+  for (const bool cut : {true, false}) {
+    AnswerReader reader = ReaderOf();
+    const std::vector<OutputToken> tokens = {TokenOf('a'), TokenOf(0xf0), TokenOf(0x9f)};
+    const AnswerPiece piece = reader.Finish("a\xef\xbf\xbd", tokens, cut);
+    EXPECT_EQ(piece.content, cut ? "a" : "a\xef\xbf\xbd");
+    EXPECT_EQ(piece.tokens.size(), cut ? 1u : 3u);
+    std::string bytes;
+    for (const AnswerToken& token : piece.tokens) bytes += token.bytes;
+    EXPECT_EQ(bytes, cut ? "a" : "a\xf0\x9f");
+  }
 }
 
 TEST(MessagesFormat, StreamAndWholeAgree) {
@@ -352,6 +478,55 @@ TEST(ResponsesFormat, CutOff) {
   EXPECT_EQ(response["status"], "incomplete");
   EXPECT_EQ(response["incomplete_details"]["reason"], "max_output_tokens");
   EXPECT_EQ(response["output"][0]["status"], "incomplete");
+}
+
+TEST(ResponsesFormat, LogprobsOfAStreamAreThoseOfTheText) {
+  ApiRequest request = RequestOf(Endpoint::kResponses);
+  request.logprobs = true;
+  const std::string text = "<think>\nno\n</think>\n\n\xf0\x9f\x98\x80 yes \n";
+  const auto format = MakeFormat(request, Identity());
+  AnswerReader reader = ReaderOf();
+  std::string stream = format->Begin();
+  size_t given = 0, end = 0;
+  for (const int32_t id : SmallTokens().Encode(text, Tokenizer::Special::kPlainText)) {
+    end += SmallTokens().Bytes(id).size();
+    const bool whole = end == text.size() || (static_cast<unsigned char>(text[end]) & 0xc0) != 0x80;
+    const OutputToken token = TokenOf(id);
+    const AnswerPiece piece = reader.Push(text.substr(given, whole ? end - given : 0), {&token, 1});
+    if (whole) given = end;
+    if (!piece.empty()) stream += format->Piece(piece);
+  }
+  const AnswerPiece last = reader.Finish("", {}, false);
+  if (!last.empty()) stream += format->Piece(last);
+  stream += format->OutputEnd(0, EndOf(FinishReason::kStop, reader)) + format->End({});
+  const auto bytes_of = [](const Json& logprobs) {
+    std::string bytes;
+    for (const Json& token : logprobs) {
+      for (const Json& byte : token["bytes"]) bytes += static_cast<char>(byte.get<int>());
+    }
+    return bytes;
+  };
+  std::string of_deltas;
+  for (const Json& event : Events(stream)) {
+    if (event["type"] == "response.output_text.delta") of_deltas += bytes_of(event["logprobs"]);
+    if (event["type"] != "response.output_text.done") continue;
+    EXPECT_EQ(event["text"], "\xf0\x9f\x98\x80 yes");
+    EXPECT_EQ(bytes_of(event["logprobs"]), event["text"]);
+  }
+  EXPECT_EQ(of_deltas, "\xf0\x9f\x98\x80 yes");
+}
+
+TEST(CompletionsFormat, Logprobs) {
+  ApiRequest request = RequestOf(Endpoint::kCompletions);
+  request.logprobs = true;
+  Answer answer;
+  answer.tokens = {{.id = 1, .bytes = "a", .logprob = -3, .top = {{"b", -1.0f}}},
+                   {.id = 2, .bytes = "\xf0\x9f", .logprob = -0.5f, .top = {{"\xf0\x9f", -0.5f}, {"\xf0", -1.5f}}}};
+  const Json logprobs = MakeFormat(request, Identity())->Whole({answer}, {})["choices"][0]["logprobs"];
+  EXPECT_EQ(logprobs["tokens"], Json::array({"a", "bytes:\\xf0\\x9f"}));
+  // The token is there even where others are likelier.
+  EXPECT_EQ(logprobs["top_logprobs"][0], Json({{"b", -1.0}, {"a", -3.0}}));
+  EXPECT_EQ(logprobs["top_logprobs"][1], Json({{"bytes:\\xf0\\x9f", -0.5}, {"bytes:\\xf0", -1.5}}));
 }
 
 TEST(CompletionsFormat, StreamAndWholeAgree) {

@@ -208,7 +208,7 @@ TEST(Mailbox, GathersUntilTheTimeOrAnEnd) {
   const OutputToken token;
   OutputEnd end;
   const auto put = [&](OutputEnd* e) {
-    mailbox.Put(0, {.request = 1, .output = 0, .tokens = std::span(&token, 1), .text = "x", .end = e});
+    mailbox.Put(0, {.request = 1, .output = 0, .tokens = std::span(&token, 1), .text = "x", .end = e, .prompt = {}});
   };
   put(nullptr);
   // What is there waits for company, up to the time given.
@@ -244,7 +244,8 @@ TEST(Mailbox, NothingIsLostBetweenThreads) {
                           .output = 0,
                           .tokens = std::span(&token, 1),
                           .text = "x",
-                          .end = i >= kEvents - 3 ? &end : nullptr});
+                          .end = i >= kEvents - 3 ? &end : nullptr,
+                          .prompt = {}});
     }
   });
   std::vector<std::vector<int32_t>> ids(3);

@@ -21,6 +21,7 @@ class Mailbox {
     int64_t output = 0;
     std::string text;
     std::vector<OutputToken> tokens;  // if they are kept
+    std::vector<OutputToken> prompt;  // its tokens, if they were asked for
     int64_t token_count = 0;
     std::optional<OutputEnd> end;
   };
@@ -35,10 +36,12 @@ class Mailbox {
     for (auto it = events_.rbegin(); it != events_.rend() && last == nullptr; ++it) {
       if (it->output == output) last = &*it;
     }
-    if (last == nullptr) last = &events_.emplace_back(Event{.output = output, .text = {}, .tokens = {}, .end = {}});
+    if (last == nullptr)
+      last = &events_.emplace_back(Event{.output = output, .text = {}, .tokens = {}, .prompt = {}, .end = {}});
     last->text += event.text;
     last->token_count += static_cast<int64_t>(event.tokens.size());
     if (keep_tokens_) last->tokens.insert(last->tokens.end(), event.tokens.begin(), event.tokens.end());
+    if (!event.prompt.empty()) last->prompt.assign(event.prompt.begin(), event.prompt.end());
     if (event.end != nullptr) {
       last->end = *event.end;
       last->end->state = nullptr;

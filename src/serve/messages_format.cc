@@ -1,20 +1,16 @@
 // Answers of /v1/messages (Anthropic).
 #include <utility>
 
+#include "base/json_as_given.h"
 #include "serve/format.h"
 
 namespace fulgur {
 namespace {
 
 Json StopReason(const AnswerEnd& end) {
-  switch (end.reason) {
-    case FinishReason::kStop:
-      return end.has_calls ? "tool_use" : "end_turn";
-    case FinishReason::kStopString:
-      return "stop_sequence";
-    default:
-      return "max_tokens";
-  }
+  if (end.cut()) return "max_tokens";
+  if (end.reason == FinishReason::kStopString) return "stop_sequence";
+  return end.calls() ? "tool_use" : "end_turn";
 }
 
 Json UsageJson(const AnswerUsage& usage) {
@@ -37,9 +33,7 @@ class Messages final : public AnswerFormat {
     }
     if (!answer.content.empty()) content.push_back({{"type", "text"}, {"text", answer.content}});
     for (const AnswerCall& call : answer.calls) {
-      Json input = Json::parse(call.arguments, nullptr, /*allow_exceptions=*/false);
-      if (!input.is_object()) input = Json::object();  // cut off in the middle
-      content.push_back({{"type", "tool_use"}, {"id", call.id}, {"name", call.name}, {"input", std::move(input)}});
+      content.push_back({{"type", "tool_use"}, {"id", call.id}, {"name", call.name}, {"input", Input(call)}});
     }
     AddStop(answer.end, &json);
     json["usage"] = UsageJson(usage);
@@ -99,6 +93,16 @@ class Messages final : public AnswerFormat {
   std::string Ping() override { return Event({{"type", "ping"}}); }
 
  private:
+  // Empty for a call that was cut off in the middle: half of its arguments could pass for all of them.
+  static Json Input(const AnswerCall& call) {
+    try {
+      Json input = ParseJsonAsGiven(call.arguments, "arguments");
+      return input.is_object() ? input : Json::object();
+    } catch (const Error&) {
+      return Json::object();
+    }
+  }
+
   enum class Block { kNone, kThinking, kText, kToolUse };
 
   static std::string Event(const Json& json) {

@@ -49,6 +49,18 @@ std::string ConstraintKind(const ApiRequest& request) {
   return "none";
 }
 
+// What the API calls that which the prompt is made of.
+const char* PromptField(Endpoint endpoint) {
+  switch (endpoint) {
+    case Endpoint::kCompletions:
+      return "prompt";
+    case Endpoint::kResponses:
+      return "input";
+    default:
+      return "messages";
+  }
+}
+
 }  // namespace
 
 Constraints::Constraints(const Tokenizer& tokenizer) : vocabulary_(std::make_shared<ConstraintVocabulary>(tokenizer)) {}
@@ -109,8 +121,9 @@ std::shared_ptr<const TokenConstraint> Constraints::For(const ApiRequest& reques
   return made;
 }
 
-std::vector<int32_t> ChatPrompt(const ApiRequest& request, const LoadedModel& loaded, AnswerReader::Start* start) {
-  using Start = AnswerReader::Start;
+std::vector<int32_t> ChatPrompt(const ApiRequest& request, const LoadedModel& loaded,
+                                AnswerReader::Options::Start* start) {
+  using Start = AnswerReader::Options::Start;
   *start = Start::kUnknown;
   std::vector<int32_t> ids;
   try {
@@ -118,12 +131,19 @@ std::vector<int32_t> ChatPrompt(const ApiRequest& request, const LoadedModel& lo
                                         request.ReadsToolCalls() ? ToolsForTemplate(request.tools) : Json(),
                                         /*add_generation_prompt=*/true);
   } catch (const Error& e) {
-    throw ApiError(400, "messages", fmt::format("messages: {}", e.what()));
+    const char* field = PromptField(request.endpoint);
+    throw ApiError(400, field, fmt::format("{}: {}", field, e.what()));
   }
-  if (!request.answer_begin) return ids;
-  std::string text = *request.answer_begin;
-  if (!text.starts_with(kThinkOpen)) text = ThinkingTracker::NoThinking(false) + text;
-  *start = text.find(kThinkClose) == std::string::npos ? Start::kThinking : Start::kMidAnswer;
+  std::string text;
+  if (request.answer_begin) {
+    text = *request.answer_begin;
+    if (!text.starts_with(kThinkOpen)) text = ThinkingTracker::NoThinking(false) + text;
+    *start = text.find(kThinkClose) == std::string::npos ? Start::kThinking : Start::kMidAnswer;
+  } else if (request.thinking_budget == 0) {
+    text = ThinkingTracker::NoThinking(false);
+  } else {
+    return ids;
+  }
   const std::vector<int32_t> more = loaded.tokenizer.Encode(text, Tokenizer::Special::kPlainText);
   ids.insert(ids.end(), more.begin(), more.end());
   return ids;
@@ -133,14 +153,12 @@ PreparedRequest Prepare(const ApiRequest& request, const LoadedModel& loaded, Co
                         int64_t max_context, uint64_t seed) {
   PreparedRequest prepared;
   const bool chat = request.endpoint != Endpoint::kCompletions;
-  prepared.raw = !chat;
-
   GenerationRequest generation;
   generation.sampling = request.sampling;
   if (!request.seeded) generation.sampling.seed = seed;
   generation.outputs = request.outputs;
   StoppingRules& rules = generation.stopping;
-  rules.max_tokens = request.max_tokens.value_or(0);
+  if (request.max_tokens) rules.max_tokens = std::max<int64_t>(*request.max_tokens, 1);
   if (!request.ignore_eos) rules.stop_tokens = loaded.defaults.stop_tokens;
   rules.stop_tokens.insert(rules.stop_tokens.end(), request.stop_token_ids.begin(), request.stop_token_ids.end());
   rules.stop_strings = request.stop;
@@ -150,14 +168,23 @@ PreparedRequest Prepare(const ApiRequest& request, const LoadedModel& loaded, Co
 
   std::vector<std::vector<int32_t>> prompts;
   if (chat) {
-    prompts.push_back(ChatPrompt(request, loaded, &prepared.start));
+    using Start = AnswerReader::Options::Start;
+    Start start = Start::kUnknown;
+    prompts.push_back(ChatPrompt(request, loaded, &start));
     if (request.answer_begin && generation.constraint) {
       throw ApiError(400, request.endpoint == Endpoint::kMessages ? "messages" : "continue_final_message",
                      "an answer that is begun by the request cannot also be held to a format or a tool");
     }
-    rules.starts_in_thinking = prepared.start == AnswerReader::Start::kThinking;
-    // The budget is for thinking to come; a begun answer has none.
-    if (prepared.start == AnswerReader::Start::kMidAnswer) rules.thinking_budget.reset();
+    rules.starts_in_thinking = start == Start::kThinking;
+    // The budget is for thinking to come. A begun answer has none, nor one whose prompt ends in an empty thinking.
+    generation.after_no_thinking = !request.answer_begin && rules.thinking_budget == 0;
+    if (start == Start::kMidAnswer || generation.after_no_thinking) rules.thinking_budget.reset();
+    prepared.reading = AnswerReader::Options{.start = start,
+                                             .thinks_first = true,
+                                             .tool_calls = request.ReadsToolCalls(),
+                                             .call_parts = true,
+                                             .tags_in_content = false};
+    rules.answer = prepared.reading;
   } else {
     if (rules.thinking_budget == 0) rules.thinking_budget.reset();  // there is no turn that could begin without it
     for (const ApiRequest::Prompt& prompt : request.prompts) {
@@ -167,19 +194,24 @@ PreparedRequest Prepare(const ApiRequest& request, const LoadedModel& loaded, Co
     }
   }
 
-  const std::string field = chat ? "messages" : "prompt";
+  const std::string field = PromptField(request.endpoint);
   for (std::vector<int32_t>& ids : prompts) {
     const int64_t tokens = static_cast<int64_t>(ids.size());
     if (tokens == 0) throw Invalid(field, "is empty; a model continues at least one token");
     if (tokens >= max_context) {
       throw ApiError(400, field,
-                     fmt::format("{}: the prompt has {} tokens, and the context of {} must also hold the answer", field,
-                                 tokens, max_context),
+                     // In the words that agents look for: the one half in Anthropic's errors, the other in OpenAI's.
+                     fmt::format("{}: prompt is too long: {} tokens > {} maximum; this model's maximum context length "
+                                 "is {} tokens, which must also hold the answer",
+                                 field, tokens, max_context - 1, max_context),
                      "context_length_exceeded");
     }
     prepared.prompt_tokens += tokens;
     ScheduledRequest scheduled;
     scheduled.generation = generation;
+    // What is read from the cache has no log-probabilities.
+    scheduled.generation.prompt_logprobs = request.echo && request.logprobs;
+    scheduled.use_cache = !scheduled.generation.prompt_logprobs;
     scheduled.priority = static_cast<int>(-request.priority);
     scheduled.session = request.session;
     if (request.timeout_seconds) {

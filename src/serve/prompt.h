@@ -5,6 +5,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,14 +36,15 @@ class Constraints {
 };
 
 struct PreparedRequest {
-  std::vector<ScheduledRequest> prompts;  // one, or as many as a text completion has
-  AnswerReader::Start start = AnswerReader::Start::kUnknown;
-  bool raw = false;
-  int64_t prompt_tokens = 0;  // of all prompts
+  std::vector<ScheduledRequest> prompts;         // one, or as many as a text completion has
+  std::optional<AnswerReader::Options> reading;  // of the answers; none for text completions
+  int64_t prompt_tokens = 0;                     // of all prompts
 };
 
-// The ids of a chat's prompt, with the beginning of the answer if the request has one.
-std::vector<int32_t> ChatPrompt(const ApiRequest& request, const LoadedModel& loaded, AnswerReader::Start* start);
+// The ids of a chat's prompt, with the beginning of the answer: the request's, or an empty thinking if there is to be
+// none.
+std::vector<int32_t> ChatPrompt(const ApiRequest& request, const LoadedModel& loaded,
+                                AnswerReader::Options::Start* start);
 
 // seed: if the request has none. Throws ApiError (400): too long for the context, no chat template, ...
 PreparedRequest Prepare(const ApiRequest& request, const LoadedModel& loaded, Constraints& constraints,

@@ -60,8 +60,8 @@ struct ApiRequest {
 
   // ---- both
   SamplingParams sampling;
-  bool seeded = false;  // else the server picks a seed
-  std::optional<int64_t> max_tokens;
+  bool seeded = false;                // else the server picks a seed
+  std::optional<int64_t> max_tokens;  // 0: only the prompt is wanted, with `echo`
   std::vector<std::string> stop;
   std::vector<int32_t> stop_token_ids;
   bool ignore_eos = false;

@@ -79,7 +79,6 @@ TEST(Request, ErrorsNameTheField) {
       {ParseCompletions, R"({"prompt": "x", "stream": "yes"})", "stream"},
       {ParseCompletions, R"({"prompt": "x", "session": "../x"})", "session"},
       {ParseCompletions, R"({"prompt": "x", "suffix": "y"})", "suffix"},
-      {ParseCompletions, R"({"prompt": "x", "echo": true, "logprobs": 1})", "echo"},
       {ParseCompletions, R"({"prompt": []})", "prompt"},
       {ParseCompletions, R"({"prompt": 7})", "prompt"},
       {ParseCompletions, R"({"prompt": [1, 100]})", "prompt[1]"},

@@ -39,7 +39,8 @@ class Responses final : public AnswerFormat {
       written_ += piece.reasoning;
       Delta("response.reasoning_text.delta", "delta", piece.reasoning, nullptr, &text);
     }
-    if (!piece.content.empty()) {
+    // The last tokens of a text may be known to belong to it only when it is over.
+    if (!piece.content.empty() || (open_ == Item::kMessage && !piece.tokens.empty())) {
       if (open_ != Item::kMessage) {
         Close(&text);
         OpenItem(Item::kMessage, "msg_", {{"type", "message"}, {"role", "assistant"}, {"content", Json::array()}},
@@ -62,7 +63,7 @@ class Responses final : public AnswerFormat {
         text += Event("response.function_call_arguments.delta",
                       {{"item_id", item_["id"]}, {"output_index", output_.size()}, {"delta", call.arguments}});
       }
-      if (call.end) Close(&text);
+      if (call.end) Close(&text, call.complete ? "completed" : "incomplete");
     }
     return text;
   }
@@ -70,12 +71,12 @@ class Responses final : public AnswerFormat {
   std::string OutputEnd(int64_t, const AnswerEnd& end) override {
     std::string text;
     end_ = end;
-    Close(&text, Incomplete() ? "incomplete" : "completed");
+    Close(&text, end.cut() ? "incomplete" : "completed");
     return text;
   }
 
   std::string End(const AnswerUsage& usage) override {
-    return Event(Incomplete() ? "response.incomplete" : "response.completed", {{"response", Final(usage)}});
+    return Event(end_.cut() ? "response.incomplete" : "response.completed", {{"response", Final(usage)}});
   }
 
   std::string Failure(const ApiError& error) override {
@@ -86,8 +87,6 @@ class Responses final : public AnswerFormat {
 
  private:
   enum class Item { kNone, kReasoning, kMessage, kCall };
-
-  bool Incomplete() const { return end_.reason != FinishReason::kStop && end_.reason != FinishReason::kStopString; }
 
   static Json TextPart(const std::string& text) {
     return {{"type", "output_text"}, {"text", text}, {"annotations", Json::array()}, {"logprobs", Json::array()}};
@@ -172,8 +171,8 @@ class Responses final : public AnswerFormat {
   }
 
   Json Final(const AnswerUsage& usage) const {
-    Json json = Response(Incomplete() ? "incomplete" : "completed");
-    if (Incomplete()) json["incomplete_details"] = {{"reason", "max_output_tokens"}};
+    Json json = Response(end_.cut() ? "incomplete" : "completed");
+    if (end_.cut()) json["incomplete_details"] = {{"reason", "max_output_tokens"}};
     json["finish_details"] = FinishDetails(end_);
     json["usage"] = {{"input_tokens", usage.prompt_tokens},
                      {"input_tokens_details", {{"cached_tokens", usage.cached_tokens}}},

@@ -117,7 +117,9 @@ struct Server::Impl final : public HttpHandler {
   };
 
   void AddRoutes();
-  const Route* Find(const std::string& method, const std::string& path, std::string* suffix, bool* other_method) const;
+  // allowed: the methods that the path takes, if not this one.
+  const Route* Find(const std::string& method, const std::string& path, std::string* suffix,
+                    std::string* allowed) const;
   std::optional<ApiError> Check(const HttpRequest& request) const;
   void AddCors(const HttpRequest& request, HttpHeaders* headers) const;
   void Reply(Call& call, HttpReply reply);
@@ -190,13 +192,14 @@ bool IsLocalName(const std::string& host) {
 }  // namespace
 
 const Server::Impl::Route* Server::Impl::Find(const std::string& method, const std::string& path, std::string* suffix,
-                                              bool* other_method) const {
+                                              std::string* allowed) const {
   for (const Route& route : routes) {
     const bool prefix = route.path.back() == '*';
     const std::string_view fixed(route.path.data(), route.path.size() - (prefix ? 1 : 0));
     if (prefix ? !path.starts_with(fixed) : path != fixed) continue;
-    if (route.method != method && !(method == "HEAD" && std::string_view(route.method) == "GET")) {
-      *other_method = true;
+    const bool get = std::string_view(route.method) == "GET";
+    if (route.method != method && !(method == "HEAD" && get)) {
+      *allowed += fmt::format("{}{}", allowed->empty() ? "" : ", ", get ? "GET, HEAD" : route.method);
       continue;
     }
     if (prefix) *suffix = path.substr(fixed.size());
@@ -207,16 +210,21 @@ const Server::Impl::Route* Server::Impl::Find(const std::string& method, const s
 
 // Who may use the server: by key, or, without keys, who is on this machine and not sent by somebody's web page.
 std::optional<ApiError> Server::Impl::Check(const HttpRequest& request) const {
-  std::string suffix;
-  bool other_method = false;
-  const Route* route = Find(request.method, request.path, &suffix, &other_method);
+  std::string suffix, allowed;
+  const Route* route = Find(request.method, request.path, &suffix, &allowed);
   if (options.keys.empty()) {
     const std::string* host = request.Header("host");
     if (http.loopback() && host != nullptr && !IsLocalName(HostOf(*host)) &&
         std::find(options.allowed_hosts.begin(), options.allowed_hosts.end(), HostOf(*host)) ==
             options.allowed_hosts.end()) {
+      const std::string name = HostOf(*host);
+      // To listen there means to listen everywhere; as an address to connect to it reaches this machine by accident.
+      const bool any = name == "0.0.0.0" || name == "::";
       return ApiError(403, "",
-                      fmt::format("this server is not called {}; --allowed-host adds a name", Shown(HostOf(*host))));
+                      any ? fmt::format("{} is where a server listens, not a name to call it by: use 127.0.0.1 or "
+                                        "localhost in the URL (or start it with --allowed-host {})",
+                                        name, name)
+                          : fmt::format("this server is not called {}; --allowed-host adds a name", Shown(name)));
     }
     if (const std::string* origin = request.Header("origin")) {
       const size_t scheme = origin->find("://");
@@ -310,15 +318,18 @@ void Server::Impl::ReplyError(Call& call, const ApiError& error, HttpHeaders hea
 void Server::Impl::Handle(const HttpRequest& request, HttpExchange& exchange) {
   const Clock::time_point start = Clock::now();
   Call call{request, exchange, NewId(), {}, 200, {}};
-  bool other_method = false;
-  const Route* route = Find(request.method, request.path, &call.suffix, &other_method);
+  std::string allowed;
+  const Route* route = Find(request.method, request.path, &call.suffix, &allowed);
   try {
-    if (route == nullptr) {
-      if (other_method)
-        throw ApiError(405, "", fmt::format("{} does not take {}", Shown(request.path), Shown(request.method)));
+    if (route == nullptr && !allowed.empty()) {
+      const std::string message =
+          fmt::format("{} does not take {}, but {}", Shown(request.path), Shown(request.method), allowed);
+      ReplyError(call, ApiError(405, "", message), {{"Allow", allowed}});
+    } else if (route == nullptr) {
       throw ApiError(404, "", fmt::format("there is no {}; the APIs begin with /v1/", Shown(request.path)));
+    } else {
+      route->handle(call);
     }
-    route->handle(call);
   } catch (const ApiError& e) {
     ReplyError(call, e);
   } catch (const QueueFull& e) {
@@ -443,31 +454,16 @@ void Server::Impl::Answer(Call& call, const ApiRequest& request) {
     fulgur::Answer answer;  // whole, if it is not streamed
     std::optional<Clock::time_point> first;
     int64_t tokens = 0;
-    bool ended = false;
+    bool begun = false, ended = false;
   };
   std::vector<Output> states;
   states.reserve(outputs);
   for (size_t i = 0; i < outputs; ++i) {
-    states.push_back({AnswerReader(static_cast<int64_t>(i), prepared.start, request.ReadsToolCalls(), prepared.raw,
+    states.push_back({AnswerReader(static_cast<int64_t>(i), prepared.reading, loaded.tokenizer,
                                    fmt::format("call_{}_{}_", call.id, i)),
                       {},
-                      {},
-                      0,
-                      false});
-    if (request.echo) {
-      states.back().answer.content = loaded.tokenizer.Decode(echo[i / static_cast<size_t>(request.outputs)], true);
-    }
+                      {}});
   }
-  const auto token_of = [&](const OutputToken& token) {
-    const auto bytes = [&](int32_t id) {
-      return id < loaded.tokenizer.vocab_size() ? loaded.tokenizer.Bytes(id) : std::string();
-    };
-    AnswerToken out{
-        .id = token.id, .bytes = bytes(token.id), .sampled = token.sampled, .logprob = token.logprob, .top = {}};
-    for (const TokenLogprob& other : token.top) out.top.emplace_back(bytes(other.id), other.logprob);
-    return out;
-  };
-
   bool begun = false, connected = true;
   std::string out;  // to be written with the next piece
   const auto begin = [&] {
@@ -475,13 +471,6 @@ void Server::Impl::Answer(Call& call, const ApiRequest& request) {
     begun = true;
     connected = call.exchange.Begin(200, headers);
     out = format->Begin() + out;
-    if (!request.echo) return;
-    for (size_t i = 0; i < outputs; ++i) {
-      AnswerPiece piece;
-      piece.output = static_cast<int64_t>(i);
-      piece.content = states[i].answer.content;
-      out += format->Piece(piece);
-    }
   };
 
   AnswerUsage usage;
@@ -498,23 +487,44 @@ void Server::Impl::Answer(Call& call, const ApiRequest& request) {
     const Clock::time_point gather = !request.stream ? until
                                      : begun         ? spoke + answering.load() * kPacket
                                                      : Clock::time_point();
-    const std::vector<Mailbox::Event> events = mailbox->Take(until, gather);
+    std::vector<Mailbox::Event> events = mailbox->Take(until, gather);
     const Clock::time_point now = Clock::now();
-    for (const Mailbox::Event& event : events) {
+    for (Mailbox::Event& event : events) {
       Output& state = states[static_cast<size_t>(event.output)];
       if (!state.first && event.token_count > 0) {
         state.first = now;
         if (event.output == 0) metrics.first_token.Add(SecondsSince(start));
       }
       state.tokens += event.token_count;
-      AnswerPiece piece = state.reader.Push(event.text);
+      AnswerEnd answer_end;
       if (event.end) {
-        AnswerPiece rest = state.reader.Finish();
-        piece.reasoning += rest.reasoning;
-        piece.content += rest.content;
-        for (AnswerCall& more : rest.calls) piece.calls.push_back(std::move(more));
+        const OutputEnd& end = *event.end;
+        answer_end = {.reason = end.reason,
+                      .message = end.message,
+                      .prompt_tokens = end.prompt_tokens,
+                      .cached_tokens = end.reused_tokens,
+                      .output_tokens = end.output_tokens,
+                      .thinking_tokens = end.thinking_tokens,
+                      .thinking_cut = end.thinking_cut,
+                      .weights_version = end.weights_version};
       }
-      for (const OutputToken& token : event.tokens) piece.tokens.push_back(token_of(token));
+      if (request.max_tokens == 0) {  // the engine writes one at least
+        event.text.clear();
+        event.tokens.clear();
+        answer_end.output_tokens = 0;
+      }
+      AnswerPiece piece = event.end ? state.reader.Finish(event.text, event.tokens, answer_end.cut())
+                                    : state.reader.Push(event.text, event.tokens);
+      if (!std::exchange(state.begun, true) && request.echo) {
+        const std::vector<int32_t>& prompt = echo[static_cast<size_t>(event.output / request.outputs)];
+        piece.content.insert(0, loaded.tokenizer.Decode(prompt, /*skip_special=*/true));
+        std::vector<AnswerToken> tokens;
+        for (const OutputToken& token : event.prompt) {
+          tokens.push_back(MakeAnswerToken(loaded.tokenizer, token));
+          tokens.back().first = tokens.size() == 1;
+        }
+        piece.tokens.insert(piece.tokens.begin(), tokens.begin(), tokens.end());
+      }
       if (event.end && event.end->reason == FinishReason::kError) {
         const ApiError error(500, "", event.end->message);
         if (!begun) throw error;
@@ -535,16 +545,9 @@ void Server::Impl::Answer(Call& call, const ApiRequest& request) {
       if (!event.end || state.ended) continue;
       state.ended = true;
       --left;
-      const OutputEnd& end = *event.end;
-      state.answer.end = {.reason = end.reason,
-                          .message = end.message,
-                          .prompt_tokens = end.prompt_tokens,
-                          .cached_tokens = end.reused_tokens,
-                          .output_tokens = end.output_tokens,
-                          .thinking_tokens = end.thinking_tokens,
-                          .thinking_cut = end.thinking_cut,
-                          .has_calls = state.reader.has_calls(),
-                          .weights_version = end.weights_version};
+      answer_end.has_calls = state.reader.has_calls();
+      answer_end.broken_call = state.reader.broken_call();
+      state.answer.end = answer_end;
       usage.Add(state.answer.end, event.output % request.outputs == 0);
       if (request.stream) out += format->OutputEnd(event.output, state.answer.end);
       if (state.first && state.tokens > 1) {
@@ -598,7 +601,7 @@ void Server::Impl::Answer(Call& call, const ApiRequest& request) {
 void Server::Impl::CountTokens(Call& call) {
   const ApiRequest request = ParseMessages(Body(call), defaults, /*for_count=*/true);
   CheckModel(request.model);
-  AnswerReader::Start start;
+  AnswerReader::Options::Start start;
   Reply(call, JsonReply({{"input_tokens", ChatPrompt(request, loaded, &start).size()}}));
 }
 
@@ -608,7 +611,7 @@ void Server::Impl::Tokenize(Call& call) {
   Fields body(json, "");
   std::vector<int32_t> ids;
   if (body.Get("messages") != nullptr) {
-    AnswerReader::Start start;
+    AnswerReader::Options::Start start;
     ids = ChatPrompt(ParseChatCompletions(json, defaults), loaded, &start);
   } else {
     const char* key = body.Get("content") != nullptr ? "content" : "prompt";

@@ -4,6 +4,8 @@
 #include <optional>
 #include <utility>
 
+#include "base/json_as_given.h"
+
 namespace fulgur {
 namespace {
 
@@ -94,9 +96,14 @@ StreamingOutputParser::StreamingOutputParser(Options options)
              : options.start == Options::Start::kThinking ? State::kReasoning
                                                           : State::kContent) {
   content_.started = options.start == Options::Start::kMidAnswer;
+  content_.keep_end = !options.trim_end;
 }
 
 void StreamingOutputParser::Trimmed::Add(std::string_view text, std::string* out) {
+  if (keep_end && started) {
+    *out += text;
+    return;
+  }
   const size_t last = text.find_last_not_of(kSpace);
   if (last == std::string_view::npos) {
     if (started) space += text;
@@ -104,10 +111,10 @@ void StreamingOutputParser::Trimmed::Add(std::string_view text, std::string* out
   }
   std::string_view body = text.substr(0, last + 1);
   if (!started) body.remove_prefix(body.find_first_not_of(kSpace));
-  *out += space;
+  *out += std::exchange(space, {});
   *out += body;
   started = true;
-  space = text.substr(last + 1);
+  (keep_end ? *out : space) += text.substr(last + 1);
 }
 
 void StreamingOutputParser::Content(std::string_view text, Delta* delta) {
@@ -116,6 +123,7 @@ void StreamingOutputParser::Content(std::string_view text, Delta* delta) {
     held_ += text;
   } else {
     content_.Add(text, &delta->content);
+    delta->content_end = before_ + begin_ - content_.space.size();
   }
 }
 
@@ -125,13 +133,19 @@ void StreamingOutputParser::Line(std::string_view line, Delta* delta) {
     PartOfLine(line, delta);
     const OpenLine::Place place = std::exchange(line_, {}).place;
     if (place == OpenLine::Place::kArguments || place == OpenLine::Place::kBehind) {
-      delta->call_parts.push_back({.index = calls_ - 1, .begin = false, .name = {}, .arguments = {}, .end = true});
+      delta->call_parts.push_back({.index = calls_ - 1,
+                                   .begin = false,
+                                   .name = {},
+                                   .arguments = {},
+                                   .end = true,
+                                   .complete = call.has_value()});
     } else if (call.has_value()) {  // a call in another spelling
       delta->call_parts.push_back({.index = calls_++,
                                    .begin = true,
                                    .name = call->name,
-                                   .arguments = call->arguments.dump(-1, ' ', false, Json::error_handler_t::replace),
-                                   .end = true});
+                                   .arguments = DumpJson(ParseJsonAsGiven(line, "call")["arguments"]),
+                                   .end = true,
+                                   .complete = true});
     }
   }
   if (!call.has_value()) return;
@@ -153,7 +167,7 @@ void StreamingOutputParser::PartOfLine(std::string_view line, Delta* delta) {
     call_seen_ = true;
     held_.clear();
     delta->call_parts.push_back(
-        {.index = calls_++, .begin = true, .name = std::move(name), .arguments = {}, .end = false});
+        {.index = calls_++, .begin = true, .name = std::move(name), .arguments = {}, .end = false, .complete = false});
   }
   if (line_.place != Place::kArguments) return;
   const size_t begin = line_.position;
@@ -177,8 +191,12 @@ void StreamingOutputParser::PartOfLine(std::string_view line, Delta* delta) {
   }
   const std::string_view piece = line.substr(begin, line_.position - begin);
   if (!piece.empty()) {
-    delta->call_parts.push_back(
-        {.index = calls_ - 1, .begin = false, .name = {}, .arguments = std::string(piece), .end = false});
+    delta->call_parts.push_back({.index = calls_ - 1,
+                                 .begin = false,
+                                 .name = {},
+                                 .arguments = std::string(piece),
+                                 .end = false,
+                                 .complete = false});
   }
 }
 
@@ -270,9 +288,13 @@ bool StreamingOutputParser::Step(bool final, Delta* delta) {
       const size_t at = FindTag({kThink, kCalls}, final, &tag, &safe);
       Content(take(safe), delta);
       if (at == std::string::npos) return false;
-      block_seen_ |= tag == kCalls;
+      if (tag == kCalls) {
+        block_seen_ = true;
+        block_begin_ = held_.size();
+      }
       state_ = tag == kCalls ? State::kBlock : State::kLaterThink;
-      Content(take(tag.size()), delta);
+      const std::string_view taken = take(tag.size());
+      if (tag != kCalls || options_.tags_in_content) Content(taken, delta);
       return true;
     }
     case State::kLaterThink: {
@@ -307,7 +329,8 @@ bool StreamingOutputParser::Step(bool final, Delta* delta) {
       Content(line, delta);
       Line(line, delta);
       if (is_close) {
-        Content(take(kEndCalls.size()), delta);
+        const std::string_view taken = take(kEndCalls.size());
+        if (options_.tags_in_content) Content(taken, delta);
         state_ = State::kContent;
       } else if (!Pending().empty()) {
         Content(take(1), delta);
@@ -320,6 +343,7 @@ bool StreamingOutputParser::Step(bool final, Delta* delta) {
 
 StreamingOutputParser::Delta StreamingOutputParser::Push(std::string_view text) {
   Delta delta;
+  before_ += begin_;
   pending_.erase(0, std::exchange(begin_, 0));
   pending_ += text;
   while (Step(false, &delta)) {
@@ -327,12 +351,23 @@ StreamingOutputParser::Delta StreamingOutputParser::Push(std::string_view text) 
   return delta;
 }
 
-StreamingOutputParser::Delta StreamingOutputParser::Finish() {
+StreamingOutputParser::Delta StreamingOutputParser::Finish(bool cut) {
   Delta delta;
+  const bool before_tag = options_.thinks_first || (state_ != State::kUndecided && state_ != State::kUnopened);
+  if (cut && before_tag && state_ != State::kBlock) begin_ = pending_.size();  // the beginning of a tag
   while (Step(true, &delta)) {
   }
-  if (!call_seen_) content_.Add(std::exchange(held_, {}), &delta.content);
+  if (cut && state_ == State::kBlock) held_.resize(block_begin_);
+  if (!call_seen_ && !held_.empty()) {
+    content_.Add(std::exchange(held_, {}), &delta.content);
+    delta.content_end = before_ + begin_ - content_.space.size();
+  }
   return delta;
+}
+
+size_t StreamingOutputParser::undecided() const {
+  if (content_over() || state_ == State::kReasoning) return 0;
+  return Pending().size() + content_.space.size();
 }
 
 ParsedOutput ParseOutput(std::string_view text) {

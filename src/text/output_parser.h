@@ -49,9 +49,11 @@ class StreamingOutputParser {
     std::string name;       // in that
     std::string arguments;  // the next piece of the JSON text, as the model writes it
     bool end = false;       // its last part
+    bool complete = false;  // in that: the line is a call, from its first brace to its last
   };
   struct Delta {
     std::string reasoning, content;
+    size_t content_end = 0;            // if there is content: the bytes of text pushed so far up to its end
     std::vector<ToolCall> tool_calls;  // each once, when its line is complete
     std::vector<CallPart> call_parts;  // with Options::call_parts
   };
@@ -69,11 +71,22 @@ class StreamingOutputParser {
     // for a call from there on; should it turn out not to be one, its parts have been given out nevertheless (and the
     // content is over, as behind any call).
     bool call_parts = false;
+    // False: white space after the content so far is given out as it comes, though nothing may follow it.
+    bool trim_end = true;
+    // False: a block without a call is content without its tags.
+    bool tags_in_content = true;
   };
   explicit StreamingOutputParser(bool starts_in_thinking = false);
   explicit StreamingOutputParser(Options options);
   Delta Push(std::string_view text);
-  Delta Finish();
+  // cut: the model would have gone on. What may be the beginning of a tag is dropped then, and a block that is not
+  // closed is no content.
+  Delta Finish(bool cut = false);
+
+  // How many of the last bytes pushed may yet become content that follows on what has been given out.
+  size_t undecided() const;
+  // No more content comes before Finish.
+  bool content_over() const { return block_seen_ || call_seen_; }
 
  private:
   enum class State {
@@ -89,6 +102,7 @@ class StreamingOutputParser {
   struct Trimmed {
     void Add(std::string_view text, std::string* out);
     bool started = false;
+    bool keep_end = false;  // trailing white space does not wait
     std::string space;
   };
 
@@ -112,9 +126,11 @@ class StreamingOutputParser {
 
   std::string pending_;  // from begin_ on: not interpreted yet
   size_t begin_ = 0;
+  size_t before_ = 0;        // bytes of text before pending_
   size_t scanned_ = 0;       // behind begin_; there is no tag before this
   std::string unopened_;     // kUnopened: the text before the </think>, that tag included
   std::string held_;         // content from the first block on, in case no call follows
+  size_t block_begin_ = 0;   // in held_: of the last block
   bool block_seen_ = false;  // content goes to held_
   bool call_seen_ = false;   // content is over
   OpenLine line_;

@@ -184,6 +184,75 @@ TEST(OutputParserTest, PartsComeAsTheyAreWritten) {
   EXPECT_TRUE(parser.Push("\n").call_parts.at(0).end);
 }
 
+// As a server reads an answer that was cut off after so many bytes.
+struct Read {
+  std::string reasoning, content;
+  std::vector<bool> complete;  // of each call
+};
+Read ReadCut(const std::string& text, bool cut, bool tool_calls = true) {
+  StreamingOutputParser parser(StreamingOutputParser::Options{
+      .thinks_first = true, .tool_calls = tool_calls, .call_parts = true, .tags_in_content = false});
+  Read read;
+  const auto add = [&](const StreamingOutputParser::Delta& delta) {
+    read.reasoning += delta.reasoning;
+    read.content += delta.content;
+    for (const StreamingOutputParser::CallPart& part : delta.call_parts) {
+      if (part.end) read.complete.push_back(part.complete);
+    }
+  };
+  for (const std::string& piece : Characters(text)) add(parser.Push(piece));
+  add(parser.Finish(cut));
+  return read;
+}
+
+TEST(OutputParserTest, WhereverAnOutputIsCutNoTagShows) {
+  const std::string text =
+      "<think>\na thought\n</think>\n\nHere:\n\n<tool_calls>\n{\"name\": \"f\", \"arguments\": {\"x\": \"}\"}}\n"
+      "{\"name\": \"g\", \"arguments\": {}}\n</tool_calls>";
+  for (size_t n = 0; n <= text.size(); ++n) {
+    SCOPED_TRACE(text.substr(0, n));
+    const Read read = ReadCut(text.substr(0, n), /*cut=*/true);
+    EXPECT_TRUE(std::string("a thought").starts_with(read.reasoning)) << read.reasoning;
+    EXPECT_TRUE(std::string("Here:").starts_with(read.content)) << read.content;
+    // A call is complete from its last brace on.
+    for (size_t i = 0; i < read.complete.size(); ++i) {
+      const size_t end = text.find("}\n", text.find(i == 0 ? "\"f\"" : "\"g\"")) + 1;
+      EXPECT_EQ(read.complete[i], n >= end) << i;
+    }
+  }
+  // Not cut, the same ends are the text that they are.
+  EXPECT_EQ(ReadCut("<thin", false).content, "<thin");
+  EXPECT_EQ(ReadCut("a <tool_", false).content, "a <tool_");
+  EXPECT_EQ(ReadCut("a <tool_", true).content, "a");
+  EXPECT_EQ(ReadCut("a <tool_", true, /*tool_calls=*/false).content, "a <tool_");
+  EXPECT_EQ(ReadCut("<think>a </thi", false).reasoning, "a </thi");
+}
+
+TEST(OutputParserTest, ABlockWithoutACall) {
+  const std::string block = "a\n<tool_calls>\n{\"name\": f}\n</tool_calls>";
+  EXPECT_EQ(ParseOutput(block).content, block);
+  EXPECT_EQ(ReadCut(block, false).content, "a\n\n{\"name\": f}");  // its tags are left out, nothing else
+  EXPECT_EQ(ReadCut(block + "\nb", true).content, "a\n\n{\"name\": f}\n\nb");
+  EXPECT_EQ(ReadCut(block + "\nb<tool_calls>\n{\"na", true).content, "a\n\n{\"name\": f}\n\nb");
+}
+
+TEST(OutputParserTest, WhereTheContentEnds) {
+  const std::string text = "<think>\nr\n</think>\n\n one <b> two \n<tool_calls>";
+  for (const bool trim_end : {true, false}) {
+    StreamingOutputParser parser(StreamingOutputParser::Options{.thinks_first = true, .trim_end = trim_end});
+    std::string content;
+    for (size_t i = 0; i < text.size(); ++i) {
+      const auto delta = parser.Push(text.substr(i, 1));
+      content += delta.content;
+      if (delta.content.empty()) continue;
+      EXPECT_EQ(text.substr(delta.content_end - content.size(), content.size()), content);
+      EXPECT_EQ(delta.content_end, i + 1 - parser.undecided());
+    }
+    EXPECT_EQ(content, trim_end ? "one <b> two" : "one <b> two \n");
+    EXPECT_TRUE(parser.content_over());
+  }
+}
+
 TEST(OutputParserTest, OptionsOfTheBeginning) {
   using Options = StreamingOutputParser::Options;
   const auto parse = [](Options options, const std::string& text) {
