@@ -27,7 +27,8 @@ namespace {
 struct Options {
   std::string model;
   std::vector<std::string> tasks{"all"};
-  std::string problems, checker = "exact";
+  std::string problems;
+  Checker checker;
   double max_unreadable = 100 * kMaxUnreadable;  // percent
   int64_t count = 100;
   int difficulty = 0;
@@ -62,6 +63,8 @@ void PrintSample(const EvalSample& sample) {
   text += fmt::format("\nAnswer\n\n{}\n", Indented(said.content.empty() ? "(none)" : said.content));
   if (sample.correct()) {
     text += "✓ correct\n";
+  } else if (sample.verdict.score.value_or(0) > 0) {
+    text += fmt::format("~ score {:.3g}: {}\n", *sample.verdict.score, sample.verdict.reason);
   } else if (sample.verdict.score) {
     text += fmt::format("✗ wrong: {}\n", sample.verdict.reason);
   } else {
@@ -79,10 +82,11 @@ void PrintReport(const EvalReport& report) {
                     "thinking", "output"));
   const auto line = [](const TaskAccuracy& a) {
     const Interval i = a.interval();
-    Print(fmt::format("{:<22} {:>7} {:>6.1f} %  {:>5.1f} - {:>5.1f} % {:>8.1f} {:>7.1f}{}{}\n", a.task,
+    Print(fmt::format("{:<22} {:>7} {:>6.1f} %  {:>5.1f} - {:>5.1f} % {:>8.1f} {:>7.1f}{}{}{}\n", a.task,
                       fmt::format("{}/{}", a.correct, a.count), 100 * a.accuracy(), 100 * i.low, 100 * i.high,
                       a.thinking_tokens, a.output_tokens, a.cut > 0 ? fmt::format("  {} cut off", a.cut) : "",
-                      a.unjudged > 0 ? fmt::format("  {} without a verdict", a.unjudged) : ""));
+                      a.unjudged > 0 ? fmt::format("  {} without a verdict", a.unjudged) : "",
+                      a.score != a.accuracy() ? fmt::format("  mean score {:.3f}", a.score) : ""));
   };
   for (const TaskAccuracy& a : report.tasks) line(a);
   if (report.tasks.size() > 1) {
@@ -116,10 +120,12 @@ std::vector<Problem> MakeProblems(const Options& options, uint64_t seed, std::un
   }
   *judge = MakeAnswerJudge(options.checker);
   const std::filesystem::path path = options.problems;
-  const ProblemFile file(path, path.stem().string());
-  const GoldReport golds = ReportGolds(file, options.checker);
-  golds.Check(path.string(), options.max_unreadable / 100, "--max-unreadable");
-  if (golds.bad() > 0) std::fprintf(stderr, "%s\n", golds.Summary(path.string()).c_str());
+  const ProblemFile file(path, path.stem().string(), options.checker.is_rule());
+  if (options.checker.is_rule()) {
+    const GoldReport golds = ReportGolds(file, options.checker.rule);
+    golds.Check(path.string(), options.max_unreadable / 100, "--max-unreadable");
+    if (golds.bad() > 0) std::fprintf(stderr, "%s\n", golds.Summary(path.string()).c_str());
+  }
   std::vector<Problem> problems;
   for (size_t i = 0; i < file.size(); ++i) problems.push_back(file.Get(i));
   return problems;
@@ -181,10 +187,16 @@ void AddEval(CLI::App& parent) {
              "JSON lines of {\"prompt\", \"answer\"} instead of tasks; an answer is a text, a number, or a list of "
              "which any is right")
           ->excludes(task);
-  app->add_option("--checker", options->checker, "What holds an answer against the file's")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"exact", "math"}))
-      ->needs(problems);
+  CLI::Option* checker = app->add_option("--checker", options->checker.rule, "What holds an answer against the file's")
+                             ->capture_default_str()
+                             ->check(CLI::IsMember({"exact", "math"}))
+                             ->needs(problems);
+  app->add_option("--checker-command", options->checker.command.command,
+                  "A program of your own instead, with its arguments: docs/judges.md")
+      ->type_name("PROGRAM [ARGUMENT ...]")
+      ->expected(1, 64)
+      ->needs(problems)
+      ->excludes(checker);
   app->add_option("--max-unreadable", options->max_unreadable,
                   "Percent of the file's answers that may be of no use to the checker (empty, or with math also "
                   "sentences and what it cannot read)")

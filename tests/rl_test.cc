@@ -1,6 +1,9 @@
 // `fulgur rl` and `fulgur debug objective` from outside.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -59,6 +62,92 @@ TEST(RlCommand, TrainsAModelAndGoesOn) {
   const CommandResult bad = RunFulgur({"rl", path});
   EXPECT_EQ(bad.status, 1);
   EXPECT_THAT(bad.err, HasSubstr("unknown key \"respones\""));
+}
+
+// Lines of a file; none if there is none.
+std::vector<std::string> LinesOf(const fs::path& path) {
+  std::ifstream file(path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(line);
+  return lines;
+}
+
+// A program judges, at its leisure, and the run is killed again and again: the model ends with the bits that it has if
+// the program answers at once and nothing is killed, and what was answered is not asked again.
+TEST(RlCommand, ALateJudgeAndKillsChangeNothing) {
+  TestFolder folder;
+  const std::string nano = std::string(FULGUR_SOURCE_DIR) + "/models/nano";
+  std::string problems;
+  for (int i = 0; i < 6; ++i) problems += Json{{"prompt", fmt::format("What is {} + {}?", i, 3 * i)}}.dump() + "\n";
+  WriteFileAtomic(folder / "problems.jsonl", problems);
+  // The verdict depends on the answer alone. While the file `slow` is there it takes up to half a second. What has been
+  // answered is written down.
+  WriteFileAtomic(folder / "judge.sh", R"sh(while read -r line; do
+  if [ -e "$1/slow" ]; then sleep 0.$(((${#line} % 46) + 5)); fi
+  printf '%s\n' "$line" >> "$1/asked"
+  echo "{\"score\": 0.$((${#line} % 10)), \"reason\": \"${#line} bytes\"}"
+done)sh");
+  constexpr int kProcesses = 4;
+  const auto config = [&](const std::string& out) {
+    const Json json = {{"out", (folder / out).string()},
+                       {"model", nano},
+                       {"data",
+                        {{{"type", "problems"},
+                          {"path", (folder / "problems.jsonl").string()},
+                          {"checker",
+                           {{"command", {"sh", (folder / "judge.sh").string(), folder.path().string()}},
+                            {"processes", kProcesses}}}}}},
+                       {"batches", 2},
+                       {"rollouts", {{"prompts", 4}, {"responses", 3}, {"most_prompts", 8}}},
+                       {"updates", 2},
+                       {"stages", {{{"window", 48}}}},
+                       {"schedule", {{"lr", 0.001}}},
+                       {"checkpoint", {{"every_batches", 1}}}};
+    const std::string path = (folder / (out + ".json")).string();
+    WriteFileAtomic(path, json.dump());
+    return path;
+  };
+  const CommandResult instant = RunFulgur({"rl", config("instant")});
+  ASSERT_EQ(instant.status, 0) << instant.err;
+  std::vector<std::string> asked = LinesOf(folder / "asked");
+  ASSERT_GE(asked.size(), 24u);
+  fs::remove(folder / "asked");
+  std::ofstream(folder / "slow").flush();
+  const std::string late = config("late");
+  int kills = 0;
+  for (bool finished = false; !finished && kills < 30; kills += !finished) {
+    const fs::path log = folder / "asked";
+    const pid_t child = fork();
+    if (child == 0) {
+      const std::string err = (folder / "err").string();
+      if (std::freopen(err.c_str(), "a", stderr) == nullptr) _exit(1);
+      execl(FULGUR_BINARY, "fulgur", "rl", late.c_str(), static_cast<char*>(nullptr));
+      _exit(127);
+    }
+    // Killed after five more verdicts, while others are under way.
+    const size_t before = LinesOf(log).size();
+    int status = 0;
+    while (waitpid(child, &status, WNOHANG) == 0) {
+      if (kills < 4 && LinesOf(log).size() >= before + 5) kill(child, SIGKILL);
+      usleep(5000);
+    }
+    finished = WIFEXITED(status);
+    if (finished) {
+      ASSERT_EQ(WEXITSTATUS(status), 0) << ReadFile(folder / "err");
+    }
+  }
+  EXPECT_EQ(kills, 4);
+  EXPECT_EQ(ReadFile(folder / "late/model/model.safetensors"), ReadFile(folder / "instant/model/model.safetensors"));
+  // Each question was asked once, but for those that were under way when the run was killed.
+  std::vector<std::string> again = LinesOf(folder / "asked");
+  EXPECT_LE(again.size(), asked.size() + static_cast<size_t>(kills * kProcesses));
+  const auto distinct = [](std::vector<std::string> lines) {
+    std::sort(lines.begin(), lines.end());
+    lines.erase(std::unique(lines.begin(), lines.end()), lines.end());
+    return lines;
+  };
+  EXPECT_EQ(distinct(again), distinct(asked));
+  EXPECT_FALSE(fs::exists(folder / "late/rollouts/batch-000001.jsonl.gz.verdicts"));
 }
 
 TEST(RlCommand, ConfigsInTheRepositoryAreRead) {

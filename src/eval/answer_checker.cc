@@ -41,9 +41,10 @@ AnswerChecker GetAnswerChecker(const std::string& name) {
   throw Error("there is no checker \"{}\"; the checkers are exact and math", name);
 }
 
-std::unique_ptr<Judge> MakeAnswerJudge(const std::string& checker) {
+std::unique_ptr<Judge> MakeAnswerJudge(const Checker& checker) {
+  if (!checker.is_rule()) return std::make_unique<CommandJudge>(checker.command);
   return std::make_unique<RuleJudge>(
-      [check = GetAnswerChecker(checker)](const Problem& problem, const Trajectory& trajectory) {
+      [check = GetAnswerChecker(checker.rule)](const Problem& problem, const Trajectory& trajectory) {
         Verdict best;
         for (const std::string& gold : GoldAnswers(problem.record, "a problem of " + problem.source)) {
           Score score = check(gold, trajectory.answer());

@@ -8,6 +8,7 @@
 
 #include "envs/judge.h"
 #include "envs/task.h"
+#include "judge/command_judge.h"
 
 namespace fulgur {
 
@@ -19,8 +20,15 @@ using AnswerChecker = std::function<Score(const std::string& gold, std::string_v
 //   math    the two are the same value or expression (math/verify.h)
 AnswerChecker GetAnswerChecker(const std::string& name);
 
-// Scores the answer of problems by the "answer" of their record: a text, a number, or a list of them of which any is
-// right. Throws as GetAnswerChecker.
-std::unique_ptr<Judge> MakeAnswerJudge(const std::string& checker);
+// What judges the problems of a file: a rule, or a program of the user's.
+struct Checker {
+  std::string rule = "exact";   // GetAnswerChecker
+  CommandJudgeOptions command;  // its command is not empty: instead of the rule
+  bool is_rule() const { return command.command.empty(); }
+};
+
+// A rule scores the answer of a problem by the "answer" of its record: a text, a number, or a list of them of which any
+// is right. Throws as GetAnswerChecker and CommandJudge.
+std::unique_ptr<Judge> MakeAnswerJudge(const Checker& checker);
 
 }  // namespace fulgur

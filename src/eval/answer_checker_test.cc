@@ -37,7 +37,7 @@ double Judge(const ProblemFile& file, size_t i, const std::string& answer) {
   Trajectory t;
   t.turns.emplace_back().parsed = ParseOutput(answer);
   const Problem problem = file.Get(i);
-  return *MakeAnswerJudge("math")->Ask(problem, t).get().score;
+  return *MakeAnswerJudge({.rule = "math", .command = {}})->Ask(problem, t).get().score;
 }
 
 TEST(ProblemFile, TextsNumbersListsAndMessages) {

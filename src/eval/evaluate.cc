@@ -21,6 +21,7 @@ void Count(const EvalSample& sample, TaskAccuracy* a) {
   ++a->count;
   a->correct += sample.correct();
   a->unjudged += !sample.verdict.score;
+  a->score += sample.verdict.score.value_or(0);
   a->verdicts += sample.correct() ? '1' : sample.verdict.score ? '0' : '-';
   a->thinking_tokens += static_cast<double>(t.thinking_tokens());
   a->output_tokens += static_cast<double>(t.ids.size());
@@ -29,6 +30,7 @@ void Count(const EvalSample& sample, TaskAccuracy* a) {
 
 void MakeMeans(TaskAccuracy* a) {
   if (a->count == 0) return;
+  if (a->count > a->unjudged) a->score /= static_cast<double>(a->count - a->unjudged);
   a->thinking_tokens /= static_cast<double>(a->count);
   a->output_tokens /= static_cast<double>(a->count);
 }
@@ -39,6 +41,7 @@ Json AccuracyJson(const TaskAccuracy& a) {
           {"count", a.count},
           {"correct", a.correct},
           {"unjudged", a.unjudged},
+          {"score", a.score},
           {"accuracy", a.accuracy()},
           {"low", interval.low},
           {"high", interval.high},

@@ -39,6 +39,7 @@ struct EvalSample {
 struct TaskAccuracy {
   std::string task;
   int64_t count = 0, correct = 0, unjudged = 0;   // unjudged: no verdict; part of count, and not correct
+  double score = 0;                               // mean over the answers with a verdict
   double thinking_tokens = 0, output_tokens = 0;  // means per answer
   int64_t cut = 0;                                // answers that ended otherwise than by a stop token or stop string
   std::string verdicts;  // one character a problem, in order: '1' solved, '0' not, '-' no verdict

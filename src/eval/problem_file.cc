@@ -66,13 +66,13 @@ std::vector<std::string> GoldAnswers(const Json& record, const std::string& wher
   return golds;
 }
 
-ProblemFile::ProblemFile(const std::filesystem::path& path, std::string source)
+ProblemFile::ProblemFile(const std::filesystem::path& path, std::string source, bool answers)
     : lines_(path, ""), source_(std::move(source)) {
   for (size_t i = 0; i < lines_.size(); ++i) {
     const Json line = lines_.Get(i);
     const std::string where = lines_.Where(i);
     MessagesOf(PromptOf(line, where), where);
-    GoldAnswers(line, where);
+    if (answers) GoldAnswers(line, where);
   }
 }
 

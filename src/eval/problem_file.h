@@ -16,8 +16,8 @@ namespace fulgur {
 // a list of them of which any is right.
 class ProblemFile {
  public:
-  // Throws Error that names the file, the line, and what is wrong with it.
-  ProblemFile(const std::filesystem::path& path, std::string source);
+  // Throws Error that names the file, the line, and what is wrong with it. answers: whether each line needs one.
+  ProblemFile(const std::filesystem::path& path, std::string source, bool answers = true);
   size_t size() const { return lines_.size(); }
   Problem Get(size_t i) const;  // its record is the line
 

@@ -36,6 +36,31 @@ Ramp ReadRamp(const Json& json, const std::string& where) {
   return ramp;
 }
 
+// The name of a rule, or {"command": [program, argument, ...]} with its limits.
+Checker ReadChecker(Section& s) {
+  Checker checker;
+  if (!s.Has("checker") || !s.Value("checker").is_object()) {
+    checker.rule = s.GetOr<std::string>("checker", checker.rule);
+    GetAnswerChecker(checker.rule);
+    return checker;
+  }
+  Section c = s.Child("checker");
+  const Json& command = c.Value("command");
+  if (!command.is_array() || command.empty()) {
+    throw Error("{}: \"command\" must be a list of a program and its arguments, not {}", c.where(), command.dump());
+  }
+  for (const Json& argument : command) {
+    if (!argument.is_string()) throw Error("{}: \"command\" holds {}, not a text", c.where(), argument.dump());
+    checker.command.command.push_back(argument.get<std::string>());
+  }
+  c.Record("command", command);
+  checker.command.seconds = c.Number(FreeKey("seconds"), checker.command.seconds);
+  checker.command.processes = c.Integer(FreeKey("processes"), checker.command.processes, 1);
+  if (checker.command.seconds <= 0) throw Error("{}: \"seconds\" must be above 0", c.where());
+  c.Done();
+  return checker;
+}
+
 ProblemSourceConfig ReadSource(const Json& json, const std::string& where, ConfigKeys* keys) {
   Section s(json, where, keys);
   ProblemSourceConfig source;
@@ -53,8 +78,7 @@ ProblemSourceConfig ReadSource(const Json& json, const std::string& where, Confi
     source.type = ProblemSourceConfig::Type::kFile;
     source.path = s.Get<std::string>("path");
     source.name = s.GetOr<std::string>("name", source.path.stem().string());
-    source.checker = s.GetOr<std::string>("checker", source.checker);
-    GetAnswerChecker(source.checker);
+    source.checker = ReadChecker(s);
     source.max_unreadable = s.Number(FreeKey("max_unreadable"), source.max_unreadable, 1);
     const bool filtered = s.Has(DerivedKey("filter"));
     Section f = s.Child("filter");

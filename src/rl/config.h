@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "engine/generation.h"
+#include "eval/answer_checker.h"
 #include "eval/gold_report.h"
 #include "ops/packed_matrix.h"
 #include "rl/objective.h"
@@ -36,7 +37,7 @@ struct ProblemSourceConfig {
   TrainPart part = TrainPart::kReinforcement;
 
   std::filesystem::path path;  // kFile: JSON lines of {"prompt", "answer"}
-  std::string checker = "exact";
+  Checker checker;
   double max_unreadable = kMaxUnreadable;  // part of the answers that may be of no use to the checker
   // The starting model tries each problem `samples` times; those it solves with a rate in (low, high), the ends
   // excluded, are kept. 0 samples: all are.

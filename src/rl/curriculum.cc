@@ -121,9 +121,9 @@ ProblemSet::ProblemSet(const std::vector<ProblemSourceConfig>& sources, uint64_t
     Source source;
     source.config = config;
     if (config.type == ProblemSourceConfig::Type::kFile) {
-      source.file = std::make_unique<ProblemFile>(config.path, config.name);
+      source.file = std::make_unique<ProblemFile>(config.path, config.name, config.checker.is_rule());
       source.judge = MakeAnswerJudge(config.checker);
-      source.golds = ReportGolds(*source.file, config.checker);
+      if (config.checker.is_rule()) source.golds = ReportGolds(*source.file, config.checker.rule);
       source.golds.Check("source " + config.name, config.max_unreadable, "\"max_unreadable\"");
       Decontaminator decontaminator(config.decontaminate.words);
       for (const auto& path : config.decontaminate.against) decontaminator.AddReferenceFile(path);

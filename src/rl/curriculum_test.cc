@@ -200,7 +200,7 @@ TEST(ProblemSet, AnswersThatNoResponseCanMatchStopTheRun) {
   source.type = ProblemSourceConfig::Type::kFile;
   source.name = "walks";
   source.path = folder / "p.jsonl";
-  source.checker = "math";
+  source.checker.rule = "math";
   try {
     ProblemSet set({source}, 9);
     ADD_FAILURE() << "no error";
@@ -211,7 +211,7 @@ TEST(ProblemSet, AnswersThatNoResponseCanMatchStopTheRun) {
   source.max_unreadable = 0.2;
   EXPECT_EQ(ProblemSet({source}, 9).golds(0).prose, 1);
   source.max_unreadable = kMaxUnreadable;
-  source.checker = "exact";
+  source.checker.rule = "exact";
   EXPECT_EQ(ProblemSet({source}, 9).golds(0).bad(), 0);
 }
 

@@ -42,6 +42,10 @@ Json Fingerprint(const RlConfig& config) {
   }
   for (const ProblemSourceConfig& source : config.data) {
     if (!source.path.empty()) add(source.path);
+    for (const std::string& argument :
+         source.checker.command.command) {  // the program's files, as far as it names them
+      if (fs::is_regular_file(argument)) add(argument);
+    }
     for (const fs::path& path : source.decontaminate.against) add(path);
   }
   return json;

@@ -570,5 +570,37 @@ TEST(RlConfig, SettingsOfObjectivesAndStages) {
   EXPECT_TRUE(RlConfig::FromJson(json, "c.json").objective.sequence_ratio);
 }
 
+TEST(RlConfig, ACheckerIsARuleOrAProgram) {
+  TestFolder folder;
+  Json json = TinyRlRun(folder.path());
+  Json& source = json["data"][0] = {{"type", "problems"}, {"path", "p.jsonl"}};
+  const auto read = [&](const Json& checker) {
+    source["checker"] = checker;
+    return RlConfig::FromJson(json, "c.json");
+  };
+  EXPECT_EQ(read("math").data[0].checker.rule, "math");
+  const RlConfig config = read({{"command", {"sh", "judge.sh"}}, {"seconds", 2}, {"processes", 3}});
+  const Checker& checker = config.data[0].checker;
+  EXPECT_FALSE(checker.is_rule());
+  EXPECT_EQ(checker.command.command, (std::vector<std::string>{"sh", "judge.sh"}));
+  EXPECT_EQ(checker.command.seconds, 2);
+  EXPECT_EQ(checker.command.processes, 3);
+  // What is run decides the rewards; for how long and how often it may run does not.
+  EXPECT_THAT(config.keys.fingerprint.dump(), HasSubstr("judge.sh"));
+  EXPECT_TRUE(config.keys.free.contains("data[].checker.seconds"));
+  EXPECT_TRUE(config.keys.free.contains("data[].checker.processes"));
+  for (const auto& [bad, what] : std::initializer_list<std::pair<Json, const char*>>{
+           {"by-feeling", "exact and math"},
+           {Json::object(), "\"command\""},
+           {{{"command", "sh"}}, "list of a program"},
+           {{{"command", Json::array()}}, "list of a program"},
+           {{{"command", Json::array({1})}}, "holds 1"},
+           {{{"command", {"sh", "x"}}, {"seconds", 0}}, "above 0"},
+           {{{"command", {"sh", "x"}}, {"processes", 0}}, "at least 1"},
+           {{{"command", {"sh", "x"}}, {"timeout", 5}}, "unknown key \"timeout\""}}) {
+    EXPECT_THAT(ErrorOf([&, checker = bad] { read(checker); }), HasSubstr(what));
+  }
+}
+
 }  // namespace
 }  // namespace fulgur
