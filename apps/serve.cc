@@ -182,6 +182,10 @@ void AddServe(CLI::App& parent) {
       ->capture_default_str();
   app->add_flag("--drop-thinking", o.drop_thinking, "Leave thinking that clients hand back out of the prompt")
       ->group(group);
+  add(group, "--response-store", s.response_store_bytes,
+      "Memory for recent responses, as in 64MB, for previous_response_id and item_reference; 0: none are kept")
+      ->transform(CLI::AsSizeValue(false))
+      ->capture_default_str();
   add(group, "--thinking-cap", o.thinking_cap, "Most thinking tokens that a request may ask for; 40k and 80k as in M1")
       ->transform(ThinkingPresets())
       ->check(WholeNumber(0));

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/json.h"
+#include "base/json_as_given.h"
 #include "serve/format.h"
 #include "serve/http_message.h"
 #include "serve/request.h"
@@ -57,7 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   Json json;
   try {
-    json = ParseJson(text, "the request");
+    json = ParseJsonAsGiven(text, "the request");
   } catch (const Error&) {
     return 0;
   }

@@ -801,7 +801,7 @@ std::vector<std::pair<std::string, std::string>> Hostile() {
       {RawPost(kChat, "{\"messages\": " + deep + "}"), "400"},
       {RawPost(kChat, R"({"messages": [], "messages": []})"), "400"},
       {RawPost(kChat, "{\"messages\": [{\"role\": \"user\", \"content\": \"\xff\xfe\"}]}"), "400"},
-      {RawPost(kChat, R"({"messages": [{"role": "user", "content": "\ud800"}]})"), "400"},
+      {RawPost(kChat, R"({"messages": [{"role": "user", "content": "\ud800"}], "max_tokens": 1})"), "200"},
       {RawPost(kChat, R"({"messages": [{"role": "user", "content": "x"}], "max_tokens": 1e999})"), "400"},
       {RawPost(kChat, R"({"messages": [{"role": "user", "content": "x"}], "max_tokens": 99999999999999999999})"),
        "400"},

@@ -107,9 +107,45 @@ Json ParseJson(std::string_view text, const std::string& where) {
   return builder.Take();
 }
 
+namespace {
+
+// Where the next escape \uXXXX of a UTF-16 surrogate is, from `from` on: the index of its backslash, or npos.
+size_t FindSurrogate(std::string_view text, size_t from) {
+  for (size_t i = from; (i = text.find('\\', i)) != std::string_view::npos; i += 2) {
+    const std::string_view escape = text.substr(i, 6);
+    if (escape.size() == 6 && escape[1] == 'u' && (escape[2] == 'd' || escape[2] == 'D') &&
+        escape.find_first_not_of("0123456789abcdefABCDEF", 2) == std::string_view::npos && escape[3] >= '8') {
+      return i;
+    }
+  }
+  return std::string_view::npos;
+}
+
+// Halves of characters that stand alone, as programs write them that cut a text between the two, become U+FFFD.
+std::string WithoutHalfCharacters(std::string text) {
+  constexpr size_t kEscape = 6;
+  const auto is_low = [&](size_t i) { return std::string_view("89abAB").find(text[i + 3]) == std::string_view::npos; };
+  for (size_t i = FindSurrogate(text, 0); i != std::string_view::npos;) {
+    const size_t next = FindSurrogate(text, i + kEscape);
+    if (!is_low(i) && next == i + kEscape && is_low(next)) {  // a pair
+      i = FindSurrogate(text, next + kEscape);
+      continue;
+    }
+    text.replace(i, kEscape, "\\ufffd");
+    i = next;
+  }
+  return text;
+}
+
+}  // namespace
+
 Json ParseJsonAsGiven(std::string_view text, const std::string& where) {
   JsonBuilder builder(where, /*as_given=*/true);
-  Json::sax_parse(text.begin(), text.end(), &builder);
+  if (FindSurrogate(text, 0) == std::string_view::npos) {
+    Json::sax_parse(text.begin(), text.end(), &builder);
+  } else {
+    Json::sax_parse(WithoutHalfCharacters(std::string(text)), &builder);
+  }
   return builder.Take();
 }
 

@@ -11,7 +11,7 @@ namespace fulgur {
 
 // As ParseJson, for a text that somebody may want back as they wrote it: an object keeps all its keys, one that it has
 // twice too (a look-up finds the first), and an integer of more than 64 bits keeps its digits. Such an integer is a
-// value of its own kind, for which is_number() is false; DumpJson writes it.
+// value of its own kind, for which is_number() is false; DumpJson writes it. An escape of half a UTF-16 pair is U+FFFD.
 Json ParseJsonAsGiven(std::string_view text, const std::string& where);
 bool IsBigInteger(const Json& value);
 std::string BigIntegerDigits(const Json& value);  // with the sign

@@ -94,6 +94,15 @@ TEST(Json, KeysThatAppearTwiceAreKept) {
   EXPECT_EQ(RepeatedKey(ParseJsonAsGiven(R"({"a": {"a": 1}, "b": [{"a": 1}, {"a": 1}]})", "here")), std::nullopt);
 }
 
+TEST(Json, HalvesOfCharactersBecomeReplacements) {
+  const auto parsed = [](const std::string& text) { return ParseJsonAsGiven(text, "here").get<std::string>(); };
+  const std::string half = "\xEF\xBF\xBD";
+  EXPECT_EQ(parsed(R"("a\ud83d")"), "a" + half);
+  EXPECT_EQ(parsed(R"("\uDE00b\ud83d\ud83d\ude00\ud83d\n")"), half + "b" + half + "\xF0\x9F\x98\x80" + half + "\n");
+  EXPECT_EQ(parsed(R"("\\ud83d \ud7ff")"), "\\ud83d \xED\x9F\xBF");  // no escape, and no half
+  for (const char* broken : {R"("\ud8)", R"("\ud8zz")", R"("\ud83)"}) EXPECT_THROW(parsed(broken), Error) << broken;
+}
+
 TEST(Json, DumpReplacesWhatIsNoText) {
   EXPECT_EQ(DumpJson(Json{{"k\xff", "\xc3"}}), "{\"k\xEF\xBF\xBD\":\"\xEF\xBF\xBD\"}");
   EXPECT_EQ(DumpJson(nullptr), "null");

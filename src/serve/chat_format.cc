@@ -1,6 +1,9 @@
 // Answers of /v1/chat/completions and /v1/completions.
+#include <map>
 #include <utility>
 
+#include "serve/conversation.h"
+#include "serve/custom_input.h"
 #include "serve/format.h"
 
 namespace fulgur {
@@ -24,6 +27,7 @@ class Chat final : public AnswerFormat {
  public:
   Chat(const ApiRequest& request, AnswerIdentity identity) : request_(request), identity_(std::move(identity)) {
     inline_.resize(static_cast<size_t>(request.outputs));
+    custom_calls_.resize(static_cast<size_t>(request.outputs));
   }
 
   Json Whole(const std::vector<Answer>& answers, const AnswerUsage& usage) override {
@@ -40,9 +44,16 @@ class Chat final : public AnswerFormat {
       if (!answer.calls.empty()) {
         message["tool_calls"] = Json::array();
         for (const AnswerCall& call : answer.calls) {
-          message["tool_calls"].push_back({{"id", call.id},
-                                           {"type", "function"},
-                                           {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
+          if (request_.custom_tools.count(call.name) > 0) {
+            message["tool_calls"].push_back(
+                {{"id", call.id},
+                 {"type", "custom"},
+                 {"custom", {{"name", call.name}, {"input", CustomInput().Push(call.arguments)}}}});
+          } else {
+            message["tool_calls"].push_back({{"id", call.id},
+                                             {"type", "function"},
+                                             {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
+          }
         }
       }
       Json choice = {{"index", i}, {"message", std::move(message)}, {"logprobs", nullptr}};
@@ -82,12 +93,20 @@ class Chat final : public AnswerFormat {
       delta["tool_calls"] = Json::array();
       for (const AnswerCall& call : piece.calls) {
         Json entry = {{"index", call.index}};
+        auto& custom = custom_calls_[static_cast<size_t>(piece.output)];
+        if (call.begin && request_.custom_tools.count(call.name) > 0) custom[call.index] = {};
+        const auto input = custom.find(call.index);
+        const char* type = input == custom.end() ? "function" : "custom";
         if (call.begin) {
           entry["id"] = call.id;
-          entry["type"] = "function";
-          entry["function"]["name"] = call.name;
+          entry["type"] = type;
+          entry[type]["name"] = call.name;
         }
-        entry["function"]["arguments"] = call.arguments;
+        if (input == custom.end()) {
+          entry[type]["arguments"] = call.arguments;
+        } else {
+          entry[type]["input"] = input->second.Push(call.arguments);
+        }
         delta["tool_calls"].push_back(std::move(entry));
       }
     }
@@ -158,7 +177,8 @@ class Chat final : public AnswerFormat {
 
   const ApiRequest& request_;
   AnswerIdentity identity_;
-  std::vector<Inline> inline_;  // by output
+  std::vector<Inline> inline_;                                // by output
+  std::vector<std::map<int64_t, CustomInput>> custom_calls_;  // by output and the call's index
 };
 
 class Completions final : public AnswerFormat {

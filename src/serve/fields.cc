@@ -1,7 +1,10 @@
 #include "serve/fields.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
+
+#include "base/json_as_given.h"
 
 namespace fulgur {
 
@@ -9,7 +12,8 @@ std::string Shown(const Json& value) {
   constexpr size_t kMost = 60;
   if (value.is_object()) return "an object";
   if (value.is_array()) return "a list";
-  std::string text = value.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace);
+  std::string text = IsBigInteger(value) ? DumpJson(value)
+                                         : value.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace);
   if (text.size() > kMost) text = text.substr(0, kMost) + "...";
   return text;
 }
@@ -42,9 +46,44 @@ double NumberOf(const Json& value, const std::string& path, double low, double h
   return number;
 }
 
-Fields::Fields(const Json& object, std::string path) : object_(object), path_(std::move(path)) {
+void IgnoredFields::Add(std::string_view path, std::string_view what) {
+  constexpr size_t kMost = 32, kLongest = 100;
+  std::string kind;  // the path without the numbers
+  bool number = false;
+  for (const char c : path) {
+    if (c == '[' || c == ']') number = c == '[';
+    if (!number || c == '[') kind += c;
+  }
+  std::string name(path.substr(0, kLongest));
+  if (!what.empty()) name += fmt::format(" ({})", what.substr(0, kLongest));
+  kind.append(" ").append(what);
+  if (names_.size() < kMost && kinds_.insert(std::move(kind)).second) names_.push_back(std::move(name));
+}
+
+void CheckNoKeyTwice(const Json& value, const std::string& path) {
+  if (const std::optional<std::string> key = RepeatedKey(value)) {
+    throw Invalid(path, "the key {} appears twice in one JSON object", Shown(*key));
+  }
+}
+
+Fields::Fields(const Json& object, std::string path, IgnoredFields* ignored)
+    : object_(object), path_(std::move(path)), ignored_(ignored) {
   if (!object.is_object()) {
     throw Invalid(path_, "{}must be a JSON object, found {}", path_.empty() ? "the request " : "", Shown(object));
+  }
+  std::vector<std::string_view> keys;
+  keys.reserve(object.size());
+  for (const auto& [key, value] : object.items()) keys.push_back(key);
+  std::sort(keys.begin(), keys.end());
+  if (const auto twice = std::adjacent_find(keys.begin(), keys.end()); twice != keys.end()) {
+    throw Invalid(path_, "the key {} appears twice in one JSON object", Shown(Json(*twice)));
+  }
+}
+
+Fields::~Fields() {
+  if (ignored_ == nullptr) return;
+  for (const auto& [key, value] : object_.items()) {
+    if (!value.is_null() && seen_.find(key) == seen_.end()) ignored_->Add(Path(key.c_str()));
   }
 }
 
@@ -116,15 +155,8 @@ void Fields::Known(std::initializer_list<const char*> keys) {
   for (const char* key : keys) seen_.insert(key);
 }
 
-std::vector<std::string> Fields::Unknown() const {
-  constexpr size_t kMost = 16, kLongest = 64;
-  std::vector<std::string> unknown;
-  for (const auto& [key, value] : object_.items()) {
-    if (seen_.find(key) != seen_.end()) continue;
-    unknown.push_back(Path(key.substr(0, kLongest).c_str()));
-    if (unknown.size() == kMost) break;
-  }
-  return unknown;
+void Fields::Ignore(const char* key, std::string_view what) {
+  if (Get(key) != nullptr && ignored_ != nullptr) ignored_->Add(Path(key), what);
 }
 
 }  // namespace fulgur

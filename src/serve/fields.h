@@ -14,11 +14,29 @@
 
 namespace fulgur {
 
+// What a request has and the server does not honour, by the path it stands at.
+class IgnoredFields {
+ public:
+  // what: said behind the path, in brackets, where the path alone would not tell: "tools[2] (web_search)". Of paths
+  // that differ in the numbers of list entries alone, the first is kept.
+  void Add(std::string_view path, std::string_view what = {});
+  const std::vector<std::string>& names() const { return names_; }
+
+ private:
+  std::vector<std::string> names_;
+  std::set<std::string> kinds_;
+};
+
 // One JSON object of a request. Every reader takes null for absent, and throws a 400 that names the field.
 class Fields {
  public:
-  // path: "" for the request itself, "messages[2]" for a part of it. Must not outlive `object`.
-  Fields(const Json& object, std::string path);
+  // path: "" for the request itself, "messages[2]" for a part of it. Must not outlive `object`. A key that the object
+  // has twice is an error.
+  // ignored: what nobody has asked for by the time this ends is added to it.
+  Fields(const Json& object, std::string path, IgnoredFields* ignored = nullptr);
+  ~Fields();
+  Fields(const Fields&) = delete;
+  Fields& operator=(const Fields&) = delete;
 
   const Json* Get(const char* key);  // null if absent
   const Json& Need(const char* key, const char* what);
@@ -32,21 +50,28 @@ class Fields {
   const Json* Object(const char* key);
   const Json* Array(const char* key);
 
-  // Fields that are known and change nothing here: no warning for them.
+  // Fields that rightly change nothing here.
   void Known(std::initializer_list<const char*> keys);
-  // The paths of the fields that nobody has asked for, the first few of them.
-  std::vector<std::string> Unknown() const;
+  // All that it has is accounted for.
+  void KnownAll() { ignored_ = nullptr; }
+  // A field that is there and not honoured, although it was asked for.
+  void Ignore(const char* key, std::string_view what = {});
 
   std::string Path(const char* key) const;
   const std::string& path() const { return path_; }
+  IgnoredFields* ignored() const { return ignored_; }
 
   static constexpr int64_t kNoLimit = int64_t{1} << 48;
 
  private:
   const Json& object_;
   std::string path_;
+  IgnoredFields* ignored_;
   std::set<std::string, std::less<>> seen_;
 };
+
+// 400 if an object in `value`, which stands at `path`, has a key twice.
+void CheckNoKeyTwice(const Json& value, const std::string& path);
 
 // A value as an error message shows it: short.
 std::string Shown(const Json& value);

@@ -38,6 +38,8 @@ class AnswerFormat {
   virtual std::string End(const AnswerUsage& usage) = 0;
   virtual std::string Failure(const ApiError& error) = 0;
   virtual std::string Ping() { return ": ping\n\n"; }
+  // The whole response, after Whole or End, if the request wants it kept.
+  virtual const Json* Finished() const { return nullptr; }
 };
 
 // The request must outlive the format.

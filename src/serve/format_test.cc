@@ -6,6 +6,7 @@
 
 #include "base/rng.h"
 #include "engine/test_util.h"
+#include "serve/conversation.h"
 
 namespace fulgur {
 namespace {
@@ -478,6 +479,85 @@ TEST(ResponsesFormat, CutOff) {
   EXPECT_EQ(response["status"], "incomplete");
   EXPECT_EQ(response["incomplete_details"]["reason"], "max_output_tokens");
   EXPECT_EQ(response["output"][0]["status"], "incomplete");
+}
+
+// Calls of custom tools are texts, whole and in streams.
+TEST(CustomTools, CallsAreTexts) {
+  const std::string input = "*** Begin Patch\n+\"\xc3\xa9\"\n",
+                    arguments = Json({{"input", input}}).dump(-1, ' ', true);
+  const std::string text =
+      "<tool_calls>\n{\"name\": \"f\", \"arguments\": {}}\n{\"name\": \"patch\", \"arguments\": " + arguments +
+      "}\n</tool_calls>";
+  for (const size_t n : {1, 7, 1000}) {
+    ApiRequest request = RequestOf(Endpoint::kChatCompletions);
+    request.custom_tools = {"patch"};
+    Made made = Make(*MakeFormat(request, Identity()), text, n);
+    const Json whole = MakeFormat(request, Identity())->Whole({made.answer}, made.usage)["choices"][0];
+    const Json& calls = whole["message"]["tool_calls"];
+    ASSERT_EQ(calls.size(), 2u);
+    EXPECT_EQ(calls[0]["type"], "function");
+    EXPECT_EQ(calls[1]["type"], "custom");
+    EXPECT_EQ(calls[1]["custom"], (Json{{"name", "patch"}, {"input", input}}));
+    std::string streamed;
+    for (const Json& event : Events(made.stream)) {
+      if (!event.is_object() || event["choices"].empty()) continue;
+      for (const Json& call : event["choices"][0]["delta"].value("tool_calls", Json::array())) {
+        EXPECT_EQ(call.contains("custom"), call["index"] == 1) << call;
+        if (call.contains("custom")) streamed += call["custom"]["input"].get<std::string>();
+      }
+    }
+    EXPECT_EQ(streamed, input);
+
+    request.endpoint = Endpoint::kResponses;
+    made = Make(*MakeFormat(request, Identity()), text, n);
+    const Json item = MakeFormat(request, Identity())->Whole({made.answer}, made.usage)["output"][1];
+    EXPECT_EQ(item["type"], "custom_tool_call");
+    EXPECT_EQ(item["input"], input);
+    std::string deltas, last;
+    for (const Json& event : Events(made.stream)) {
+      if (event["type"] == "response.custom_tool_call_input.delta") deltas += event["delta"].get<std::string>();
+      if (event["type"] == "response.custom_tool_call_input.done") last = event["input"].get<std::string>();
+    }
+    EXPECT_EQ(deltas, input);
+    EXPECT_EQ(last, input);
+  }
+}
+
+TEST(MessagesFormat, ThinkingThatIsOmitted) {
+  ApiRequest request = RequestOf(Endpoint::kMessages);
+  request.empty_reasoning = true;
+  for (const size_t n : {1, 1000}) {
+    const Made made = Make(*MakeFormat(request, Identity()), kText, n);
+    const Json block = MakeFormat(request, Identity())->Whole({made.answer}, made.usage)["content"][0];
+    EXPECT_EQ(block["type"], "thinking");
+    EXPECT_EQ(block["thinking"], "");
+    EXPECT_EQ(OpenThinking(block["signature"].get<std::string>()), "first\nsecond");
+    int signatures = 0;
+    for (const Json& event : Events(made.stream)) {
+      if (event["type"] != "content_block_delta") continue;
+      EXPECT_NE(event["delta"]["type"], "thinking_delta");
+      if (event["delta"]["type"] != "signature_delta") continue;
+      EXPECT_EQ(event["delta"]["signature"], block["signature"]);
+      ++signatures;
+    }
+    EXPECT_EQ(signatures, 1);
+  }
+}
+
+TEST(ResponsesFormat, SealedReasoning) {
+  ApiRequest request = RequestOf(Endpoint::kResponses);
+  request.sealed_reasoning = true;
+  request.store = true;
+  const auto format = MakeFormat(request, Identity());
+  const Made made = Make(*format, kText, 7);
+  const Json last = Events(made.stream).back()["response"];
+  EXPECT_EQ(OpenThinking(last["output"][0]["encrypted_content"].get<std::string>()), "first\nsecond");
+  ASSERT_NE(format->Finished(), nullptr);
+  EXPECT_EQ(*format->Finished(), last);
+  request.store = false;
+  const auto forgotten = MakeFormat(request, Identity());
+  Make(*forgotten, kText, 7);
+  EXPECT_EQ(forgotten->Finished(), nullptr);
 }
 
 TEST(ResponsesFormat, LogprobsOfAStreamAreThoseOfTheText) {

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "base/json_as_given.h"
+#include "serve/conversation.h"
 #include "serve/format.h"
 
 namespace fulgur {
@@ -29,7 +30,9 @@ class Messages final : public AnswerFormat {
     Json json = Head();
     Json& content = json["content"];
     if (!answer.reasoning.empty() && request_.include_reasoning) {
-      content.push_back({{"type", "thinking"}, {"thinking", answer.reasoning}, {"signature", ""}});
+      content.push_back({{"type", "thinking"},
+                         {"thinking", request_.empty_reasoning ? "" : answer.reasoning},
+                         {"signature", Signature(answer.reasoning)}});
     }
     if (!answer.content.empty()) content.push_back({{"type", "text"}, {"text", answer.content}});
     for (const AnswerCall& call : answer.calls) {
@@ -54,7 +57,11 @@ class Messages final : public AnswerFormat {
     std::string text;
     if (!piece.reasoning.empty() && request_.include_reasoning) {
       Open(Block::kThinking, {{"type", "thinking"}, {"thinking", ""}, {"signature", ""}}, &text);
-      Delta({{"type", "thinking_delta"}, {"thinking", piece.reasoning}}, &text);
+      if (request_.empty_reasoning) {
+        unshown_ += piece.reasoning;
+      } else {
+        Delta({{"type", "thinking_delta"}, {"thinking", piece.reasoning}}, &text);
+      }
     }
     if (!piece.content.empty()) {
       Open(Block::kText, {{"type", "text"}, {"text", ""}}, &text);
@@ -117,6 +124,12 @@ class Messages final : public AnswerFormat {
             {"content", Json::array()}};
   }
 
+  // Clients hand the signature back with the thinking. There is nothing to sign here; thinking that is not shown is in
+  // it.
+  std::string Signature(const std::string& thinking) const {
+    return request_.empty_reasoning ? SealThinking(thinking) : std::string();
+  }
+
   static void AddStop(const AnswerEnd& end, Json* json) {
     (*json)["stop_reason"] = StopReason(end);
     (*json)["stop_sequence"] = end.reason == FinishReason::kStopString ? Json(end.message) : Json();
@@ -134,8 +147,7 @@ class Messages final : public AnswerFormat {
   }
   void Close(std::string* text) {
     if (open_ == Block::kNone) return;
-    // Clients hand the signature back with the thinking; there is nothing to sign here.
-    if (open_ == Block::kThinking) Delta({{"type", "signature_delta"}, {"signature", ""}}, text);
+    if (open_ == Block::kThinking) Delta({{"type", "signature_delta"}, {"signature", Signature(unshown_)}}, text);
     *text += Event({{"type", "content_block_stop"}, {"index", index_++}});
     open_ = Block::kNone;
   }
@@ -144,6 +156,7 @@ class Messages final : public AnswerFormat {
   AnswerIdentity identity_;
   Block open_ = Block::kNone;
   int64_t index_ = 0;
+  std::string unshown_;  // thinking
   AnswerEnd end_;
 };
 

@@ -1,142 +1,174 @@
 // POST /v1/messages (Anthropic): its request.
-#include <map>
 #include <string>
 #include <utility>
 
-#include "serve/request.h"
+#include "base/json_as_given.h"
+#include "serve/conversation.h"
 
 namespace fulgur {
 namespace {
 
-// Text blocks as one text; system prompts and tool results may also be a string.
-std::string BlocksText(const Json& content, const std::string& path) {
-  if (content.is_string()) return content.get<std::string>();
-  if (!content.is_array()) throw Invalid(path, "must be a string or a list of blocks, found {}", Shown(content));
-  std::string text;
-  for (size_t i = 0; i < content.size(); ++i) {
-    Fields block(content[i], fmt::format("{}[{}]", path, i));
-    const std::string type = block.NeedString("type");
-    if (type != "text") {
-      throw Invalid(block.Path("type"), "blocks of type {} are not supported here; this model reads text", Shown(type));
-    }
-    if (!text.empty()) text += "\n\n";
-    text += block.NeedString("text");
-  }
-  return text;
-}
+constexpr const char* kBetweenBlocks = "\n\n";
 
 class MessageReader {
  public:
-  MessageReader(const RequestDefaults& defaults, ApiRequest* request) : defaults_(defaults), request_(request) {}
+  MessageReader(const RequestDefaults& defaults, ApiRequest* request)
+      : request_(request), conversation_(defaults, request) {}
 
   void Read(const Json& json, const std::string& path) {
-    Fields message(json, path);
+    Fields message(json, path, &request_->ignored);
     message.Need("role", "\"user\" or \"assistant\"");
     const std::string role = *message.Choice("role", {"user", "assistant", "system"});
     const Json& content = message.Need("content", "a string or a list of blocks");
+    const std::string at = message.Path("content");
+    message.Known({"id"});
     if (role == "system") {
-      request_->messages.push_back({{"role", "system"}, {"content", BlocksText(content, message.Path("content"))}});
+      conversation_.System(ReadSystem(content, at, &request_->ignored, kBetweenBlocks));
     } else if (role == "user") {
-      User(content, message.Path("content"));
+      User(content, at);
     } else {
-      Assistant(content, message.Path("content"));
+      Assistant(content, at);
     }
   }
 
  private:
   void User(const Json& content, const std::string& path) {
-    std::string text;
+    if (!content.is_array()) return conversation_.User(ReadContent(content, path, &request_->ignored).text);
+    if (content.empty()) throw Invalid(path, "must have at least one block");
+    ContentText text;
     bool has_text = false;
     const auto flush = [&] {
-      if (!has_text) return;
-      request_->messages.push_back({{"role", "user"}, {"content", std::exchange(text, {})}});
-      has_text = false;
+      if (std::exchange(has_text, false)) conversation_.User(std::exchange(text.text, {}));
     };
-    if (content.is_string()) {
-      text = content.get<std::string>();
-      has_text = true;
-    } else {
-      if (!content.is_array()) throw Invalid(path, "must be a string or a list of blocks, found {}", Shown(content));
-      for (size_t i = 0; i < content.size(); ++i) {
-        Fields block(content[i], fmt::format("{}[{}]", path, i));
-        const std::string type = block.NeedString("type");
-        if (type == "text") {
-          if (has_text) text += "\n\n";
-          text += block.NeedString("text");
-          has_text = true;
-        } else if (type == "tool_result") {
-          flush();
-          const std::string id = block.NeedString("tool_use_id");
-          if (names_.count(id) == 0) {
-            throw Invalid(block.Path("tool_use_id"), "no earlier tool_use has the id {}", Shown(id));
-          }
-          std::string result;
-          if (const Json* value = block.Get("content")) result = BlocksText(*value, block.Path("content"));
-          if (block.Bool("is_error").value_or(false)) result = "Error: " + result;
-          request_->messages.push_back({{"role", "tool"}, {"tool_call_id", id}, {"content", std::move(result)}});
-        } else {
-          throw Invalid(block.Path("type"), "blocks of type {} are not supported; this model reads text", Shown(type));
-        }
+    for (size_t i = 0; i < content.size(); ++i) {
+      const std::string at = fmt::format("{}[{}]", path, i);
+      if (TypeOf(content[i], at) == "tool_result") {
+        flush();
+        ToolResult(content[i], at);
+      } else {
+        has_text |= ReadPart(content[i], at, &request_->ignored, kBetweenBlocks, &text);
       }
-      if (content.empty()) throw Invalid(path, "must have at least one block");
     }
     flush();
   }
 
-  void Assistant(const Json& content, const std::string& path) {
-    std::string text, thinking;
-    Json calls = Json::array();
-    if (content.is_string()) {
-      text = content.get<std::string>();
-    } else {
-      if (!content.is_array()) throw Invalid(path, "must be a string or a list of blocks, found {}", Shown(content));
-      for (size_t i = 0; i < content.size(); ++i) {
-        Fields block(content[i], fmt::format("{}[{}]", path, i));
-        const std::string type = block.NeedString("type");
-        if (type == "text") {
-          text += block.NeedString("text");
-        } else if (type == "thinking") {
-          thinking += block.NeedString("thinking");
-        } else if (type == "tool_use") {
-          const std::string id = block.NeedString("id"), name = block.NeedString("name");
-          const Json* input = block.Object("input");
-          calls.push_back({{"id", id},
-                           {"type", "function"},
-                           {"function", {{"name", name}, {"arguments", input == nullptr ? Json::object() : *input}}}});
-          names_[id] = name;
-        } else if (type != "redacted_thinking") {
-          throw Invalid(block.Path("type"), "blocks of type {} are not supported in an assistant's message",
-                        Shown(type));
-        }
-      }
+  void ToolResult(const Json& json, const std::string& path) {
+    Fields block(json, path, &request_->ignored);
+    block.Known({"type", "cache_control"});
+    const std::string id = block.NeedString("tool_use_id");
+    if (!conversation_.HasCall(id))
+      throw Invalid(block.Path("tool_use_id"), "no earlier tool_use has the id {}", Shown(id));
+    std::string result;
+    if (const Json* value = block.Get("content")) {
+      result = ReadContent(*value, block.Path("content"), &request_->ignored, kBetweenBlocks).text;
     }
-    Json message = {{"role", "assistant"}, {"content", WithThinking(defaults_.keep_thinking ? thinking : "", text)}};
-    if (!calls.empty()) message["tool_calls"] = std::move(calls);
-    request_->messages.push_back(std::move(message));
+    if (block.Bool("is_error").value_or(false)) result = "Error: " + result;
+    conversation_.Result(id, "", result);
   }
 
-  const RequestDefaults& defaults_;
+  void Assistant(const Json& content, const std::string& path) {
+    if (!content.is_array()) {
+      conversation_.Text(ReadContent(content, path, &request_->ignored).text);
+      return conversation_.EndTurn();
+    }
+    conversation_.Text("");  // an answer that was cut before its first word is one too
+    for (size_t i = 0; i < content.size(); ++i) {
+      const std::string at = fmt::format("{}[{}]", path, i);
+      const std::string type = TypeOf(content[i], at);
+      if (type.ends_with("tool_use")) {
+        ToolUse(content[i], at);
+      } else if (type.ends_with("tool_result")) {
+        ServerToolResult(content[i], at, type);
+      } else if (type == "thinking") {
+        Thinking(content[i], at);
+      } else if (type == "compaction") {
+        Compaction(content[i], at);
+      } else {
+        ContentText read;
+        ReadPart(content[i], at, &request_->ignored, "", &read);
+        conversation_.Text(read.text);
+      }
+    }
+    conversation_.EndTurn();
+  }
+
+  static std::string TypeOf(const Json& json, const std::string& path) {
+    Fields block(json, path);
+    return block.NeedString("type");
+  }
+
+  // tool_use; server_tool_use and mcp_tool_use, of tools that ran at the provider, have the same fields.
+  void ToolUse(const Json& json, const std::string& path) {
+    Fields block(json, path, &request_->ignored);
+    block.Known({"type", "cache_control", "caller", "server_name"});
+    const Json* input = block.Get("input");
+    conversation_.Call(block.NeedString("id"), block.NeedString("name"), input == nullptr ? Json() : *input);
+  }
+
+  // What a tool that ran at the provider came to: text, or an object of that tool's.
+  void ServerToolResult(const Json& json, const std::string& path, const std::string& type) {
+    Fields block(json, path, &request_->ignored);
+    block.Known({"type", "cache_control", "is_error", "caller"});
+    const std::string id = block.NeedString("tool_use_id");
+    const bool known = conversation_.HasCall(id);
+    const Json* content = block.Get("content");
+    std::string text;
+    if (content != nullptr) text = content->is_string() ? content->get<std::string>() : DumpJson(Readable(*content));
+    conversation_.Result(known ? id : "",
+                         known ? "" : type.substr(0, type.size() - std::string_view("_tool_result").size()), text);
+  }
+
+  // Without what only the provider can read.
+  static Json Readable(const Json& json) {
+    if (!json.is_structured()) return json;
+    Json out = json.is_array() ? Json::array() : Json::object();
+    for (const auto& [key, value] : json.items()) {
+      if (json.is_array()) {
+        out.push_back(Readable(value));
+      } else if (!key.starts_with("encrypted_")) {
+        out[key] = Readable(value);
+      }
+    }
+    return out;
+  }
+
+  void Thinking(const Json& json, const std::string& path) {
+    Fields block(json, path, &request_->ignored);
+    block.Known({"type", "cache_control"});
+    const std::string text = block.String("thinking").value_or(""), signature = block.String("signature").value_or("");
+    conversation_.Thinking(text.empty() ? OpenThinking(signature).value_or("") : text);
+  }
+
+  // A summary of what stood before.
+  void Compaction(const Json& json, const std::string& path) {
+    Fields block(json, path, &request_->ignored);
+    block.Known({"type", "cache_control"});
+    if (const Json* content = block.Get("content")) {
+      conversation_.Text(ReadContent(*content, block.Path("content"), &request_->ignored).text);
+    }
+  }
+
   ApiRequest* request_;
-  std::map<std::string, std::string> names_;  // of tools, by the id of their use
+  Conversation conversation_;
 };
 
 void ReadTools(Fields& body, ApiRequest* request) {
   if (const Json* tools = body.Array("tools")) {
     for (size_t i = 0; i < tools->size(); ++i) {
-      Fields tool((*tools)[i], fmt::format("tools[{}]", i));
-      if (const auto type = tool.String("type"); type && *type != "custom") {
-        throw Invalid(tool.Path("type"),
-                      "tools of type {} run at Anthropic and are not there here; define the tool with "
-                      "name and input_schema",
-                      Shown(*type));
+      Fields tool((*tools)[i], fmt::format("tools[{}]", i), &request->ignored);
+      // Others run at Anthropic, or the model knows by heart how they are called.
+      if (const std::string type = tool.String("type").value_or("custom"); type != "custom") {
+        request->ignored.Add(tool.path(), type);
+        tool.KnownAll();
+        continue;
       }
-      tool.Known({"cache_control"});
-      AddTool(ReadFunction(tool, "input_schema"), tool.Path("name"), request);
+      tool.Known({"cache_control", "eager_input_streaming"});
+      AddFunction(tool, "input_schema", request);
     }
   }
   const Json* choice = body.Get("tool_choice");
   if (choice == nullptr) return;
-  Fields fields(*choice, "tool_choice");
+  Fields fields(*choice, "tool_choice", &request->ignored);
   fields.Need("type", "\"auto\", \"any\", \"tool\" or \"none\"");
   const std::string type = *fields.Choice("type", {"auto", "any", "tool", "none"});
   ToolChoice& out = request->tool_choice;
@@ -150,54 +182,58 @@ void ReadTools(Fields& body, ApiRequest* request) {
   CheckToolChoice("tool_choice", *request);
 }
 
-}  // namespace
-
-ApiRequest ParseMessages(const Json& json, const RequestDefaults& defaults, bool for_count) {
-  Fields body(json, "");
-  ApiRequest request;
-  request.endpoint = Endpoint::kMessages;
-  request.model = body.String("model").value_or("");
-  ReadSampling(body, defaults, &request);
-  ReadStopping(body, "stop_sequences", defaults, &request);
-  ReadThinking(body, defaults, &request);
-  request.max_tokens = ReadMaxTokens(body, "max_tokens");
-  if (!for_count && body.Get("max_tokens") == nullptr) {
-    throw Invalid("max_tokens", "is missing; it must be the most tokens to write");
-  }
-  request.stream = body.Bool("stream").value_or(false);
-  request.include_usage = true;
-  ReadTools(body, &request);
+void ReadOutputFormat(Fields& body, ApiRequest* request) {
+  const auto read = [&](const Json& format, const std::string& path) {
+    if (!request->format.field.empty()) throw Invalid(path, "output_config.format says it already");
+    Fields fields(format, path, &request->ignored);
+    request->format = ReadFormat(fields, /*nested=*/false);
+  };
   if (const Json* config = body.Object("output_config")) {
-    Fields sub(*config, "output_config");
-    if (const Json* format = sub.Object("format")) {
-      Fields fields(*format, "output_config.format");
-      request.format = ReadFormat(fields, /*nested=*/false);
-    }
-    sub.Known({"effort"});
+    Fields sub(*config, "output_config", &request->ignored);
+    if (const Json* format = sub.Object("format")) read(*format, "output_config.format");
+    sub.Known({"effort"});  // ReadThinking has it
   }
+  if (const Json* format = body.Object("output_format")) read(*format, "output_format");  // as it was called at first
+}
+
+void ReadMessages(Fields& body, const RequestDefaults& defaults, ApiRequest* request) {
+  request->max_tokens = ReadMaxTokens(body, "max_tokens");
+  request->stream = body.Bool("stream").value_or(false);
+  request->include_usage = true;
+  ReadTools(body, request);
+  ReadOutputFormat(body, request);
   if (const Json* system = body.Get("system")) {
-    const std::string text = BlocksText(*system, "system");
-    if (!text.empty()) request.messages.push_back({{"role", "system"}, {"content", text}});
+    const std::string text = ReadSystem(*system, "system", &request->ignored, kBetweenBlocks);
+    if (!text.empty()) request->messages.push_back({{"role", "system"}, {"content", text}});
   }
   body.Need("messages", "a list of messages");
   const Json& messages = *body.Array("messages");
   if (messages.empty()) throw Invalid("messages", "must have at least one message");
-  MessageReader reader(defaults, &request);
+  MessageReader reader(defaults, request);
   for (size_t i = 0; i < messages.size(); ++i) reader.Read(messages[i], fmt::format("messages[{}]", i));
 
+  if (request->messages.empty()) throw Invalid("messages", "have nothing that the model could be shown");
+
   // A last message of the assistant is the beginning of the answer.
-  const Json& last = request.messages.back();
+  const Json& last = request->messages.back();
   if (last["role"] == "assistant") {
     if (last.contains("tool_calls")) {
       throw Invalid(fmt::format("messages[{}]", messages.size() - 1), "ends in a tool_use; its tool_result is missing");
     }
-    request.answer_begin = last["content"].get<std::string>();
-    request.messages.erase(request.messages.size() - 1);
-    if (request.messages.empty()) throw Invalid("messages", "must have a user's message");
+    request->answer_begin = last["content"].get<std::string>();
+    request->messages.erase(request->messages.size() - 1);
+    if (request->messages.empty()) throw Invalid("messages", "must have a user's message");
   }
-  body.Known({"metadata", "service_tier", "container", "context_management", "mcp_servers", "betas"});
-  const auto unknown = body.Unknown();
-  request.ignored.insert(request.ignored.end(), unknown.begin(), unknown.end());
+  body.Known({"metadata", "service_tier", "cache_control"});
+}
+
+}  // namespace
+
+ApiRequest ParseMessages(const Json& json, const RequestDefaults& defaults, bool for_count) {
+  ApiRequest request = ParseRequest(Endpoint::kMessages, json, defaults, ReadMessages);
+  if (!for_count && (!json.contains("max_tokens") || json["max_tokens"].is_null())) {
+    throw Invalid("max_tokens", "is missing; it must be the most tokens to write");
+  }
   return request;
 }
 

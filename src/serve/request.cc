@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "engine/thinking.h"
+#include "base/json_as_given.h"
 
 namespace fulgur {
 namespace {
@@ -37,8 +37,9 @@ class ThinkingReader {
   }
   // "xhigh" and "max": no limit but the server's.
   void Effort(Fields& fields, const char* key) {
-    const std::optional<std::string> effort =
-        fields.Choice(key, {"none", "minimal", "low", "medium", "high", "xhigh", "max"});
+    Effort(fields.Choice(key, {"none", "minimal", "low", "medium", "high", "xhigh", "max"}));
+  }
+  void Effort(const std::optional<std::string>& effort) {
     if (!effort) return;
     said_ = true;
     if (*effort != "xhigh" && *effort != "max") Limit(EffortBudget(*effort, defaults_));
@@ -56,6 +57,21 @@ class ThinkingReader {
 };
 
 }  // namespace
+
+ApiRequest ParseRequest(Endpoint endpoint, const Json& json, const RequestDefaults& defaults,
+                        void (*read)(Fields& body, const RequestDefaults& defaults, ApiRequest* request)) {
+  ApiRequest request;
+  request.endpoint = endpoint;
+  {
+    Fields body(json, "", &request.ignored);
+    request.model = body.String("model").value_or("");
+    ReadSampling(body, defaults, &request);
+    ReadStopping(body, endpoint == Endpoint::kMessages ? "stop_sequences" : "stop", defaults, &request);
+    ReadThinking(body, defaults, &request);
+    read(body, defaults, &request);
+  }
+  return request;
+}
 
 void ReadSampling(Fields& fields, const RequestDefaults& defaults, ApiRequest* request) {
   SamplingParams& s = request->sampling = defaults.sampling;
@@ -152,125 +168,112 @@ void ReadThinking(Fields& fields, const RequestDefaults& defaults, ApiRequest* r
     if (thinking->is_boolean()) {
       reader.Enable(thinking->get<bool>());
     } else {
-      Fields sub(*thinking, fields.Path("thinking"));
+      Fields sub(*thinking, fields.Path("thinking"), fields.ignored());
       const auto type = sub.Choice("type", {"enabled", "disabled", "adaptive", "auto"});
       if (type) reader.Enable(*type != "disabled");
       reader.Limit(sub.Integer("budget_tokens", -1));
-      sub.Known({"display"});
-      const auto unknown = sub.Unknown();
-      request->ignored.insert(request->ignored.end(), unknown.begin(), unknown.end());
+      // What is not summarized is shown whole.
+      if (sub.Choice("display", {"summarized", "omitted"}) == "omitted") {
+        if (request->endpoint == Endpoint::kMessages) {
+          request->empty_reasoning = true;
+        } else {
+          request->include_reasoning = false;
+        }
+      }
     }
   }
   if (const Json* reasoning = fields.Object("reasoning")) {
-    Fields sub(*reasoning, fields.Path("reasoning"));
+    Fields sub(*reasoning, fields.Path("reasoning"), fields.ignored());
     reader.Effort(sub, "effort");
     reader.Limit(sub.Integer("max_tokens", -1));
     reader.Enable(sub.Bool("enabled"));
     if (sub.Bool("exclude").value_or(false)) request->include_reasoning = false;
-    sub.Known({"summary", "generate_summary"});
-    const auto unknown = sub.Unknown();
-    request->ignored.insert(request->ignored.end(), unknown.begin(), unknown.end());
+    for (const char* key : {"summary", "generate_summary"}) {  // there are none; "auto" leaves that to the server
+      const std::string summary = sub.String(key).value_or("auto");
+      if (summary != "auto" && summary != "none") sub.Ignore(key);
+    }
   }
   if (const Json* kwargs = fields.Object("chat_template_kwargs")) {
-    Fields sub(*kwargs, fields.Path("chat_template_kwargs"));
+    Fields sub(*kwargs, fields.Path("chat_template_kwargs"), fields.ignored());
     reader.Enable(sub.Bool("enable_thinking"));
     reader.Enable(sub.Bool("thinking"));
     reader.Limit(sub.Integer("thinking_budget", -1));
-    const auto unknown = sub.Unknown();
-    request->ignored.insert(request->ignored.end(), unknown.begin(), unknown.end());
+    reader.Effort(sub, "reasoning_effort");
+  }
+  if (request->endpoint == Endpoint::kMessages) {
+    if (const Json* config = fields.Object("output_config")) {
+      Fields sub(*config, fields.Path("output_config"));  // the rest of it is the format
+      reader.Effort(sub.Choice("effort", {"low", "medium", "high", "xhigh", "max"}));
+    }
   }
   request->thinking_budget = reader.Budget();
 }
 
-std::string ReadText(const Json& content, const std::string& path) {
-  if (content.is_string()) return content.get<std::string>();
-  if (!content.is_array()) throw Invalid(path, "must be a string or a list of parts, found {}", Shown(content));
-  std::string text;
-  for (size_t i = 0; i < content.size(); ++i) {
-    const std::string at = fmt::format("{}[{}]", path, i);
-    if (content[i].is_string()) {
-      text += content[i].get_ref<const std::string&>();
-      continue;
-    }
-    Fields part(content[i], at);
-    const std::string type = part.String("type").value_or("text");
-    if (type != "text" && type != "input_text" && type != "output_text") {
-      throw Invalid(at + ".type", "parts of type \"{}\" are not supported; this model reads text", type.substr(0, 40));
-    }
-    text += part.NeedString("text");
+namespace {
+
+OutputFormat SchemaFormat(const Json& schema, const std::string& path) {
+  if (!schema.is_object() && !schema.is_boolean()) {
+    throw Invalid(path, "must be a JSON schema (an object), found {}", Shown(schema));
   }
-  return text;
+  CheckNoKeyTwice(schema, path);
+  return {.kind = OutputFormat::Kind::kJsonSchema, .schema = schema, .field = path, .name = {}};
 }
 
-std::string WithThinking(const std::string& reasoning, const std::string& content) {
-  if (reasoning.empty()) return content;
-  std::string text = fmt::format("{}\n{}\n{}", kThinkOpen, reasoning, kThinkClose);
-  if (!content.empty()) text += "\n\n" + content;
-  return text;
-}
-
-Json ReadFunction(Fields& fields, const char* schema_key) {
-  const std::string name = fields.NeedString("name");
-  constexpr size_t kLongest = 128;
-  const bool printable = std::all_of(name.begin(), name.end(), [](unsigned char c) { return c > 0x20 && c != 0x7f; });
-  if (name.empty() || name.size() > kLongest || !printable) {
-    throw Invalid(fields.Path("name"), "must be 1 to {} characters without spaces", kLongest);
-  }
-  Json function = {{"name", name}};
-  if (const auto description = fields.String("description")) function["description"] = *description;
-  if (const Json* schema = fields.Object(schema_key)) function["parameters"] = *schema;
-  if (fields.Bool("strict").value_or(false)) function["strict"] = true;
-  return function;
-}
-
-void AddTool(Json function, const std::string& path, ApiRequest* request) {
-  constexpr size_t kMost = 1024;
-  if (request->tools.is_null()) request->tools = Json::array();
-  if (request->tools.size() == kMost) throw Invalid("tools", "has more than {} tools", kMost);
-  for (const Json& other : request->tools) {
-    if (other["function"]["name"] == function["name"]) {
-      throw Invalid(path, "an earlier tool has the name {} too", Shown(function["name"]));
-    }
-  }
-  request->tools.push_back({{"type", "function"}, {"function", std::move(function)}});
-}
-
-void CheckToolChoice(const std::string& path, const ApiRequest& request) {
-  const ToolChoice& choice = request.tool_choice;
-  if (choice.kind != ToolChoice::Kind::kRequired && choice.kind != ToolChoice::Kind::kNamed) return;
-  if (request.tools.is_null() || request.tools.empty())
-    throw Invalid(path, "asks for a tool call, but there are no tools");
-  if (choice.kind != ToolChoice::Kind::kNamed) return;
-  for (const Json& tool : request.tools) {
-    if (tool["function"]["name"] == choice.name) return;
-  }
-  throw Invalid(path, "none of the tools has the name {}", Shown(choice.name));
-}
+}  // namespace
 
 OutputFormat ReadFormat(Fields& fields, bool nested) {
-  OutputFormat format;
   fields.Need("type", "\"text\", \"json_object\" or \"json_schema\"");
   const std::string type = *fields.Choice("type", {"text", "json_object", "json_schema"});
-  if (type == "json_object") format.kind = OutputFormat::Kind::kJsonObject;
-  if (type != "json_schema") return format;
-  format.kind = OutputFormat::Kind::kJsonSchema;
-  const auto read = [&](Fields& from) {
-    const Json& schema = from.Need("schema", "a JSON schema");
-    if (!schema.is_object() && !schema.is_boolean()) {
-      throw Invalid(from.Path("schema"), "must be a JSON schema (an object), found {}", Shown(schema));
-    }
-    format.schema = schema;
-    format.field = from.Path("schema");
-    format.name = from.String("name").value_or("");
-    from.Known({"strict", "description"});
-  };
-  if (nested) {
-    Fields sub(fields.Need("json_schema", "an object with \"schema\""), fields.Path("json_schema"));
-    read(sub);
-  } else {
-    read(fields);
+  if (type == "text") return {};
+  if (type == "json_object") {
+    const Json* schema = fields.Get("schema");
+    if (schema == nullptr) return {.kind = OutputFormat::Kind::kJsonObject, .schema = {}, .field = {}, .name = {}};
+    return SchemaFormat(*schema, fields.Path("schema"));
   }
-  return format;
+  const auto read = [](Fields& from) {
+    OutputFormat format = SchemaFormat(from.Need("schema", "a JSON schema"), from.Path("schema"));
+    format.name = from.String("name").value_or("");
+    from.Bool("strict");  // the answer is held to the schema in any case
+    return format;
+  };
+  if (!nested) return read(fields);
+  Fields sub(fields.Need("json_schema", "an object with \"schema\""), fields.Path("json_schema"), fields.ignored());
+  return read(sub);
+}
+
+void ReadFormats(Fields& body, ApiRequest* request) {
+  std::string said;  // where
+  const auto set = [&](const char* key, OutputFormat format) {
+    if (!said.empty()) throw Invalid(body.Path(key), "{} says what the answer has to be already", said);
+    said = key;
+    request->format = std::move(format);
+  };
+  if (const Json* format = body.Object("response_format")) {
+    Fields sub(*format, body.Path("response_format"), body.ignored());
+    OutputFormat read = ReadFormat(sub, /*nested=*/true);
+    if (read.kind != OutputFormat::Kind::kText) set("response_format", std::move(read));
+  }
+  // A schema may be given as its text.
+  const auto schema = [&](const Json& value, const std::string& path) {
+    if (!value.is_string()) return SchemaFormat(value, path);
+    try {
+      return SchemaFormat(ParseJsonAsGiven(value.get<std::string>(), "the string"), path);
+    } catch (const ApiError&) {
+      throw;
+    } catch (const Error& e) {
+      throw Invalid(path, "must be a JSON schema: {}", e.what());
+    }
+  };
+  for (const char* key : {"guided_json", "json_schema"}) {
+    if (const Json* value = body.Get(key)) set(key, schema(*value, body.Path(key)));
+  }
+  if (const Json* outputs = body.Object("structured_outputs")) {
+    Fields sub(*outputs, body.Path("structured_outputs"), body.ignored());
+    if (const Json* value = sub.Get("json")) set("structured_outputs", schema(*value, sub.Path("json")));
+    if (sub.Bool("json_object").value_or(false)) {
+      set("structured_outputs", {.kind = OutputFormat::Kind::kJsonObject, .schema = {}, .field = {}, .name = {}});
+    }
+  }
 }
 
 }  // namespace fulgur

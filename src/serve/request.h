@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -13,6 +14,8 @@
 #include "serve/fields.h"
 
 namespace fulgur {
+
+class ResponseStore;
 
 enum class Endpoint { kChatCompletions, kCompletions, kResponses, kMessages };
 inline Api ApiOf(Endpoint endpoint) { return endpoint == Endpoint::kMessages ? Api::kAnthropic : Api::kOpenAi; }
@@ -39,7 +42,8 @@ struct RequestDefaults {
   std::optional<int64_t> thinking_cap;     // no request gets more
   int64_t effort_tokens = 40960;           // the budget that the effort "high" stands for
   int64_t vocab_size = 0;
-  bool keep_thinking = true;  // thinking that a client hands back goes into the prompt
+  bool keep_thinking = true;           // thinking that a client hands back goes into the prompt
+  ResponseStore* responses = nullptr;  // if earlier ones are kept
 };
 
 struct ApiRequest {
@@ -49,6 +53,8 @@ struct ApiRequest {
   // ---- a chat
   Json messages = Json::array();  // for ChatTemplate::Encode; contents are strings
   Json tools;                     // null, or a list of {"type": "function", "function": {"name", ...}}
+  // Names of those that take one text, "input", instead of arguments by a schema ("custom" tools of OpenAI's).
+  std::set<std::string> custom_tools;
   ToolChoice tool_choice;
   OutputFormat format;
   std::optional<std::string> answer_begin;  // the answer goes on from this text; the thinking, if any, is part of it
@@ -76,8 +82,15 @@ struct ApiRequest {
   bool include_usage = false;  // a last event with the usage
   bool logprobs = false;
   bool include_reasoning = true;
-  Json echoed = Json::object();      // fields that the API repeats in its answer
-  std::vector<std::string> ignored;  // unknown fields
+  bool empty_reasoning = false;   // Anthropic's thinking blocks are there, without their text
+  bool sealed_reasoning = false;  // responses' reasoning items also have it in the form that is for handing back
+  Json echoed = Json::object();   // fields that the API repeats in its answer
+  IgnoredFields ignored;
+
+  // ---- responses
+  bool store = false;                // keep the response for later requests
+  Json input_items = Json::array();  // what to keep of this request, if so
+  std::string previous_response_id;  // or empty
 
   // Whether a <tool_calls> block of the answer is one.
   bool ReadsToolCalls() const { return !tools.is_null() && tool_choice.kind != ToolChoice::Kind::kNone; }
@@ -92,6 +105,10 @@ ApiRequest ParseMessages(const Json& body, const RequestDefaults& defaults, bool
 
 // ---- what the parsers share
 
+// The request as `read` finds it in the body; model, sampling, stopping and thinking are read before.
+ApiRequest ParseRequest(Endpoint endpoint, const Json& body, const RequestDefaults& defaults,
+                        void (*read)(Fields& body, const RequestDefaults& defaults, ApiRequest* request));
+
 // temperature, top_p, top_k, min_p, the penalties, seed, logit_bias.
 void ReadSampling(Fields& fields, const RequestDefaults& defaults, ApiRequest* request);
 // stop, stop_token_ids, ignore_eos, and what only this server and vLLM have: priority, timeout, session.
@@ -101,18 +118,19 @@ void ReadThinking(Fields& fields, const RequestDefaults& defaults, ApiRequest* r
 // A positive number of tokens, or -1 for no limit of its own.
 std::optional<int64_t> ReadMaxTokens(Fields& fields, const char* key);
 
-// {"name", "description"?, "parameters"?, "strict"?} as one entry of ApiRequest::tools. schema_key: what the API calls
-// the parameters.
-Json ReadFunction(Fields& fields, const char* schema_key);
-void AddTool(Json function, const std::string& path, ApiRequest* request);
+// {"name", "description"?, "parameters"?, "strict"?} to ApiRequest::tools. schema_key: what the API calls the
+// parameters.
+void AddFunction(Fields& fields, const char* schema_key, ApiRequest* request);
+// "tools", "tool_choice" and "parallel_tool_calls" as OpenAI has them: chat completions with a function in the tool,
+// responses with the tool as the function; each is taken with both APIs. Tools of other types than function and custom
+// would run at the provider: they are skipped and named.
+void ReadOpenAiTools(Fields& body, ApiRequest* request);
 // Checks the choice against the tools.
 void CheckToolChoice(const std::string& path, const ApiRequest& request);
 // {"type": "text" | "json_object" | "json_schema", ...}; nested: the schema is in a member "json_schema" (chat), or
-// beside the type (responses).
+// beside the type (responses). A json_object with a schema is a json_schema.
 OutputFormat ReadFormat(Fields& fields, bool nested);
-// A string, or a list of parts with text. what: names the kinds of parts that are taken.
-std::string ReadText(const Json& content, const std::string& path);
-// The text of an assistant message whose thinking was handed back. Before tool calls that follow, nothing is added.
-std::string WithThinking(const std::string& reasoning, const std::string& content);
+// response_format, and what vLLM and llama-server have beside it: guided_json, structured_outputs, json_schema.
+void ReadFormats(Fields& body, ApiRequest* request);
 
 }  // namespace fulgur

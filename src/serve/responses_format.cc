@@ -1,6 +1,8 @@
 // Answers of /v1/responses.
 #include <utility>
 
+#include "serve/conversation.h"
+#include "serve/custom_input.h"
 #include "serve/format.h"
 
 namespace fulgur {
@@ -55,13 +57,21 @@ class Responses final : public AnswerFormat {
     for (const AnswerCall& call : piece.calls) {
       if (call.begin) {
         Close(&text);
-        OpenItem(Item::kCall, "fc_",
-                 {{"type", "function_call"}, {"call_id", call.id}, {"name", call.name}, {"arguments", ""}}, &text);
+        if (request_.custom_tools.count(call.name) > 0) {
+          custom_input_ = {};
+          OpenItem(Item::kCustomCall, "ctc_",
+                   {{"type", "custom_tool_call"}, {"call_id", call.id}, {"name", call.name}, {"input", ""}}, &text);
+        } else {
+          OpenItem(Item::kCall, "fc_",
+                   {{"type", "function_call"}, {"call_id", call.id}, {"name", call.name}, {"arguments", ""}}, &text);
+        }
       }
-      if (!call.arguments.empty()) {
-        written_ += call.arguments;
-        text += Event("response.function_call_arguments.delta",
-                      {{"item_id", item_["id"]}, {"output_index", output_.size()}, {"delta", call.arguments}});
+      const bool custom = open_ == Item::kCustomCall;
+      const std::string delta = custom ? custom_input_.Push(call.arguments) : call.arguments;
+      if (!delta.empty()) {
+        written_ += delta;
+        text += Event(custom ? "response.custom_tool_call_input.delta" : "response.function_call_arguments.delta",
+                      {{"item_id", item_["id"]}, {"output_index", output_.size()}, {"delta", delta}});
       }
       if (call.end) Close(&text, call.complete ? "completed" : "incomplete");
     }
@@ -85,8 +95,10 @@ class Responses final : public AnswerFormat {
     return Event("response.failed", {{"response", std::move(response)}});
   }
 
+  const Json* Finished() const override { return finished_.is_null() ? nullptr : &finished_; }
+
  private:
-  enum class Item { kNone, kReasoning, kMessage, kCall };
+  enum class Item { kNone, kReasoning, kMessage, kCall, kCustomCall };
 
   static Json TextPart(const std::string& text) {
     return {{"type", "output_text"}, {"text", text}, {"annotations", Json::array()}, {"logprobs", Json::array()}};
@@ -131,6 +143,10 @@ class Responses final : public AnswerFormat {
                                                                {"output_index", output_.size()},
                                                                {"name", item_["name"]},
                                                                {"arguments", written_}});
+    } else if (open_ == Item::kCustomCall) {
+      item_["input"] = written_;
+      *text += Event("response.custom_tool_call_input.done",
+                     {{"item_id", item_["id"]}, {"output_index", output_.size()}, {"input", written_}});
     } else {
       Json part = {{"type", "reasoning_text"}, {"text", written_}};
       if (open_ == Item::kMessage) {
@@ -143,6 +159,7 @@ class Responses final : public AnswerFormat {
       fields["part"] = part;
       *text += Event("response.content_part.done", std::move(fields));
       item_["content"].push_back(std::move(part));
+      if (open_ == Item::kReasoning && request_.sealed_reasoning) item_["encrypted_content"] = SealThinking(written_);
     }
     item_["status"] = status;
     *text += Event("response.output_item.done", {{"output_index", output_.size()}, {"item", item_}});
@@ -160,8 +177,6 @@ class Responses final : public AnswerFormat {
                  {"incomplete_details", nullptr},
                  {"model", identity_.model},
                  {"output", output_},
-                 {"previous_response_id", nullptr},
-                 {"store", false},
                  {"truncation", "disabled"},
                  {"usage", nullptr},
                  {"background", false},
@@ -170,7 +185,7 @@ class Responses final : public AnswerFormat {
     return json;
   }
 
-  Json Final(const AnswerUsage& usage) const {
+  Json Final(const AnswerUsage& usage) {
     Json json = Response(end_.cut() ? "incomplete" : "completed");
     if (end_.cut()) json["incomplete_details"] = {{"reason", "max_output_tokens"}};
     json["finish_details"] = FinishDetails(end_);
@@ -179,6 +194,7 @@ class Responses final : public AnswerFormat {
                      {"output_tokens", usage.output_tokens},
                      {"output_tokens_details", {{"reasoning_tokens", usage.thinking_tokens}}},
                      {"total_tokens", usage.prompt_tokens + usage.output_tokens}};
+    if (request_.store) finished_ = json;
     return json;
   }
 
@@ -189,8 +205,10 @@ class Responses final : public AnswerFormat {
   Item open_ = Item::kNone;
   Json item_;            // the open one
   std::string written_;  // of it
+  CustomInput custom_input_;
   Json logprobs_ = Json::array();
   AnswerEnd end_;
+  Json finished_;
 };
 
 }  // namespace

@@ -15,11 +15,13 @@
 #include <mutex>
 #include <utility>
 
+#include "base/json_as_given.h"
 #include "serve/fields.h"
 #include "serve/mailbox.h"
 #include "serve/metrics.h"
 #include "serve/prompt.h"
 #include "serve/request.h"
+#include "serve/response_store.h"
 
 namespace fulgur {
 
@@ -88,6 +90,7 @@ struct Server::Impl final : public HttpHandler {
     defaults.thinking_budget = options.thinking_budget;
     defaults.thinking_cap = options.thinking_cap;
     defaults.keep_thinking = options.keep_thinking;
+    if (options.response_store_bytes > 0) defaults.responses = &responses.emplace(options.response_store_bytes);
     defaults.vocab_size = model.tokenizer.vocab_size();
     // "high" is the budget of M1-40k where there is room for it, else most of the context.
     defaults.effort_tokens = std::min(options.thinking_cap.value_or(40960), scheduler.max_context() / 4 * 3);
@@ -131,6 +134,9 @@ struct Server::Impl final : public HttpHandler {
   Json ModelJson(const std::string& name) const;
   void Generate(Call& call, ApiRequest (*parse)(const Json&, const RequestDefaults&));
   void Answer(Call& call, const ApiRequest& request);
+  void Keep(const ApiRequest& request, const AnswerFormat& format);
+  void StoredResponse(Call& call);
+  void NameIgnored(const Call& call, const ApiRequest& request, HttpHeaders* headers);
   void CountTokens(Call& call);
   void Tokenize(Call& call);
   void Detokenize(Call& call);
@@ -151,6 +157,7 @@ struct Server::Impl final : public HttpHandler {
   RequestDefaults defaults;
   ServerMetrics metrics;
   Constraints constraints;
+  std::optional<ResponseStore> responses;
   const std::time_t started = std::time(nullptr);
   std::atomic<bool> draining{false};
   std::atomic<int64_t> answering{0};  // requests that wait for tokens
@@ -352,7 +359,7 @@ void Server::Impl::Handle(const HttpRequest& request, HttpExchange& exchange) {
 Json Server::Impl::Body(const Call& call) const {
   if (call.request.body.empty()) throw ApiError(400, "", "the request has no body; it must be a JSON object");
   try {
-    return ParseJson(call.request.body, "the request");
+    return ParseJsonAsGiven(call.request.body, "the request");
   } catch (const Error& e) {
     throw ApiError(400, "", e.what(), "invalid_json");
   }
@@ -364,6 +371,17 @@ void Server::Impl::CheckModel(const std::string& name) const {
   if (std::find(names.begin(), names.end(), name) != names.end()) return;
   throw ApiError(404, "model", fmt::format("model: there is no {}; this server has \"{}\"", Shown(name), names.front()),
                  "model_not_found");
+}
+
+// What the request has and is not honoured: to the client in a header, to the log once.
+void Server::Impl::NameIgnored(const Call& call, const ApiRequest& request, HttpHeaders* headers) {
+  std::string ignored;
+  for (const std::string& field : request.ignored.names()) {
+    ignored += (ignored.empty() ? "" : ", ") + field;
+    const std::lock_guard lock(mutex);
+    if (warned.size() < 1000 && warned.insert(field).second) log->warn("{} ignored field {}", call.id, Shown(field));
+  }
+  if (!ignored.empty()) headers->emplace_back("x-fulgur-ignored-fields", ignored);
 }
 
 void Server::Impl::Generate(Call& call, ApiRequest (*parse)(const Json&, const RequestDefaults&)) {
@@ -392,14 +410,6 @@ void Server::Impl::Answer(Call& call, const ApiRequest& request) {
   }();
   if (options.log_text) {
     for (const auto& ids : echo) log->info("{} prompt: {}", call.id, JsonText(loaded.tokenizer.Decode(ids, false)));
-  }
-
-  // Unknown fields: to the client in a header, to the log once.
-  std::string ignored;
-  for (const std::string& field : request.ignored) {
-    ignored += (ignored.empty() ? "" : ", ") + field;
-    const std::lock_guard lock(mutex);
-    if (warned.size() < 1000 && warned.insert(field).second) log->warn("{} ignored field {}", call.id, Shown(field));
   }
 
   const size_t outputs = prepared.prompts.size() * static_cast<size_t>(request.outputs);
@@ -441,7 +451,7 @@ void Server::Impl::Answer(Call& call, const ApiRequest& request) {
                            .reasoning = options.reasoning,
                            .prompt_tokens = prepared.prompt_tokens});
   HttpHeaders headers = {{"x-request-id", call.id}, {"x-fulgur-weights-version", std::to_string(weights)}};
-  if (!ignored.empty()) headers.emplace_back("x-fulgur-ignored-fields", ignored);
+  NameIgnored(call, request, &headers);
   AddCors(call.request, &headers);
   if (request.stream) {
     headers.emplace_back("Content-Type", "text/event-stream; charset=utf-8");
@@ -585,24 +595,50 @@ void Server::Impl::Answer(Call& call, const ApiRequest& request) {
                           end.thinking_cut ? " thinking-cut" : "");
   if (request.stream) {
     begin();
-    if (connected) connected = call.exchange.Write(out + format->End(usage));
+    out += format->End(usage);
+    Keep(request, *format);
+    if (connected) connected = call.exchange.Write(out);
     call.exchange.End();
     return;
   }
   std::vector<fulgur::Answer> answers;
   for (Output& state : states) answers.push_back(std::move(state.answer));
   HttpReply reply = JsonReply(format->Whole(answers, usage));
+  Keep(request, *format);
   reply.headers.insert(reply.headers.end(), headers.begin(), headers.end());
   call.exchange.Send(reply);
 }
 
+// Before the client has the end of the response, so that it finds what it asks for next.
+void Server::Impl::Keep(const ApiRequest& request, const AnswerFormat& format) {
+  const Json* finished = format.Finished();
+  if (responses && finished != nullptr) responses->Put(request.previous_response_id, request.input_items, *finished);
+}
+
 // ---- the smaller endpoints
+
+void Server::Impl::StoredResponse(Call& call) {
+  if (!responses) {
+    throw ApiError(404, "", "this server keeps no responses; --response-store 64MB makes it keep the last ones");
+  }
+  const std::string& id = call.suffix;
+  const auto missing = [&] { return ApiError(404, "", fmt::format("no response with the id {} is kept", Shown(id))); };
+  if (call.request.method == "DELETE") {
+    if (!responses->Remove(id)) throw missing();
+    return Reply(call, JsonReply({{"id", id}, {"object", "response"}, {"deleted", true}}));
+  }
+  const std::optional<Json> response = responses->Response(id);
+  if (!response) throw missing();
+  Reply(call, JsonReply(*response));
+}
 
 void Server::Impl::CountTokens(Call& call) {
   const ApiRequest request = ParseMessages(Body(call), defaults, /*for_count=*/true);
   CheckModel(request.model);
   AnswerReader::Options::Start start;
-  Reply(call, JsonReply({{"input_tokens", ChatPrompt(request, loaded, &start).size()}}));
+  HttpReply reply = JsonReply({{"input_tokens", ChatPrompt(request, loaded, &start).size()}});
+  NameIgnored(call, request, &reply.headers);
+  Reply(call, std::move(reply));
 }
 
 // vLLM's and llama-server's spellings at once.
@@ -880,6 +916,9 @@ void Server::Impl::AddRoutes() {
   add("POST", "/v1/chat/completions", [this](Call& call) { Generate(call, ParseChatCompletions); });
   add("POST", "/v1/completions", [this](Call& call) { Generate(call, ParseCompletions); });
   add("POST", "/v1/responses", [this](Call& call) { Generate(call, ParseResponses); });
+  for (const char* method : {"GET", "DELETE"}) {
+    add(method, "/v1/responses/*", [this](Call& call) { StoredResponse(call); });
+  }
   add("POST", "/v1/messages", [this](Call& call) {
     Generate(call, [](const Json& body, const RequestDefaults& d) { return ParseMessages(body, d); });
   });

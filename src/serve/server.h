@@ -30,6 +30,7 @@ struct ServerOptions {
   std::vector<std::string> allowed_hosts;  // names that a keyless server on loopback may be called by, beside localhost
   ReasoningField reasoning = ReasoningField::kBoth;
   bool keep_thinking = true;
+  size_t response_store_bytes = 0;  // for responses that later requests go on from; 0: none are kept
   std::optional<int64_t> thinking_budget, thinking_cap;
   SamplingParams sampling;  // for what requests do not say
   EarlyTruncation early_truncation;
