@@ -88,17 +88,17 @@ void AddBench(CLI::App& app) {
   command->add_option("--threads", o->threads, "0: one per processor")->check(Threads());
   command->add_option("--plot", o->plot, "Also draw decoding time a token against context, as an SVG file");
   command->add_flag("--json", o->json, "Print one JSON object");
-  command->callback([o, command] {
+  SetAction(*command, [o, command] {
     if (!command->get_subcommands().empty()) return;
     if (o->model.empty()) throw CLI::RequiredError("folder");
-    ThreadPool pool(o->threads);
-    const std::unique_ptr<Model> model = Model::Load(o->model, pool);
+    ExecContext exec(o->threads);
+    const std::unique_ptr<Model> model = Model::Load(o->model, exec);
     model->set_kv_format(o->kv_cache.value_or(model->usual_kv_format()));
     if (!o->json) {
       fmt::print("{}: {:.1f}M parameters, {:.1f}M active; {} threads, {}, KV cache in {}\n\n", o->model,
                  1e-6 * static_cast<double>(CountParameters(model->config()).total),
-                 1e-6 * static_cast<double>(CountParameters(model->config()).active), pool.threads(), InstructionSet(),
-                 KvFormatName(model->kv_format()));
+                 1e-6 * static_cast<double>(CountParameters(model->config()).active), exec.pool().threads(),
+                 InstructionSet(), KvFormatName(model->kv_format()));
       fmt::print("{:<8} {:>8} {:>6} {:>12} {:>12} {:>10} {:>10} {:>17} {:>7}\n", "", "depth", "batch", "tokens/s",
                  "ms/pass", "expected", "rate", "machine's limit", "share");
     }
@@ -135,7 +135,7 @@ void AddBench(CLI::App& app) {
     }
     if (o->json) {
       const Json report = {{"model", o->model},
-                           {"threads", pool.threads()},
+                           {"threads", exec.pool().threads()},
                            {"instruction_set", InstructionSet()},
                            {"kv_cache", KvFormatName(model->kv_format())},
                            {"parameters", CountParameters(model->config()).total},

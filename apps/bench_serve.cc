@@ -377,7 +377,7 @@ void AddBenchServe(CLI::App& bench) {
   app->add_option("--model", o.model, "Name of the model (default: the server's first)");
   app->add_option("--seed", o.seed, "Of arrivals and prompts")->check(Seed())->capture_default_str();
   app->add_flag("--json", o.json, "Print one JSON object");
-  app->callback([options] {
+  SetAction(*app, [options] {
     Load load(*options);
     load.Run();
     const Json report = load.Report();

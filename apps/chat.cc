@@ -177,8 +177,8 @@ class Chat {
   Chat(const ChatOptions& options, bool interactive)
       : options_(options),
         interactive_(interactive),
-        pool_(options.sampling.threads),
-        loaded_(LoadedModel::Load(options.model, pool_, options.sampling.kv_cache)),
+        exec_(options.sampling.threads),
+        loaded_(LoadedModel::Load(options.model, exec_, options.sampling.kv_cache)),
         engine_(*loaded_.model, loaded_.tokenizer, options.sampling.ForEngine(1)),
         conversation_(loaded_.tokenizer, loaded_.chat_template(), options.keep_thinking),
         sampling_(options.sampling.Sampling(loaded_.defaults, RandomSeed())),
@@ -363,7 +363,7 @@ class Chat {
   const ChatOptions& options_;
   bool interactive_;
   Screen screen_ = Screen::Detect();
-  ThreadPool pool_;
+  ExecContext exec_;
   LoadedModel loaded_;
   Engine engine_;
   Conversation conversation_;
@@ -407,7 +407,7 @@ void AddChat(CLI::App& parent) {
       ->needs(json);
   options->constraint.AddTo(*app);
   options->sampling.AddTo(*app);
-  app->callback([options] { RunChat(*options); });
+  SetAction(*app, [options] { RunChat(*options); });
 }
 
 }  // namespace fulgur

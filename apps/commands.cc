@@ -1,6 +1,18 @@
 #include "apps/commands.h"
 
+#include <utility>
+
 namespace fulgur {
+
+namespace {
+std::vector<std::function<void()>> g_chosen;
+}
+
+void SetAction(CLI::App& command, std::function<void()> action) {
+  command.callback([action = std::move(action)] { g_chosen.push_back(action); });
+}
+
+const std::vector<std::function<void()>>& ChosenActions() { return g_chosen; }
 
 void AddCommands(CLI::App& app) {
   AddBench(app);

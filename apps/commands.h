@@ -1,10 +1,17 @@
-// The subcommands of `fulgur`. Each adds itself to the parser; its callback runs when it was chosen and throws
-// fulgur::Error for what the user got wrong.
+// The subcommands of `fulgur`. Each adds itself to the parser; its action runs when it was chosen, after all arguments
+// have been read, and throws fulgur::Error for what the user got wrong.
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <functional>
+#include <vector>
 
 namespace fulgur {
+
+// What a subcommand does.
+void SetAction(CLI::App& command, std::function<void()> action);
+// Those of the subcommands that were chosen, the innermost first. main runs them.
+const std::vector<std::function<void()>>& ChosenActions();
 
 // One line a subcommand, defined in apps/<name>.cc.
 void AddBench(CLI::App& app);

@@ -112,7 +112,7 @@ void AddData(CLI::App& parent) {
       ->capture_default_str()
       ->check(Number(0.1, 1));
   app->add_flag("--json", options->json, "Print the counts as one JSON object");
-  app->callback([options] { Run(*options); });
+  SetAction(*app, [options] { Run(*options); });
 }
 
 }  // namespace fulgur

@@ -8,8 +8,8 @@
 
 #include "apps/commands.h"
 #include "base/error.h"
-#include "base/thread_pool.h"
 #include "ops/adamw.h"
+#include "ops/exec_context.h"
 #include "tensor/safetensors.h"
 
 namespace fulgur {
@@ -65,7 +65,7 @@ void Run(const Options& options) {
       throw Error("{}: {} has gradients but no init.{}", options.input, parameter, parameter);
     }
   }
-  ThreadPool pool;
+  ExecContext exec;
   std::vector<std::pair<std::string, Tensor>> results;
   for (const auto& [name, init] : tensors) {
     if (name.rfind("init.", 0) != 0) continue;
@@ -80,7 +80,7 @@ void Run(const Options& options) {
         throw Error("{}: grad.{}.{} has shape {}, init.{} has {}", options.input, step, parameter,
                     ShapeString(g.shape()), parameter, ShapeString(p.shape()));
       }
-      AdamWStep(p.f32(), m.f32(), v.f32(), g.f32(), g.size(), step, o, 1.0f, pool);
+      AdamWStep(p.values<float>(), m.values<float>(), v.values<float>(), g.values<float>(), step, o, 1.0f, exec);
       const std::string suffix = std::to_string(step) + "." + parameter;
       results.emplace_back("param." + suffix, p.Clone());
       results.emplace_back("exp_avg." + suffix, m.Clone());
@@ -105,7 +105,7 @@ void AddDebugAdamW(CLI::App& debug) {
   command->add_option("--beta2", options->adamw.beta2, "decay of the second moment")->capture_default_str();
   command->add_option("--eps", options->adamw.eps, "added to the root of the second moment")->capture_default_str();
   command->add_option("--weight-decay", options->adamw.weight_decay, "decoupled weight decay")->capture_default_str();
-  command->callback([=] { Run(*options); });
+  SetAction(*command, [=] { Run(*options); });
 }
 
 }  // namespace fulgur

@@ -45,7 +45,7 @@ void AddDebugMath(CLI::App& debug) {
   CLI::App* verify = debug.add_subcommand(
       "verify-math",
       "Lines {\"gold\", \"answer\"} to {\"score\", \"reason\"}; docs/math-answers.md says what is accepted");
-  verify->callback([] { AnswerJsonLines(VerifyLine); });
+  SetAction(*verify, [] { AnswerJsonLines(VerifyLine); });
 }
 
 }  // namespace fulgur

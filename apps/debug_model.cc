@@ -56,10 +56,10 @@ void AddDebugModel(CLI::App& debug) {
                       "How the prompt is taken in: full, decode or chunk=N (the result is the same)");
   forward->add_option("--greedy", o->greedy, "Tokens to continue greedily")->check(WholeNumber(0));
   AddKvCacheOption(*forward, o->kv_cache, "f32");
-  forward->callback([o] {
+  SetAction(*forward, [o] {
     const int64_t chunk = ChunkOf(o->mode);
-    ThreadPool pool(o->threads);
-    const std::unique_ptr<Model> model = Model::Load(o->model, pool);
+    ExecContext exec(o->threads);
+    const std::unique_ptr<Model> model = Model::Load(o->model, exec);
     model->set_kv_format(o->kv_cache.value_or(KvFormat::kF32));
     const TensorMap input = ReadSafetensors(o->input);
     WriteSafetensors(o->output, TraceForward(*model, Need(input, "input_ids", o->input), {chunk, o->greedy}));
@@ -67,9 +67,9 @@ void AddDebugModel(CLI::App& debug) {
   CLI::App* grad = debug.add_subcommand("grad", "Loss and the gradient of every parameter");
   AddCommon(grad, o);
   grad->add_flag("--recompute,!--no-recompute", o->recompute, "Recompute layers in the backward pass (default)");
-  grad->callback([o] {
-    ThreadPool pool(o->threads);
-    const std::unique_ptr<Model> model = Model::Load(o->model, pool, /*keep_weights=*/true);
+  SetAction(*grad, [o] {
+    ExecContext exec(o->threads);
+    const std::unique_ptr<Model> model = Model::Load(o->model, exec, /*keep_weights=*/true);
     const TensorMap input = ReadSafetensors(o->input);
     WriteSafetensors(o->output, TraceGradient(*model, Need(input, "input_ids", o->input),
                                               Need(input, "labels", o->input), o->recompute));

@@ -22,7 +22,7 @@ void AddDebugObjective(CLI::App& debug) {
       "old_logprobs and logprobs");
   command->add_option("--input", options->input, "safetensors file to read")->required();
   command->add_option("--output", options->output, "safetensors file to write")->required();
-  command->callback([options] {
+  SetAction(*command, [options] {
     WriteSafetensors(options->output, ReferenceObjectives(ReadSafetensors(options->input), options->input));
   });
 }

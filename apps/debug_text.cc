@@ -85,7 +85,7 @@ void AddDebugText(CLI::App& debug) {
   auto serving = std::make_shared<bool>(false);
   chat->add_option("--tokenizer", *dir, "The folder with tokenizer_config.json")->required();
   chat->add_flag("--serving", *serving, "Take messages as clients send them, instead of as the template wants them");
-  chat->callback([dir, serving] {
+  SetAction(*chat, [dir, serving] {
     const ChatTemplate chat_template = ChatTemplate::FromFolder(*dir);
     const auto mode = *serving ? ChatTemplate::Mode::kServing : ChatTemplate::Mode::kOfficial;
     AnswerNamedLines([&](const Json& line) { return RenderChat(chat_template, line, mode); });
@@ -93,13 +93,13 @@ void AddDebugText(CLI::App& debug) {
 
   CLI::App* jinja =
       debug.add_subcommand("jinja", "Lines {\"template\", \"context\", \"now\"} to {\"expected\"}, the rendered text");
-  jinja->callback([] { AnswerNamedLines(RenderJinja); });
+  SetAction(*jinja, [] { AnswerNamedLines(RenderJinja); });
 
   CLI::App* parse = debug.add_subcommand(
       "parse", "Lines {\"model_output\"} to {\"expected\": {\"reasoning\", \"content\", \"tool_calls\"}}");
   auto stream = std::make_shared<bool>(false);
   parse->add_flag("--stream", *stream, "Lines {\"deltas\"}; the answer also has \"deltas\", what each piece gave");
-  parse->callback([stream] { AnswerNamedLines(*stream ? ParseStream : Parse); });
+  SetAction(*parse, [stream] { AnswerNamedLines(*stream ? ParseStream : Parse); });
 }
 
 }  // namespace fulgur

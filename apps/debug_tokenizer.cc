@@ -48,7 +48,7 @@ void AddLineCommand(CLI::App& debug, const char* name, const char* description,
   CLI::App* command = debug.add_subcommand(name, description);
   auto path = std::make_shared<std::string>();
   command->add_option("--tokenizer", *path, "A tokenizer.json, or the folder that holds one")->required();
-  command->callback([path, answer] {
+  SetAction(*command, [path, answer] {
     const Tokenizer tokenizer = Tokenizer::FromFile(*path);
     AnswerJsonLines([&](const Json& line) { return answer(tokenizer, line); });
   });

@@ -130,14 +130,14 @@ void AddEnv(CLI::App& app) {
   CLI::App* list = env->add_subcommand("list", "Name and describe all tasks");
   const auto json = std::make_shared<bool>(false);
   list->add_flag("--json", *json, "One JSON object a line");
-  list->callback([=] { List(*json); });
+  SetAction(*list, [=] { List(*json); });
 
   CLI::App* describe = env->add_subcommand("describe", "Say what the data of a task's instances consists of");
   const auto task = std::make_shared<std::string>();
   const auto markdown = std::make_shared<bool>(false);
   describe->add_option("task", *task, "Name of the task (default: all)");
   describe->add_flag("--markdown", *markdown, "As a page of the documentation");
-  describe->callback([=] { Describe(*task, *markdown); });
+  SetAction(*describe, [=] { Describe(*task, *markdown); });
 
   CLI::App* sample = env->add_subcommand("sample", "Print problems of a task");
   const auto options = std::make_shared<SampleOptions>();
@@ -150,13 +150,13 @@ void AddEnv(CLI::App& app) {
   sample->add_option("--split", options->split, "Only problems that training may see, or only held-out ones")
       ->check(CLI::IsMember({"train", "test"}));
   sample->add_flag("--json", options->json, "One JSON object a line");
-  sample->callback([=] { Sample(*options); });
+  SetAction(*sample, [=] { Sample(*options); });
 
   CLI::App* verify = env->add_subcommand(
       "verify", "Score answers: JSON lines {task, response, and seed + difficulty or data} in, {score, reason} out");
   const auto path = std::make_shared<std::string>();
   verify->add_option("input", *path, "File of JSON lines (default: standard input)");
-  verify->callback([=] { VerifyLines(*path); });
+  SetAction(*verify, [=] { VerifyLines(*path); });
 }
 
 }  // namespace fulgur

@@ -136,8 +136,8 @@ void Run(const Options& options) {
   eval.seed = options.sampling.seed.value_or(1);
   std::unique_ptr<Judge> judge;
   std::vector<Problem> problems = MakeProblems(options, eval.seed, &judge);
-  ThreadPool pool(options.sampling.threads);
-  LoadedModel loaded = LoadedModel::Load(options.model, pool, options.sampling.kv_cache);
+  ExecContext exec(options.sampling.threads);
+  LoadedModel loaded = LoadedModel::Load(options.model, exec, options.sampling.kv_cache);
   GenerationDefaults defaults = loaded.defaults;
   defaults.sampling.temperature = 0;  // greedy unless asked otherwise
   eval.sampling = options.sampling.Sampling(defaults, eval.seed);
@@ -219,7 +219,7 @@ void AddEval(CLI::App& parent) {
   app->add_flag("--samples", options->samples, "With --json: every problem and answer too")->needs(json);
   for (CLI::Option* option : {count, difficulty}) option->excludes(problems);
   options->sampling.AddTo(*app);
-  app->callback([options] { Run(*options); });
+  SetAction(*app, [options] { Run(*options); });
 }
 
 }  // namespace fulgur

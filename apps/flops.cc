@@ -114,7 +114,7 @@ void AddFlops(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--plot", o->plot, "Also draw it, as an SVG file");
   command->add_flag("--json", o->json, "Print one JSON object");
-  command->callback([o] {
+  SetAction(*command, [o] {
     std::vector<GenerationCost> costs = ComparedModels();
     for (const std::string& path : o->models) {
       const bool folder = std::filesystem::is_directory(path);

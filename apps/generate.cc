@@ -46,8 +46,8 @@ void PrintLogprobs(const Tokenizer& tokenizer, const std::vector<OutputToken>& t
 void RunGenerate(const GenerateOptions& options) {
   const std::string prompt = PromptText(options.prompt);
   if (prompt.empty()) throw Error("there is no text to continue: give --prompt, or write it to standard input");
-  ThreadPool pool(options.sampling.threads);
-  LoadedModel loaded = LoadedModel::Load(options.model, pool, options.sampling.kv_cache);
+  ExecContext exec(options.sampling.threads);
+  LoadedModel loaded = LoadedModel::Load(options.model, exec, options.sampling.kv_cache);
   Engine engine(*loaded.model, loaded.tokenizer, options.sampling.ForEngine(64));
 
   GenerationRequest request;
@@ -111,7 +111,7 @@ void AddGenerate(CLI::App& parent) {
   app->add_flag("--json", options->json, "Print one JSON object an output");
   options->constraint.AddTo(*app);
   options->sampling.AddTo(*app);
-  app->callback([options] { RunGenerate(*options); });
+  SetAction(*app, [options] { RunGenerate(*options); });
 }
 
 }  // namespace fulgur

@@ -44,7 +44,7 @@ void AddInspect(CLI::App& app) {
                    "Plan for a machine that reads so many GB/s: the tokens a second that this allows")
       ->check(Number(0.001, 1e6));
   command->add_flag("--json", o->json, "Print JSON");
-  command->callback([o] {
+  SetAction(*command, [o] {
     Json report = InspectModel(o->model, o->contexts, o->kv_cache);
     if (!o->type.empty() || o->memory > 0 || o->bandwidth > 0) {
       PlanQuestion question;

@@ -1,7 +1,6 @@
 #include "apps/interrupt.h"
 
 #include <csignal>
-#include <utility>
 
 namespace fulgur {
 namespace {
@@ -28,12 +27,7 @@ void CatchInterrupts(bool once) {
 
 void ForgetInterrupt() { g_interrupted = 0; }
 
-void RunUntilInterrupted(Engine& engine, int64_t request) {
-  bool cancelled = false;
-  while (engine.Step()) {
-    if (g_interrupted && !std::exchange(cancelled, true)) engine.Cancel(request);
-  }
-}
+bool Interrupted() { return g_interrupted != 0; }
 
 void DieOfInterrupt() {
   std::signal(SIGINT, SIG_DFL);

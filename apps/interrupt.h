@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <utility>
 
 #include "engine/generation.h"
 
@@ -13,8 +14,16 @@ namespace fulgur {
 void CatchInterrupts(bool once);
 void ForgetInterrupt();
 
+// Whether Ctrl-C has come since.
+bool Interrupted();
+
 // Steps until the engine has nothing more to do. Ctrl-C cancels the request.
-void RunUntilInterrupted(Engine& engine, int64_t request);
+inline void RunUntilInterrupted(Engine& engine, int64_t request) {
+  bool cancelled = false;
+  while (engine.Step()) {
+    if (Interrupted() && !std::exchange(cancelled, true)) engine.Cancel(request);
+  }
+}
 
 // Ends the program as Ctrl-C would have without CatchInterrupts(true), so that a shell sees it and ends its loop too.
 void DieOfInterrupt();

@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
     if (app.get_subcommands().empty()) throw CLI::RequiredError("A subcommand");
+    for (const std::function<void()>& action : fulgur::ChosenActions()) action();
     if (std::fflush(stdout) != 0) throw fulgur::Error("standard output: cannot write");
     return 0;
   } catch (const fulgur::StoppedBySignal& stopped) {

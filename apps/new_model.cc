@@ -120,7 +120,7 @@ void AddNewModel(CLI::App& app) {
   command->add_option("--set", o->set, "KEY=VALUE in the config, e.g. hidden_size=64 (may be repeated)");
   command->add_flag("--force", o->force, "Overwrite a model in OUT");
   command->add_flag("--json", o->json, "Print what was written as one JSON object");
-  command->callback([o] { Run(*o); });
+  SetAction(*command, [o] { Run(*o); });
 }
 
 }  // namespace fulgur

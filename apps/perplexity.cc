@@ -55,10 +55,10 @@ std::vector<Example> Examples(const Options& o, const LoadedModel& loaded) {
 }
 
 void Run(const Options& o) {
-  ThreadPool pool(o.threads);
-  const LoadedModel loaded = LoadedModel::Load(o.model, pool, o.kv_cache.value_or(KvFormat::kF32));
+  ExecContext exec(o.threads);
+  const LoadedModel loaded = LoadedModel::Load(o.model, exec, o.kv_cache.value_or(KvFormat::kF32));
   std::unique_ptr<Model> reference;
-  if (!o.reference.empty()) reference = Model::Load(o.reference, pool);
+  if (!o.reference.empty()) reference = Model::Load(o.reference, exec);
   const std::vector<Example> examples = Examples(o, loaded);
   PerplexityReport report;
   {
@@ -105,7 +105,7 @@ void AddPerplexity(CLI::App& app) {
   AddKvCacheOption(*command, o->kv_cache, "f32; the reference always has that");
   command->add_option("--threads", o->threads, "0: one per processor")->check(Threads());
   command->add_flag("--json", o->json, "Print one JSON object");
-  command->callback([o] { Run(*o); });
+  SetAction(*command, [o] { Run(*o); });
 }
 
 }  // namespace fulgur

@@ -43,8 +43,8 @@ void Run(const Options& o) {
     if (!bar) bar = std::make_unique<ProgressBar>("writing " + o.out, total / kMiB, "MiB");
     bar->Update(written / kMiB);
   };
-  ThreadPool pool(o.threads);
-  QuantizeCheckpoint(o.model, o.out, options, o.force, pool);
+  ExecContext exec(o.threads);
+  QuantizeCheckpoint(o.model, o.out, options, o.force, exec);
   bar.reset();
   const int64_t before = FolderBytes(o.model), after = FolderBytes(o.out);
   if (o.json) {
@@ -76,7 +76,7 @@ void AddQuantize(CLI::App& app) {
   command->add_option("--threads", o->threads, "Threads (default: all processors)")->check(Threads());
   command->add_flag("--force", o->force, "Overwrite a model in OUT");
   command->add_flag("--json", o->json, "Print what was written as one JSON object");
-  command->callback([o] { Run(*o); });
+  SetAction(*command, [o] { Run(*o); });
 }
 
 }  // namespace fulgur

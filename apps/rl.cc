@@ -91,8 +91,8 @@ void RunTheStudy(const Options& o) {
   options.version = FULGUR_VERSION;
   options.say = [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
   if (o.threads >= 0) config.base["threads"] = o.threads;
-  ThreadPool pool(o.threads >= 0 ? o.threads : config.base.value("threads", 0));
-  const bool complete = RunStudy(config, pool, options);
+  ExecContext exec(o.threads >= 0 ? o.threads : config.base.value("threads", 0));
+  const bool complete = RunStudy(config, exec, options);
   const std::vector<StudyRun> runs = CollectStudy(config);
   if (!runs.empty()) {
     WriteStudyLogs(runs, config.out / kStudyLogs);
@@ -123,15 +123,15 @@ void RunRl(Options& o) {
     fmt::print("wrote the model of batch {} to {}\n", ExportRlModel(config, o.export_dir), o.export_dir);
     return;
   }
-  ThreadPool pool(config.threads);
+  ExecContext exec(config.threads);
   RlOptions options;
   options.fresh = o.fresh;
-  options.peak_gflops = MeasurePeakGflops(pool);
+  options.peak_gflops = MeasurePeakGflops(exec);
   options.stop = &StopOnSignals();
   options.config_text = ReadFile(o.config);
   options.version = FULGUR_VERSION;
   options.report_seconds = 30;
-  const RlResult result = TrainWithRl(config, pool, options);
+  const RlResult result = TrainWithRl(config, exec, options);
   if (o.json) {
     fmt::print("{}\n", Json{{"batches", result.batches},
                             {"updates", result.updates},
@@ -191,7 +191,7 @@ void AddRl(CLI::App& parent) {
   }
   app->add_option("--html", o->html, "File of the report; default: RUN/report.html, or compare.html");
   app->add_flag("--json", o->json, "Print the result as JSON");
-  app->callback([o] { RunRl(*o); });
+  SetAction(*app, [o] { RunRl(*o); });
 }
 
 }  // namespace fulgur

@@ -101,8 +101,8 @@ void RunServe(ServeOptions& o) {
   server.drain_timeout = milliseconds(o.drain_seconds);
 
   SignalWatch signals;
-  ThreadPool pool(o.sampling.threads);
-  LoadedModel loaded = LoadedModel::Load(o.model, pool, o.sampling.kv_cache);
+  ExecContext exec(o.sampling.threads);
+  LoadedModel loaded = LoadedModel::Load(o.model, exec, o.sampling.kv_cache);
   loaded.chat_template();  // an error now rather than at the first request
   server.scheduler.cache = SplitCacheMemory(loaded.model->config(), loaded.model->kv_format(), o.cache_memory,
                                             std::move(server.scheduler.cache));
@@ -221,7 +221,7 @@ void AddServe(CLI::App& parent) {
   app->add_flag("--log-text", s.log_text, "Also log prompts and answers")->group(group);
 
   o.sampling.AddTo(*app);
-  app->callback([options] { RunServe(*options); });
+  SetAction(*app, [options] { RunServe(*options); });
 }
 
 }  // namespace fulgur

@@ -63,12 +63,12 @@ void RunTrain(const Options& o) {
     return;
   }
 
-  ThreadPool pool(config.threads);
+  ExecContext exec(config.threads);
   TrainOptions options;
   options.fresh = o.fresh;
-  options.peak_gflops = MeasurePeakGflops(pool);
+  options.peak_gflops = MeasurePeakGflops(exec);
   options.stop = &StopOnSignals();
-  const TrainResult result = Train(config, pool, options);
+  const TrainResult result = Train(config, exec, options);
   if (o.json) {
     fmt::print("{}\n", Json{{"step", result.step},
                             {"tokens", result.tokens},
@@ -102,7 +102,7 @@ void AddTrain(CLI::App& parent) {
                   "Only print the first N examples as JSON lines, for train-tokenizer or to keep as a data set")
       ->check(WholeNumber(1));
   app->add_flag("--json", o->json, "Print the result as JSON");
-  app->callback([o] { RunTrain(*o); });
+  SetAction(*app, [o] { RunTrain(*o); });
 }
 
 }  // namespace fulgur

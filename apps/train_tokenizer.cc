@@ -114,7 +114,7 @@ void AddTrainTokenizer(CLI::App& app) {
   command->add_option("--config-from", options->config_from,
                       "A tokenizer_config.json to copy (it carries the chat template)");
   command->add_flag("--json", options->json, "Print the result as JSON");
-  command->callback([options] { Run(*options); });
+  SetAction(*command, [options] { Run(*options); });
 }
 
 }  // namespace fulgur

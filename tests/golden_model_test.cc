@@ -95,14 +95,14 @@ class GoldenForward : public Golden {};
 INSTANTIATE_TEST_SUITE_P(Cases, GoldenForward, testing::ValuesIn(kInference), CaseName);
 
 TEST_P(GoldenForward, MatchesReference) {
-  ThreadPool pool(2);
-  ExpectMatchesReference(*Model::Load(dir, pool), dir, 0);
+  ExecContext exec(2);
+  ExpectMatchesReference(*Model::Load(dir, exec), dir, 0);
 }
 
 // Row invariance: the same bits for any chunking and any number of threads; and with every instruction set, if it has a
 // fused multiply-add, the bits of the best one.
 TEST_P(GoldenForward, SameBitsHoweverItIsComputed) {
-  ThreadPool one(1), two(2);
+  ExecContext one(1), two(2);
   const std::unique_ptr<Model> model = Model::Load(dir, two), serial = Model::Load(dir, one);
   const Json info = ReadJsonFile(dir / "case.json");
   for (const Json& input : info["inputs"]) {
@@ -131,8 +131,8 @@ TEST_P(GoldenForward, SameBitsHoweverItIsComputed) {
 }
 
 TEST_P(GoldenForward, PortablePathMatchesReference) {
-  ThreadPool pool(2);
-  const std::unique_ptr<Model> model = Model::Load(dir, pool);
+  ExecContext exec(2);
+  const std::unique_ptr<Model> model = Model::Load(dir, exec);
   UseInstructionSet(SupportedInstructionSets().back());
   ExpectMatchesReference(*model, dir, 0);
   UseInstructionSet("");
@@ -147,7 +147,7 @@ TEST_P(GoldenGradient, MatchesReference) {
   const double loss_abs = JsonGet<double>(info["tolerances"], "loss_abs", "case.json");
   const TensorMap expected = ReadSafetensors(dir / "expected.safetensors");
   const TensorMap want = ReadSafetensors(dir / "grads.safetensors");
-  ThreadPool one(1), two(2);
+  ExecContext one(1), two(2);
   const std::unique_ptr<Model> model = Model::Load(dir, two, true), serial = Model::Load(dir, one, true);
   const NamedTensors traced = TraceGradient(*model, expected.at("input_ids"), expected.at("labels"));
   const TensorMap got = ToMap(traced);

@@ -15,8 +15,8 @@ namespace {
 TEST(Nano, SolvesWhatItsCardSays) {
   const std::filesystem::path dir = std::filesystem::path(FULGUR_SOURCE_DIR) / "models/nano";
   const Json card = ReadJsonFile(dir / "eval.json");  // fulgur eval models/nano --task trained --count 200 --json
-  ThreadPool pool;
-  LoadedModel nano = LoadedModel::Load(dir, pool);
+  ExecContext exec;
+  LoadedModel nano = LoadedModel::Load(dir, exec);
   EvalOptions options;
   options.stopping.stop_tokens = nano.defaults.stop_tokens;
   options.stopping.max_tokens = 2048;  // as fulgur eval

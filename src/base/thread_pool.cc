@@ -120,6 +120,8 @@ int ThreadPool::threads() const { return static_cast<int>(impl_->workers.size())
 
 int ThreadPool::parallelism() const { return g_pool == nullptr ? threads() : 1; }
 
+int ThreadPool::worker() const { return g_pool == impl_.get() ? g_worker : 0; }
+
 void ThreadPool::ParallelFor(int64_t n, const std::function<void(int64_t, int)>& body) {
   if (n <= 0) return;
   Impl& p = *impl_;

@@ -19,6 +19,8 @@ class ThreadPool {
   int threads() const;
   // Threads that a loop started here would have: threads(), or 1 inside a body.
   int parallelism() const;
+  // The worker whose iteration of a loop of this pool the calling thread runs; 0 outside of one.
+  int worker() const;
 
   // body(i, worker) for every i in [0, n), each exactly once; returns when all are done. worker is in [0, threads()).
   // An exception of a body is rethrown here after the loop (the first one; other iterations may or may not have run).

@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "engine/ngram_draft.h"
 #include "model/cost.h"
+#include "model/pass.h"
 #include "ops/peak.h"
 
 namespace fulgur {
@@ -30,11 +31,12 @@ std::vector<int32_t> RandomTokens(Rng& rng, const ModelConfig& config, int64_t n
 }
 
 // Appends random tokens up to `depth`.
-void Deepen(Model& model, Rng& rng, int64_t depth, int64_t chunk, const DepthProgress& progress, SequenceState& state) {
+void Deepen(Pass& pass, Rng& rng, int64_t depth, int64_t chunk, const DepthProgress& progress, SequenceState& state) {
   while (state.length() < depth) {
-    const std::vector<int32_t> tokens = RandomTokens(rng, model.config(), std::min(chunk, depth - state.length()));
+    const std::vector<int32_t> tokens =
+        RandomTokens(rng, pass.model().config(), std::min(chunk, depth - state.length()));
     const Segment segment{&state, tokens};
-    model.Forward({&segment, 1}, LogitRows::kNone);
+    pass.Forward({&segment, 1}, LogitRows::kNone);
     if (progress) progress(state.length(), depth);
   }
 }
@@ -56,28 +58,28 @@ void MeasureRuns(int64_t repeat, const std::function<double()>& limit, const std
   point.share = Median(shares);
 }
 
-BenchmarkPoint MeasurePrefill(Model& model, const BenchmarkOptions& options, Rng& rng, const SequenceState& deep) {
+BenchmarkPoint MeasurePrefill(Pass& pass, const BenchmarkOptions& options, Rng& rng, const SequenceState& deep) {
   BenchmarkPoint point;
   point.depth = deep.length();
   point.state_bytes = static_cast<int64_t>(deep.bytes());
-  point.format = model.params().layers[0].experts[0].w1.packed.format();
+  point.format = pass.model().params().layers[0].experts[0].w1.packed.format();
   point.tokens = options.prompt;
-  point.flops = ForwardFlops(model.config(), point.depth, options.prompt);
+  point.flops = ForwardFlops(pass.model().config(), point.depth, options.prompt);
   const auto run = [&] {
     SequenceState state = deep;
-    const std::vector<int32_t> tokens = RandomTokens(rng, model.config(), options.prompt);
+    const std::vector<int32_t> tokens = RandomTokens(rng, pass.model().config(), options.prompt);
     const Segment segment{&state, tokens};
-    return Seconds([&] { model.Forward({&segment, 1}, LogitRows::kLast); });
+    return Seconds([&] { pass.Forward({&segment, 1}, LogitRows::kLast); });
   };
   run();  // allocates, and does not count
   MeasureRuns(
-      options.repeat, [&] { return MeasurePeakOf(point.format, model.pool()); }, run, point);
+      options.repeat, [&] { return MeasurePeakOf(point.format, pass.model().exec()); }, run, point);
   return point;
 }
 
-BenchmarkPoint MeasureDecoding(Model& model, const BenchmarkOptions& options, Rng& rng, const SequenceState& deep,
+BenchmarkPoint MeasureDecoding(Pass& pass, const BenchmarkOptions& options, Rng& rng, const SequenceState& deep,
                                int64_t batch) {
-  const ModelConfig& config = model.config();
+  const ModelConfig& config = pass.model().config();
   BenchmarkPoint point;
   point.decode = true;
   point.depth = deep.length();
@@ -89,7 +91,7 @@ BenchmarkPoint MeasureDecoding(Model& model, const BenchmarkOptions& options, Rn
   const auto step = [&](std::vector<SequenceState>& states, const Observer* observer) {
     std::vector<Segment> segments;
     for (size_t i = 0; i < states.size(); ++i) segments.push_back({&states[i], tokens[i]});
-    model.Forward(segments, LogitRows::kAll, observer);
+    pass.Forward(segments, LogitRows::kAll, observer);
   };
   const auto draw = [&] {
     for (std::vector<int32_t>& t : tokens) t = RandomTokens(rng, config, 1);
@@ -107,22 +109,25 @@ BenchmarkPoint MeasureDecoding(Model& model, const BenchmarkOptions& options, Rn
 
   // One run that does not count shows which experts the steps choose.
   int64_t experts = 0;
-  const Observer count = [&](const std::string& name, const float* values, int64_t rows, int64_t cols) {
-    if (name.starts_with("selected_experts.")) experts += std::set<float>(values, values + rows * cols).size();
+  const Observer count = [&](const std::string& name, ConstMatrixView values) {
+    std::set<float> chosen;
+    if (!name.starts_with("selected_experts.")) return;
+    for (int64_t r = 0; r < values.rows; ++r) chosen.insert(values.row(r), values.row(r) + values.cols);
+    experts += std::ssize(chosen);
   };
   run(&count);
   for (int64_t i = 0; i < options.generate; ++i) {
-    point.bytes += BytesOfDecoding(config, model.params(), 0, batch, point.depth + i, deep.kv_format()).total();
+    point.bytes += BytesOfDecoding(config, pass.model().params(), 0, batch, point.depth + i, deep.kv_format()).total();
   }
-  point.bytes += BytesOfDecoding(config, model.params(), experts, batch, 0).weights -
-                 BytesOfDecoding(config, model.params(), 0, batch, 0).weights;
+  point.bytes += BytesOfDecoding(config, pass.model().params(), experts, batch, 0).weights -
+                 BytesOfDecoding(config, pass.model().params(), 0, batch, 0).weights;
   MeasureRuns(
-      options.repeat, [&] { return MeasureReadBandwidth(model.pool()); }, [&] { return run(nullptr); }, point);
+      options.repeat, [&] { return MeasureReadBandwidth(pass.model().exec()); }, [&] { return run(nullptr); }, point);
   return point;
 }
 
 // Goes through `text` from the given state on, with at most `draft` tokens drafted in a pass; adds up what it took.
-double FollowText(Model& model, SequenceState state, std::span<const int32_t> before, std::span<const int32_t> text,
+double FollowText(Pass& pass, SequenceState state, std::span<const int32_t> before, std::span<const int32_t> text,
                   int64_t draft, DraftingPoint* point) {
   NgramDraft ngrams;
   DraftPlan plan;
@@ -137,7 +142,7 @@ double FollowText(Model& model, SequenceState state, std::span<const int32_t> be
     const int64_t count = draft > 0 ? plan.Choose({&sequence, 1}, 1).front() : 0;
     for (int64_t j = 0; j < count; ++j) tokens.push_back(ngrams.Token(j));
     const Segment segment{&state, tokens, 1 + count};
-    plan.Measure(1 + count, Seconds([&] { model.Forward({&segment, 1}, LogitRows::kLast); }));
+    plan.Measure(1 + count, Seconds([&] { pass.Forward({&segment, 1}, LogitRows::kLast); }));
     int64_t right = 0;
     ++at;
     while (right < count && tokens[static_cast<size_t>(1 + right)] == text[at]) {
@@ -153,16 +158,17 @@ double FollowText(Model& model, SequenceState state, std::span<const int32_t> be
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-DraftingPoint MeasureDrafting(Model& model, const BenchmarkOptions& options, Rng& rng, const SequenceState& deep,
+DraftingPoint MeasureDrafting(Pass& pass, const BenchmarkOptions& options, Rng& rng, const SequenceState& deep,
                               bool repeats) {
   DraftingPoint point;
   point.repeats = repeats;
   point.depth = deep.length();
   point.tokens = options.generate;
-  const std::vector<int32_t> block = RandomTokens(rng, model.config(), 64), same = RandomTokens(rng, model.config(), 3);
+  const std::vector<int32_t> block = RandomTokens(rng, pass.model().config(), 64),
+                             same = RandomTokens(rng, pass.model().config(), 3);
   std::vector<int32_t> text;
   while (std::ssize(text) <= options.generate) {
-    const std::vector<int32_t> other = RandomTokens(rng, model.config(), 4);
+    const std::vector<int32_t> other = RandomTokens(rng, pass.model().config(), 4);
     text.insert(text.end(), repeats ? block.begin() : same.begin(), repeats ? block.end() : same.end());
     if (!repeats) text.insert(text.end(), other.begin(), other.end());
   }
@@ -170,8 +176,8 @@ DraftingPoint MeasureDrafting(Model& model, const BenchmarkOptions& options, Rng
   const std::vector<int32_t>& before = repeats ? block : same;  // as if the prompt had it
   std::vector<double> plain, drafted;
   for (int64_t run = -1; run < options.repeat; ++run) {  // the first does not count
-    const double without = FollowText(model, deep, before, text, 0, nullptr);
-    const double with = FollowText(model, deep, before, text, options.draft, run == 0 ? &point : nullptr);
+    const double without = FollowText(pass, deep, before, text, 0, nullptr);
+    const double with = FollowText(pass, deep, before, text, options.draft, run == 0 ? &point : nullptr);
     if (run < 0) continue;
     plain.push_back(without);
     drafted.push_back(with);
@@ -245,6 +251,7 @@ std::vector<BenchmarkPoint> RunBenchmark(Model& model, const BenchmarkOptions& o
                                          const DepthProgress& progress,
                                          const std::function<void(const DraftingPoint&)>& drafted) {
   CheckOptions(model, options);
+  Pass pass(model);
   std::vector<BenchmarkPoint> points;
   const auto add = [&](BenchmarkPoint point) {
     const auto first = std::find_if(points.begin(), points.end(), [&](const BenchmarkPoint& p) {
@@ -258,12 +265,12 @@ std::vector<BenchmarkPoint> RunBenchmark(Model& model, const BenchmarkOptions& o
   SequenceState deep = model.NewState();
   for (const int64_t depth : options.depths) {
     if (deep.length() > depth) deep = model.NewState();
-    Deepen(model, rng, depth, options.chunk, progress, deep);
-    if (options.prompt > 0) add(MeasurePrefill(model, options, rng, deep));
+    Deepen(pass, rng, depth, options.chunk, progress, deep);
+    if (options.prompt > 0) add(MeasurePrefill(pass, options, rng, deep));
     if (options.generate == 0) continue;
-    for (const int64_t batch : options.batches) add(MeasureDecoding(model, options, rng, deep, batch));
+    for (const int64_t batch : options.batches) add(MeasureDecoding(pass, options, rng, deep, batch));
     if (options.draft == 0 || !drafted) continue;
-    for (const bool repeats : {true, false}) drafted(MeasureDrafting(model, options, rng, deep, repeats));
+    for (const bool repeats : {true, false}) drafted(MeasureDrafting(pass, options, rng, deep, repeats));
   }
   return points;
 }

@@ -10,9 +10,9 @@ namespace fulgur {
 namespace {
 
 TEST(Benchmark, MeasuresEveryCombination) {
-  ThreadPool pool(2);
+  ExecContext exec(2);
   const ModelConfig config = testing_engine::SmallConfig();
-  Model model(config, RandomParams(config, 1), pool);
+  Model model(config, RandomParams(config, 1), exec);
   BenchmarkOptions options;
   options.depths = {0, 70};
   options.batches = {1, 3};
@@ -56,9 +56,9 @@ TEST(Benchmark, MeasuresEveryCombination) {
 }
 
 TEST(Benchmark, DraftsOfATextThatRepeatsItselfAreRight) {
-  ThreadPool pool(2);
+  ExecContext exec(2);
   const ModelConfig config = testing_engine::SmallConfig();
-  Model model(config, RandomParams(config, 1), pool);
+  Model model(config, RandomParams(config, 1), exec);
   BenchmarkOptions options;
   options.depths = {0, 70};
   options.generate = 500;
@@ -94,10 +94,10 @@ TEST(Benchmark, DraftsOfATextThatRepeatsItselfAreRight) {
 }
 
 TEST(Benchmark, BadOptions) {
-  ThreadPool pool(1);
+  ExecContext exec(1);
   ModelConfig config = testing_engine::SmallConfig();
   config.max_position_embeddings = 1000;
-  Model model(config, RandomParams(config, 1), pool);
+  Model model(config, RandomParams(config, 1), exec);
   const auto error = [&](const BenchmarkOptions& options) -> std::string {
     try {
       RunBenchmark(model, options, [](const BenchmarkPoint&) {});

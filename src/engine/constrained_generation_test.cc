@@ -11,6 +11,7 @@
 #include "engine/generation.h"
 #include "engine/loaded_model.h"
 #include "engine/test_util.h"
+#include "model/pass.h"
 #include "ops/cross_entropy.h"
 #include "text/json_schema.h"
 #include "text/output_parser.h"
@@ -31,8 +32,8 @@ constexpr const char* kPerson =
 class ConstrainedGenerationTest : public ::testing::Test {
  protected:
   static Model& model() {
-    static ThreadPool pool(2);
-    static std::unique_ptr<Model> model = SmallModel(pool);
+    static ExecContext exec(2);
+    static std::unique_ptr<Model> model = SmallModel(exec);
     return *model;
   }
   static const Tokenizer& tokenizer() {
@@ -111,7 +112,8 @@ TEST_F(ConstrainedGenerationTest, LogprobsAreThoseOfTheModelItself) {
   for (int32_t id : g.ids()) ids.push_back(id);
   SequenceState state = model().NewState();
   const Segment segment{&state, ids};
-  const std::span<const float> logits = model().Forward({&segment, 1}, LogitRows::kAll);
+  Pass pass(model());
+  const std::span<const float> logits = pass.Forward({&segment, 1}, LogitRows::kAll);
   const auto v = static_cast<size_t>(model().config().vocab_size);
   bool top_does_not_fit = false;
   for (size_t i = 0; i < g.tokens.size(); ++i) {
@@ -248,8 +250,8 @@ TEST_F(ConstrainedGenerationTest, AConstraintBelongsToATokenizer) {
 }
 
 TEST(ConstrainedNanoTest, TheBundledModelThinksAndThenWritesJson) {
-  ThreadPool pool;
-  LoadedModel nano = LoadedModel::Load(std::filesystem::path(FULGUR_SOURCE_DIR) / "models/nano", pool);
+  ExecContext exec;
+  LoadedModel nano = LoadedModel::Load(std::filesystem::path(FULGUR_SOURCE_DIR) / "models/nano", exec);
   Engine engine(*nano.model, nano.tokenizer);
   const auto vocabulary = std::make_shared<const ConstraintVocabulary>(nano.tokenizer);
   const auto constraint = std::make_shared<const TokenConstraint>(

@@ -18,8 +18,8 @@ constexpr const char* kTemplate =
 
 class ConversationTest : public ::testing::Test {
  protected:
-  ThreadPool pool_{1};
-  std::unique_ptr<Model> model_ = SmallModel(pool_);
+  ExecContext exec_{1};
+  std::unique_ptr<Model> model_ = SmallModel(exec_);
   Tokenizer tokenizer_ = SmallTokenizer();
   ChatTemplate chat_ = ChatTemplate::FromSource(kTemplate, Json::object(), "the test's template");
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "model/pass.h"
 
 namespace fulgur {
 
@@ -134,8 +135,9 @@ Engine::~Engine() = default;
 void Engine::UseModel(Model& model) {
   FULGUR_CHECK(model.config().vocab_size == vocab_size_);
   model_ = &model;
+  pass_ = std::make_unique<Pass>(model);
   sampleable_ = SampleableTokens(model.params().embedding, tokenizer_.vocab_size());
-  scratch_.resize(static_cast<size_t>(model.pool().threads()));
+  scratch_.resize(static_cast<size_t>(model.exec().pool().threads()));
 }
 
 void Engine::Validate(const GenerationRequest& request) const {
@@ -345,7 +347,7 @@ bool Engine::Step() {
     }
     if (segments.empty()) return worked;
     if (options_.before_forward) options_.before_forward();
-    logits = model_->Forward(segments, LogitRows::kLast);
+    logits = pass_->Forward(segments, LogitRows::kLast);
   } catch (const std::exception& e) {
     last_step_.failed = true;
     FailStep(prompts, fmt::format("the forward pass failed: {}", e.what()));
@@ -362,7 +364,7 @@ bool Engine::Step() {
   for (auto& output : running_) outputs.push_back(output.get());
   std::vector<SampledToken> sampled(decoding);
   std::vector<std::string> errors(decoding);
-  model_->pool().ParallelFor(static_cast<int64_t>(decoding), [&](int64_t i, int worker) {
+  model_->exec().pool().ParallelFor(static_cast<int64_t>(decoding), [&](int64_t i, int worker) {
     const size_t n = static_cast<size_t>(i);
     try {
       Output& output = *outputs[n];
@@ -411,7 +413,7 @@ void Engine::ScorePrompt(Request& request, std::span<const float> logits) {
   if (scores.empty()) scores.push_back({.id = prompt[0], .sampled = false, .logprob = 0, .top = {}});
   const size_t first = scores.size();
   scores.resize(std::min(first + count, prompt.size()));
-  model_->pool().ParallelFor(static_cast<int64_t>(scores.size() - first), [&](int64_t i, int worker) {
+  model_->exec().pool().ParallelFor(static_cast<int64_t>(scores.size() - first), [&](int64_t i, int worker) {
     const size_t n = static_cast<size_t>(i);
     SampledToken token = ScoreToken(logits.subspan(n * v, v), sampleable_, prompt[first + n],
                                     request.given.sampling.top_logprobs, scratch_[static_cast<size_t>(worker)]);

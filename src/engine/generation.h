@@ -32,6 +32,8 @@
 
 namespace fulgur {
 
+class Pass;
+
 // MiniMax-M1 report, section 4.3: a generation is cut off after 3,000 consecutive tokens that each had a probability
 // above 0.99, which is how endless repetition looks. Tokens that the engine appends start the count anew.
 struct EarlyTruncation {
@@ -205,6 +207,7 @@ class Engine {
   void Emit(Output& output);
 
   Model* model_;
+  std::unique_ptr<Pass> pass_;
   const Tokenizer& tokenizer_;
   EngineOptions options_;
   int64_t max_context_, vocab_size_;

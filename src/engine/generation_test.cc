@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "engine/test_util.h"
+#include "model/pass.h"
 #include "ops/cross_entropy.h"
 
 namespace fulgur {
@@ -24,12 +25,12 @@ using testing_engine::SmallTokenizer;
 
 class EngineTest : public ::testing::Test {
  protected:
-  static ThreadPool& pool() {
-    static ThreadPool pool(2);
-    return pool;
+  static ExecContext& exec() {
+    static ExecContext exec(2);
+    return exec;
   }
   static Model& model() {
-    static std::unique_ptr<Model> model = SmallModel(pool());
+    static std::unique_ptr<Model> model = SmallModel(exec());
     return *model;
   }
   static const Tokenizer& tokenizer() {
@@ -86,7 +87,7 @@ TEST_F(EngineTest, TheBatchDoesNotChangeARequest) {
   for (const Generation& g : alone) distinct.insert(g.ids());
   EXPECT_EQ(distinct.size(), alone.size());
 
-  ThreadPool one(1);
+  ExecContext one(1);
   const std::unique_ptr<Model> single = SmallModel(one);
   const EngineOptions variants[] = {
       {.max_batch = 16}, {.max_batch = 3, .prefill_chunk = 5}, {.max_batch = 2, .prefill_chunk = 64}};
@@ -135,7 +136,8 @@ TEST_F(EngineTest, LogprobsAreThoseOfTheWholeSequenceInOnePass) {
   for (int32_t id : g.ids()) ids.push_back(id);
   SequenceState state = model().NewState();
   const Segment segment{&state, ids};
-  const std::span<const float> logits = model().Forward({&segment, 1}, LogitRows::kAll);
+  Pass pass(model());
+  const std::span<const float> logits = pass.Forward({&segment, 1}, LogitRows::kAll);
   const size_t v = static_cast<size_t>(model().config().vocab_size);
   for (size_t i = 0; i < g.tokens.size(); ++i) {
     EXPECT_EQ(g.tokens[i].logprob,
@@ -286,7 +288,8 @@ TEST_F(EngineTest, PromptLogprobsAreThoseOfAForwardPass) {
     EXPECT_FALSE(scores[0][0].sampled);
     SequenceState state = model().NewState();
     const Segment segment{&state, request.prompt};
-    const std::span<const float> logits = model().Forward({&segment, 1}, LogitRows::kAll);
+    Pass pass(model());
+    const std::span<const float> logits = pass.Forward({&segment, 1}, LogitRows::kAll);
     const size_t v = static_cast<size_t>(SmallConfig().vocab_size);
     for (size_t i = 1; i < scores[0].size(); ++i) {
       const OutputToken& token = scores[0][i];
@@ -384,7 +387,7 @@ TEST_F(EngineTest, PaddingIsNeverSampled) {
   for (int64_t id : {40, 41, 100}) {  // rows of zeros, as if these were padding too
     for (int64_t i = 0; i < 32; ++i) params.embedding.f32()[id * 32 + i] = 0;
   }
-  Model padded(SmallConfig(), std::move(params), pool());
+  Model padded(SmallConfig(), std::move(params), exec());
   Engine engine(padded, tokenizer());
   GenerationRequest request = Request(15, 3, 2000);
   request.prompt = {65, 66, 67};
@@ -433,7 +436,8 @@ TEST_F(EngineTest, RejectsWhatItCannotServe) {
         r.state = model().NewState();
         const std::vector<int32_t> ids(5, 65);
         const Segment s{&*r.state, ids};
-        model().Forward({&s, 1}, LogitRows::kNone);
+        Pass pass(model());
+        pass.Forward({&s, 1}, LogitRows::kNone);
       },
       "shorter");
   EXPECT_THROW(Engine(model(), tokenizer(), {.max_batch = 0}), Error);
@@ -443,7 +447,7 @@ TEST_F(EngineTest, RejectsWhatItCannotServe) {
 TEST_F(EngineTest, AModelWithoutSampleableTokensIsAnError) {
   Params params = RandomParams(SmallConfig(), 5);
   for (float& x : params.embedding.values<float>()) x = 0;
-  Model broken(SmallConfig(), std::move(params), pool());
+  Model broken(SmallConfig(), std::move(params), exec());
   Engine engine(broken, tokenizer());
   EXPECT_THROW(Generate(engine, Request(18, 5, 5)), Error);
 }
@@ -569,7 +573,8 @@ TEST_F(EngineTest, DraftsChangeNothing) {
         for (size_t n = 0; n < 2; ++n) {
           SequenceState state = n == 0 ? *expected[i].state : *outcomes[i].state;
           const Segment segment{&state, next};
-          const std::span<const float> rows = model().Forward({&segment, 1}, LogitRows::kAll);
+          Pass pass(model());
+          const std::span<const float> rows = pass.Forward({&segment, 1}, LogitRows::kAll);
           logits[n].assign(rows.begin(), rows.end());
         }
         EXPECT_EQ(logits[0], logits[1]);
@@ -589,14 +594,16 @@ TEST_F(EngineTest, OnlyTheLastRowsThatAreAskedForGetLogits) {
   std::vector<Segment> segments;
   for (size_t i = 0; i < 3; ++i) segments.push_back({&states[i], ids[i], last[i]});
   const size_t v = static_cast<size_t>(model().config().vocab_size);
-  const std::span<const float> rows = model().Forward(segments, LogitRows::kLast);
+  Pass pass(model());
+  const std::span<const float> rows = pass.Forward(segments, LogitRows::kLast);
   const std::vector<float> some(rows.begin(), rows.end());
   ASSERT_EQ(some.size(), 74 * v);
   size_t at = 0;
   for (size_t i = 0; i < 3; ++i) {
     SequenceState state = model().NewState();
     const Segment segment{&state, ids[i]};
-    const std::span<const float> all = model().Forward({&segment, 1}, LogitRows::kAll);
+    Pass pass(model());
+    const std::span<const float> all = pass.Forward({&segment, 1}, LogitRows::kAll);
     const size_t count = static_cast<size_t>(last[i]) * v;
     EXPECT_TRUE(
         std::equal(all.end() - static_cast<int64_t>(count), all.end(), some.begin() + static_cast<int64_t>(at)));

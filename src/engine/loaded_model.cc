@@ -70,7 +70,7 @@ GenerationDefaults GenerationDefaults::FromFolder(const std::filesystem::path& d
   return d;
 }
 
-LoadedModel LoadedModel::Load(const std::filesystem::path& dir, ThreadPool& pool, std::optional<KvFormat> kv_format) {
+LoadedModel LoadedModel::Load(const std::filesystem::path& dir, ExecContext& exec, std::optional<KvFormat> kv_format) {
   if (!std::filesystem::is_directory(dir)) {
     throw Error("{} is not a folder; a model is a folder with config.json, weights and tokenizer.json", dir.string());
   }
@@ -84,7 +84,7 @@ LoadedModel LoadedModel::Load(const std::filesystem::path& dir, ThreadPool& pool
   const ModelConfig config = ModelConfig::FromFile(dir / "config.json");
   GenerationDefaults defaults = GenerationDefaults::FromFolder(dir, config, tokenizer);
   std::string key = WeightsKey(dir);  // before loading: weights that are replaced meanwhile then have another one
-  std::unique_ptr<Model> model = Model::Load(dir, pool);
+  std::unique_ptr<Model> model = Model::Load(dir, exec);
   model->set_kv_format(kv_format.value_or(model->usual_kv_format()));
   key += fmt::format("-{}", KvFormatName(model->kv_format()));
   return {std::move(model), std::move(tokenizer), std::move(chat), std::move(defaults), dir, std::move(key)};

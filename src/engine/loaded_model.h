@@ -41,7 +41,7 @@ struct LoadedModel {
   std::string weights_key;  // WeightsKey(folder) when it was loaded, "-", name of the KV format (states depend on it)
 
   // Throws Error naming what is missing or wrong. kv_format: of the KV cache; none: the model's usual one.
-  static LoadedModel Load(const std::filesystem::path& dir, ThreadPool& pool,
+  static LoadedModel Load(const std::filesystem::path& dir, ExecContext& exec,
                           std::optional<KvFormat> kv_format = std::nullopt);
   // Error if there is no chat template.
   const ChatTemplate& chat_template() const;

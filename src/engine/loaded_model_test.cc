@@ -71,9 +71,9 @@ TEST_F(DefaultsTest, ErrorsNameTheFile) {
 }
 
 TEST_F(DefaultsTest, AFolderThatIsNoModel) {
-  ThreadPool pool(1);
-  EXPECT_THROW(LoadedModel::Load(dir_ / "missing", pool), Error);
-  EXPECT_THROW(LoadedModel::Load(dir_, pool), Error);
+  ExecContext exec(1);
+  EXPECT_THROW(LoadedModel::Load(dir_ / "missing", exec), Error);
+  EXPECT_THROW(LoadedModel::Load(dir_, exec), Error);
 }
 
 }  // namespace

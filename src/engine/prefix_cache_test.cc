@@ -18,6 +18,7 @@
 #include "base/test_folder.h"
 #include "engine/state_file.h"
 #include "engine/test_util.h"
+#include "model/pass.h"
 
 namespace fulgur {
 namespace {
@@ -28,9 +29,9 @@ using Ids = std::vector<int32_t>;
 
 class PrefixCacheTest : public ::testing::Test {
  protected:
-  static ThreadPool& pool() {
-    static ThreadPool pool(1);
-    return pool;
+  static ExecContext& exec() {
+    static ExecContext exec(1);
+    return exec;
   }
   // kind 0: three lightning layers and a softmax layer; 1: softmax only; 2: lightning only.
   static Model& model(int kind = 0) {
@@ -39,7 +40,7 @@ class PrefixCacheTest : public ::testing::Test {
       ModelConfig config = SmallConfig();
       if (kind == 1) config.attn_type_list.assign(4, AttentionKind::kSoftmax);
       if (kind == 2) config.attn_type_list.assign(4, AttentionKind::kLightning);
-      models[kind] = std::make_unique<Model>(config, RandomParams(config, 5), pool());
+      models[kind] = std::make_unique<Model>(config, RandomParams(config, 5), exec());
     }
     return *models[kind];
   }
@@ -60,7 +61,8 @@ class PrefixCacheTest : public ::testing::Test {
   static std::vector<float> Read(Model& model, SequenceState& state, const Ids& tokens, int64_t until) {
     const Segment segment{&state, std::span(tokens).subspan(static_cast<size_t>(state.length()),
                                                             static_cast<size_t>(until - state.length()))};
-    const auto logits = model.Forward({&segment, 1}, LogitRows::kLast);
+    Pass pass(model);
+    const auto logits = pass.Forward({&segment, 1}, LogitRows::kLast);
     return {logits.begin(), logits.end()};
   }
   static std::vector<float> Alone(Model& model, const Ids& tokens) {

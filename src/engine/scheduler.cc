@@ -608,7 +608,7 @@ struct Scheduler::Impl {
   mutable std::mutex mutex;  // before the cache, whose thread calls Wake
   std::condition_variable changed;
   bool woken = false;
-  ThreadPool& pool{loaded.model->pool()};
+  ExecContext& exec{loaded.model->exec()};
   std::string weights_key;
   Engine engine;
   const int64_t max_context;
@@ -703,7 +703,7 @@ int64_t Scheduler::Reload(const std::filesystem::path& folder, ReloadMode mode) 
   }
   const KvFormat kv_format = m.loaded.model->kv_format();
   std::string key = fmt::format("{}-{}", WeightsKey(folder), KvFormatName(kv_format));
-  std::unique_ptr<Model> model = Model::Load(folder, m.pool);
+  std::unique_ptr<Model> model = Model::Load(folder, m.exec);
   model->set_kv_format(kv_format);
   int64_t version = 0;
   m.Command(

@@ -14,6 +14,7 @@
 
 #include "base/rng.h"
 #include "engine/scheduler.h"
+#include "model/pass.h"
 
 namespace fulgur {
 namespace {
@@ -23,8 +24,8 @@ using Clock = std::chrono::steady_clock;
 double Since(Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); }
 
 LoadedModel& Nano() {
-  static ThreadPool pool;
-  static LoadedModel loaded = LoadedModel::Load(FULGUR_SOURCE_DIR "/models/nano", pool);
+  static ExecContext exec;
+  static LoadedModel loaded = LoadedModel::Load(FULGUR_SOURCE_DIR "/models/nano", exec);
   return loaded;
 }
 
@@ -72,13 +73,14 @@ double ModelSeconds(int64_t batch, int64_t steps) {
   std::vector<SequenceState> states(static_cast<size_t>(batch), model.NewState());
   std::vector<std::vector<int32_t>> tokens(static_cast<size_t>(batch));
   std::vector<Segment> segments;
+  Pass pass(model);
   const auto step = [&](int64_t count) {
     segments.clear();
     for (size_t i = 0; i < states.size(); ++i) {
       tokens[i] = Prompt(rng, count);
       segments.push_back({&states[i], tokens[i]});
     }
-    model.Forward(segments, LogitRows::kLast);
+    pass.Forward(segments, LogitRows::kLast);
   };
   step(kPrompt);
   const auto begin = Clock::now();

@@ -123,12 +123,12 @@ class Gate {
 
 class SchedulerTest : public ::testing::Test {
  protected:
-  static ThreadPool& pool() {
-    static ThreadPool pool(2);
-    return pool;
+  static ExecContext& exec() {
+    static ExecContext exec(2);
+    return exec;
   }
   static LoadedModel Loaded(uint64_t seed = 5) {
-    return {std::make_unique<Model>(SmallConfig(), RandomParams(SmallConfig(), seed), pool()),
+    return {std::make_unique<Model>(SmallConfig(), RandomParams(SmallConfig(), seed), exec()),
             SmallTokenizer(),
             std::nullopt,
             {},
@@ -523,7 +523,7 @@ TEST_F(SchedulerTest, WeightsAreReplacedBetweenSteps) {
   other.hidden_size = 64;
   WriteRandomCheckpoint(folder / "other", other, 9, {});
   LoadedModel loaded = Loaded();
-  const std::unique_ptr<Model> replaced = Model::Load(folder / "new", pool());
+  const std::unique_ptr<Model> replaced = Model::Load(folder / "new", exec());
   const ScheduledRequest r = Request(1, 200, 20);
   const Generation before = Alone(r.generation)[0], after = Alone(r.generation, replaced.get())[0];
   ASSERT_NE(before.tokens, after.tokens);
@@ -566,7 +566,7 @@ TEST_F(SchedulerTest, WeightsAreReplacedBetweenSteps) {
   EXPECT_EQ(scheduler.UpdateWeights(
                 [&](Model& model) {
                   ended = g.ended();
-                  Model old(SmallConfig(), RandomParams(SmallConfig(), 5), pool());
+                  Model old(SmallConfig(), RandomParams(SmallConfig(), 5), exec());
                   model.params() = std::move(old.params());
                 },
                 ReloadMode::kFinishFirst),

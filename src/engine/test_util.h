@@ -96,8 +96,8 @@ inline ModelConfig SmallConfig() {
   return c;
 }
 
-inline std::unique_ptr<Model> SmallModel(ThreadPool& pool) {
-  return std::make_unique<Model>(SmallConfig(), RandomParams(SmallConfig(), 5), pool);
+inline std::unique_ptr<Model> SmallModel(ExecContext& exec) {
+  return std::make_unique<Model>(SmallConfig(), RandomParams(SmallConfig(), 5), exec);
 }
 
 }  // namespace fulgur::testing_engine

@@ -31,8 +31,8 @@ class EvaluateTest : public ::testing::Test {
   std::vector<const Task*> tasks_{&GetTask("boolean_expressions"), &GetTask("word_sorting")};
   SingleTurnEnv env_;
   std::unique_ptr<Judge> judge_ = MakeTaskJudge();
-  ThreadPool pool_{1};
-  std::unique_ptr<Model> model_ = testing_engine::SmallModel(pool_);
+  ExecContext exec_{1};
+  std::unique_ptr<Model> model_ = testing_engine::SmallModel(exec_);
   Tokenizer tokenizer_ = testing_engine::SmallTokenizer();
   ChatTemplate chat_ = ChatTemplate::FromSource(
       "{{ '<begin_of_document>' }}{% for m in messages %}{{ m['content'][0]['text'] }}{% endfor %}", Json::object(),

@@ -6,8 +6,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/rng.h"
-#include "base/thread_pool.h"
 #include "model/checkpoint_writer.h"
+#include "ops/exec_context.h"
 #include "tensor/random.h"
 
 namespace fulgur {
@@ -207,16 +207,16 @@ DType SavedDType(const std::string& name, const SaveOptions& options) {
 // Writes elements [begin, begin + n) of the random tensor `name` to `out`, of type `dtype`. begin: a multiple of
 // kRandomBlock.
 void FillRandom(const ModelConfig& config, uint64_t seed, const std::string& name, DType dtype, int64_t begin,
-                int64_t n, std::byte* out, ThreadPool& pool) {
+                int64_t n, std::byte* out, ExecContext& exec) {
   uint64_t hash = 0xcbf29ce484222325ull;  // FNV-1a
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
   const uint64_t key = Mix(seed, hash);
   const bool norm = name.ends_with("norm.weight");
   constexpr int64_t kPiece = 16 * kRandomBlock;
-  pool.ParallelFor((n + kPiece - 1) / kPiece, [&](int64_t piece, int) {
+  exec.pool().ParallelFor((n + kPiece - 1) / kPiece, [&](int64_t piece, int) {
     const int64_t first = piece * kPiece, count = std::min(kPiece, n - first);
-    thread_local std::vector<float> values;
-    values.resize(static_cast<size_t>(count));
+    Scratch scratch(exec.scratch());
+    const std::span<float> values(scratch.Take<float>(count), static_cast<size_t>(count));
     if (norm) {
       std::fill(values.begin(), values.end(), 1.0f);
     } else {
@@ -331,13 +331,13 @@ void SaveCheckpoint(const fs::path& dir, const ModelConfig& config, Params& para
 
 Params RandomParams(const ModelConfig& config, uint64_t seed, DType dtype) {
   FULGUR_CHECK(dtype == DType::kF32 || dtype == DType::kBF16);
-  ThreadPool pool;
+  ExecContext exec;
   SaveOptions options;
   options.dtype = dtype;
   Params params;
   ForEachParameter(config, params, [&](const std::string& name, Tensor& tensor, const Shape& shape) {
     tensor = Tensor(SavedDType(name, options), shape);
-    FillRandom(config, seed, name, tensor.dtype(), 0, tensor.size(), tensor.raw(), pool);
+    FillRandom(config, seed, name, tensor.dtype(), 0, tensor.size(), tensor.raw(), exec);
   });
   return params;
 }
@@ -345,7 +345,7 @@ Params RandomParams(const ModelConfig& config, uint64_t seed, DType dtype) {
 void WriteRandomCheckpoint(const fs::path& dir, const ModelConfig& config, uint64_t seed, const SaveOptions& options) {
   std::vector<Entry> entries;
   for (const auto& [name, shape] : ExpectedTensors(config)) entries.push_back({name, SavedDType(name, options), shape});
-  ThreadPool pool;
+  ExecContext exec;
   constexpr int64_t kChunk = 4096 * kRandomBlock;  // elements made at a time
   WriteCheckpoint(dir, ConfigJson(config, options), entries, WriterOptions(options), [&](size_t i, const Sink& sink) {
     const Entry& entry = entries[i];
@@ -353,7 +353,7 @@ void WriteRandomCheckpoint(const fs::path& dir, const ModelConfig& config, uint6
     Tensor chunk(entry.dtype, {std::min(size, kChunk)});
     for (int64_t begin = 0; begin < size; begin += kChunk) {
       const int64_t n = std::min(kChunk, size - begin);
-      FillRandom(config, seed, entry.name, entry.dtype, begin, n, chunk.raw(), pool);
+      FillRandom(config, seed, entry.name, entry.dtype, begin, n, chunk.raw(), exec);
       sink(chunk.raw(), static_cast<size_t>(n) * DTypeSize(entry.dtype));
     }
   });

@@ -37,8 +37,8 @@ TEST(Cost, FlopsOfATokenAndOfASequenceInPieces) {
 
 TEST(Cost, BytesOfADecodingStep) {
   const ModelConfig config = Config();
-  ThreadPool pool(1);
-  Model model(config, RandomParams(config, 1), pool);
+  ExecContext exec(1);
+  Model model(config, RandomParams(config, 1), exec);
   // In float32, and with outputs padded to whole panels of 32.
   const double panel = 32 * 4, expert = 3 * 32 * panel - 8 * panel;  // w1, w3 [24 -> 32, 32], w2 [32, 24]
   const double attention = (3 + 1 + 1) * 32 * panel + (1 + 1 + 1 + 1) * 32 * panel;  // k, v have 16 outputs

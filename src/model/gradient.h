@@ -3,32 +3,13 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <span>
 #include <vector>
 
-#include "model/model.h"
-#include "ops/documents.h"
+#include "model/pass.h"
+#include "model/token_batch.h"
 
 namespace fulgur {
-
-inline constexpr int32_t kIgnore = -100;  // a target that does not count
-
-// Documents one after the other. Nothing crosses from one to the next, each is a sequence of its own, unless it says
-// that it continues an earlier one: then that one's tokens come before its own, and are computed once for all that
-// continue it.
-struct TokenBatch {
-  std::vector<int32_t> tokens;
-  std::vector<int32_t> targets;  // per token: the token it should predict, or kIgnore
-  std::vector<int64_t> starts;   // first token of each document, then tokens.size()
-  // Per document: the one that it continues, which continues none, or -1. Empty: none does.
-  std::vector<int64_t> prefixes;
-
-  // Appends a document whose position t predicts token t + 1 where counts[t + 1] is set; an empty `counts`: everywhere.
-  void AddDocument(std::span<const int32_t> document, std::span<const uint8_t> counts = {});
-  int64_t targets_counted() const;
-  std::vector<DocumentRows> documents() const;
-};
 
 // Turns log-probabilities into a loss: logprobs[t] belongs to targets[t] (0 where ignored); writes d loss / d
 // logprobs[t] into grad[t] (0 where ignored) and returns the loss. Cross-entropy, and every policy-gradient objective,
@@ -54,12 +35,12 @@ struct GradientOptions {
   bool entropies = false;  // report them
 };
 
-// Adds the gradient of the loss to `grads` (from ZerosLike). The model must hold its weights (keep_weights) in float32.
-// Deterministic: the same batch gives the same bits for any number of threads.
-LossReport AddGradient(Model& model, const TokenBatch& batch, const RowLoss& row_loss, const GradientOptions& options,
+// Adds the gradient of the loss to `grads` (from ZerosLike). The pass's model must hold its weights (keep_weights) in
+// float32. Deterministic: the same batch gives the same bits for any number of threads.
+LossReport AddGradient(Pass& pass, const TokenBatch& batch, const RowLoss& row_loss, const GradientOptions& options,
                        Params& grads);
 
 // The same without gradients (validation).
-LossReport EvaluateLoss(Model& model, const TokenBatch& batch, const RowLoss& row_loss, double aux_coef = 0);
+LossReport EvaluateLoss(Pass& pass, const TokenBatch& batch, const RowLoss& row_loss, double aux_coef = 0);
 
 }  // namespace fulgur

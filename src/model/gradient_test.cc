@@ -48,11 +48,12 @@ TEST(Gradient, BitsDoNotDependOnThreadsRecomputationOrCompany) {
     for (const int threads : {1, 2, 8}) {
       for (const bool recompute : {false, true}) {
         SCOPED_TRACE(testing::Message() << threads << " threads, recompute " << recompute);
-        ThreadPool pool(threads);
-        Model model(config, RandomParams(config, 5), pool, /*keep_weights=*/true);
+        ExecContext exec(threads);
+        Model model(config, RandomParams(config, 5), exec, /*keep_weights=*/true);
         Params grads = ZerosLike(config, model.params());
+        Pass pass(model);
         const LossReport report =
-            AddGradient(model, batch, CrossEntropy(batch), {.aux_coef = 0.1, .recompute = recompute}, grads);
+            AddGradient(pass, batch, CrossEntropy(batch), {.aux_coef = 0.1, .recompute = recompute}, grads);
         std::vector<std::byte> bytes;
         ForEachParameter(config, grads, [&](const std::string&, Tensor& tensor, const Shape&) {
           bytes.insert(bytes.end(), tensor.raw(), tensor.raw() + tensor.bytes());
@@ -66,14 +67,15 @@ TEST(Gradient, BitsDoNotDependOnThreadsRecomputationOrCompany) {
       }
     }
     // Each document alone has the log-probabilities it has in the batch.
-    ThreadPool pool(2);
-    Model model(config, RandomParams(config, 5), pool, /*keep_weights=*/true);
+    ExecContext exec(2);
+    Model model(config, RandomParams(config, 5), exec, /*keep_weights=*/true);
+    Pass pass(model);
     for (size_t d = 0; d + 1 < batch.starts.size(); ++d) {
       TokenBatch alone;
       alone.AddDocument(std::span(batch.tokens)
                             .subspan(static_cast<size_t>(batch.starts[d]),
                                      static_cast<size_t>(batch.starts[d + 1] - batch.starts[d])));
-      const LossReport report = EvaluateLoss(model, alone, CrossEntropy(alone));
+      const LossReport report = EvaluateLoss(pass, alone, CrossEntropy(alone));
       for (size_t i = 0; i < report.logprobs.size(); ++i) {
         EXPECT_EQ(report.logprobs[i], expected_logprobs[static_cast<size_t>(batch.starts[d]) + i]);
       }
@@ -111,10 +113,11 @@ TEST(Gradient, ContinuedDocuments) {
     }
     ASSERT_EQ(shared.targets_counted(), whole.targets_counted());
     const auto run = [&](const TokenBatch& batch, int threads, bool recompute, LossReport& report) {
-      ThreadPool pool(threads);
-      Model model(config, RandomParams(config, 5), pool, /*keep_weights=*/true);
+      ExecContext exec(threads);
+      Model model(config, RandomParams(config, 5), exec, /*keep_weights=*/true);
       Params grads = ZerosLike(config, model.params());
-      report = AddGradient(model, batch, CrossEntropy(batch), {.recompute = recompute}, grads);
+      Pass pass(model);
+      report = AddGradient(pass, batch, CrossEntropy(batch), {.recompute = recompute}, grads);
       std::vector<float> values;
       ForEachParameter(config, grads, [&](const std::string&, Tensor& tensor, const Shape&) {
         values.insert(values.end(), tensor.values<float>().begin(), tensor.values<float>().end());

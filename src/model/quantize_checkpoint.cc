@@ -56,7 +56,7 @@ void DropPages(const Tensor& t) {
 }
 
 // Packs and gives away a few MiB of panels at a time.
-void WritePacked(const std::string& name, const Tensor& weight, WeightFormat format, ThreadPool& pool,
+void WritePacked(const std::string& name, const Tensor& weight, WeightFormat format, ExecContext& exec,
                  const Sink& sink) {
   const int64_t n = weight.dim(0), k = weight.dim(1), panels = PackedMatrix::Panels(n);
   const size_t panel_bytes = PackedMatrix::PanelBytes(format, k);
@@ -65,7 +65,7 @@ void WritePacked(const std::string& name, const Tensor& weight, WeightFormat for
   const size_t row_bytes = static_cast<size_t>(k) * DTypeSize(weight.dtype());
   for (int64_t first = 0; first < panels; first += at_once) {
     const int64_t count = std::min(at_once, panels - first);
-    pool.ParallelFor(count, [&](int64_t i, int) {
+    exec.pool().ParallelFor(count, [&](int64_t i, int) {
       const int64_t row = (first + i) * kPanel, rows = std::min(kPanel, n - row);
       const Tensor part(weight.dtype(), {rows, k}, weight.raw() + static_cast<size_t>(row) * row_bytes, nullptr);
       const int64_t bad = FirstNotFinite(part);
@@ -108,7 +108,7 @@ std::string Fingerprint(const fs::path& source, const QuantizeOptions& options) 
 }  // namespace
 
 void QuantizeCheckpoint(const fs::path& source, const fs::path& out, const QuantizeOptions& options, bool overwrite,
-                        ThreadPool& pool) {
+                        ExecContext& exec) {
   const ModelConfig config = ModelConfig::FromFile(source / kConfigFile);
   std::error_code ignored;
   if (fs::equivalent(source, out, ignored)) throw Error("{}: source and result are the same folder", out.string());
@@ -175,7 +175,7 @@ void QuantizeCheckpoint(const fs::path& source, const fs::path& out, const Quant
   WriteCheckpoint(out, json, entries, writer, [&](size_t i, const Sink& sink) {
     const Part& part = parts[i];
     if (part.format) {
-      WritePacked(part.name, *part.tensor, *part.format, pool, sink);
+      WritePacked(part.name, *part.tensor, *part.format, exec, sink);
     } else {
       sink(part.tensor->raw(), part.tensor->bytes());
     }

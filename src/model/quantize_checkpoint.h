@@ -6,8 +6,8 @@
 #include <functional>
 #include <optional>
 
-#include "base/thread_pool.h"
 #include "ops/dot_kernels.h"
+#include "ops/exec_context.h"
 #include "ops/packed_matrix.h"
 
 namespace fulgur {
@@ -26,6 +26,6 @@ struct QuantizeOptions {
 // for a source that is packed already, a weight that is not finite, a model in `out` that is not such a run's (unless
 // overwrite), or source == out.
 void QuantizeCheckpoint(const std::filesystem::path& source, const std::filesystem::path& out,
-                        const QuantizeOptions& options, bool overwrite, ThreadPool& pool);
+                        const QuantizeOptions& options, bool overwrite, ExecContext& exec);
 
 }  // namespace fulgur

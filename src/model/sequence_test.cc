@@ -8,6 +8,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "base/file.h"
 #include "base/rng.h"
@@ -16,6 +17,7 @@
 #include "model/gradient.h"
 #include "model/memory_plan.h"
 #include "model/model.h"
+#include "model/pass.h"
 #include "ops/cross_entropy.h"
 
 namespace fulgur {
@@ -52,7 +54,7 @@ class SequenceTest : public testing::Test {
  protected:
   std::vector<float> Append(SequenceState& state, std::span<const int32_t> tokens) {
     const Segment segment{&state, tokens};
-    const std::span<const float> logits = model_.Forward({&segment, 1}, LogitRows::kAll);
+    const std::span<const float> logits = pass_.Forward({&segment, 1}, LogitRows::kAll);
     return {logits.begin(), logits.end()};
   }
   // All logits of a sequence in one pass.
@@ -61,8 +63,9 @@ class SequenceTest : public testing::Test {
     return Append(state, tokens);
   }
   TestFolder folder_;
-  ThreadPool pool_{2};
-  Model model_{SmallConfig(), RandomParams(SmallConfig(), 7), pool_, /*keep_weights=*/true};
+  ExecContext exec_{2};
+  Model model_{SmallConfig(), RandomParams(SmallConfig(), 7), exec_, /*keep_weights=*/true};
+  Pass pass_{model_};
 };
 
 std::vector<float> Rows(const std::vector<float>& logits, size_t from, size_t to) {
@@ -74,7 +77,7 @@ TEST_F(SequenceTest, CompanyInABatchChangesNothing) {
   std::vector<SequenceState> states(prompts.size(), model_.NewState());
   std::vector<Segment> segments;
   for (size_t i = 0; i < prompts.size(); ++i) segments.push_back({&states[i], prompts[i]});
-  const std::span<const float> all = model_.Forward(segments, LogitRows::kAll);
+  const std::span<const float> all = pass_.Forward(segments, LogitRows::kAll);
   const std::vector<float> batch(all.begin(), all.end());
   size_t row = 0;
   for (const auto& prompt : prompts) {
@@ -86,7 +89,7 @@ TEST_F(SequenceTest, CompanyInABatchChangesNothing) {
   const std::vector<int32_t> next = {1, 2, 3, 4};
   segments.clear();
   for (size_t i = 0; i < prompts.size(); ++i) segments.push_back({&states[i], std::span(next).subspan(i, 1)});
-  const std::span<const float> last = model_.Forward(segments, LogitRows::kLast);
+  const std::span<const float> last = pass_.Forward(segments, LogitRows::kLast);
   const std::vector<float> step(last.begin(), last.end());
   for (size_t i = 0; i < prompts.size(); ++i) {
     std::vector<int32_t> longer = prompts[i];
@@ -141,7 +144,7 @@ TEST_F(SequenceTest, FormatsInOneBatch) {
   }
   std::vector<Segment> segments;
   for (SequenceState& state : states) segments.push_back({&state, tokens});
-  const std::span<const float> all = model_.Forward(segments, LogitRows::kAll);
+  const std::span<const float> all = pass_.Forward(segments, LogitRows::kAll);
   const std::vector<float> batch(all.begin(), all.end());
   for (size_t i = 0; i < alone.size(); ++i) EXPECT_EQ(Rows(batch, i * 100, (i + 1) * 100), alone[i]);
 }
@@ -285,7 +288,7 @@ TEST_F(SequenceTest, SlowLongContextTakesWhatIsPlanned) {
   SequenceState state = model_.NewState();
   const auto append = [&](int64_t from, int64_t to) {
     const Segment segment{&state, std::span(tokens).subspan(static_cast<size_t>(from), static_cast<size_t>(to - from))};
-    model_.Forward({&segment, 1}, LogitRows::kNone);
+    pass_.Forward({&segment, 1}, LogitRows::kNone);
   };
   append(0, chunk);
   const int64_t before = ResidentBytes();
@@ -305,17 +308,65 @@ TEST_F(SequenceTest, SlowLongContextTakesWhatIsPlanned) {
 
   state.Save(model_.config(), folder_ / "state");
   SequenceState loaded = SequenceState::Load(folder_ / "state", model_.config());
-  ThreadPool one(1);
+  ExecContext one(1);
   Model alone(SmallConfig(), RandomParams(SmallConfig(), 7), one);
   const std::vector<int32_t> next = RandomTokens(3, 41);
   const Segment segment{&loaded, next};
-  const std::span<const float> logits = alone.Forward({&segment, 1}, LogitRows::kAll);
+  Pass pass(alone);
+  const std::span<const float> logits = pass.Forward({&segment, 1}, LogitRows::kAll);
   std::vector<float> steps;
   for (const int32_t id : next) {
     const std::vector<float> row = Append(state, {&id, 1});
     steps.insert(steps.end(), row.begin(), row.end());
   }
   EXPECT_EQ(steps, std::vector<float>(logits.begin(), logits.end()));
+}
+
+// A model serves as many passes at a time as there are threads that want one.
+TEST_F(SequenceTest, PassesSideBySide) {
+  std::vector<std::vector<int32_t>> texts;
+  std::vector<std::vector<float>> alone, together(4);
+  for (uint64_t i = 0; i < together.size(); ++i) {
+    texts.push_back(RandomTokens(150, 60 + i));
+    alone.push_back(Whole(texts.back()));
+  }
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < together.size(); ++i) {
+    threads.emplace_back([&, i] {
+      Pass pass(model_);
+      SequenceState state = model_.NewState();
+      for (size_t at = 0; at < texts[i].size(); at += 30) {
+        const Segment segment{&state, std::span(texts[i]).subspan(at, 30)};
+        const std::span<const float> logits = pass.Forward({&segment, 1}, LogitRows::kAll);
+        together[i].insert(together[i].end(), logits.begin(), logits.end());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(together, alone);
+}
+
+// A pass that has served one kind of walk serves any other.
+TEST_F(SequenceTest, OnePassForServingAndTraining) {
+  const std::vector<int32_t> tokens = RandomTokens(100, 70), other = RandomTokens(30, 71);
+  TokenBatch batch;
+  batch.AddDocument(tokens);
+  const auto train = [&](Pass& pass, bool recompute) {
+    Params grads = ZerosLike(model_.config(), model_.params());
+    AddGradient(pass, batch, CrossEntropy(batch), {.recompute = recompute}, grads);
+    std::vector<float> flat;
+    ForEachParameter(model_.config(), grads, [&](const std::string&, Tensor& t, const Shape&) {
+      flat.insert(flat.end(), t.values<float>().begin(), t.values<float>().end());
+    });
+    return flat;
+  };
+  Pass fresh(model_);
+  const std::vector<float> gradient = train(fresh, true), logits = Whole(tokens);
+  for (const bool recompute : {false, true, false}) {
+    EXPECT_EQ(train(pass_, recompute), gradient);
+    EXPECT_EQ(Whole(tokens), logits);
+    Whole(other);
+  }
 }
 
 // The probability a token was sampled with is the one the trainer computes: the ratio of the two is exactly 1.
@@ -333,9 +384,9 @@ TEST_F(SequenceTest, TrainingComputesTheLogProbsOfDecoding) {
   }
   Params grads = ZerosLike(model_.config(), model_.params());
   const RowLoss loss = CrossEntropy(batch);
-  EXPECT_EQ(AddGradient(model_, batch, loss, {.aux_coef = 0.1, .recompute = true}, grads).logprobs, decoded);
-  EXPECT_EQ(AddGradient(model_, batch, loss, {.aux_coef = 0.1, .recompute = false}, grads).logprobs, decoded);
-  EXPECT_EQ(EvaluateLoss(model_, batch, loss).logprobs, decoded);
+  EXPECT_EQ(AddGradient(pass_, batch, loss, {.aux_coef = 0.1, .recompute = true}, grads).logprobs, decoded);
+  EXPECT_EQ(AddGradient(pass_, batch, loss, {.aux_coef = 0.1, .recompute = false}, grads).logprobs, decoded);
+  EXPECT_EQ(EvaluateLoss(pass_, batch, loss).logprobs, decoded);
 }
 
 // A document's gradient does not see its neighbours: the gradient of two documents is the sum of theirs.
@@ -345,7 +396,7 @@ TEST_F(SequenceTest, DocumentsDoNotMixInAGradient) {
     TokenBatch batch;
     for (const auto& d : documents) batch.AddDocument(d);
     Params grads = ZerosLike(model_.config(), model_.params());
-    AddGradient(model_, batch, CrossEntropy(batch, 100), {}, grads);
+    AddGradient(pass_, batch, CrossEntropy(batch, 100), {}, grads);
     std::vector<double> flat;
     ForEachParameter(model_.config(), grads, [&](const std::string&, Tensor& t, const Shape&) {
       for (const float x : t.values<float>()) flat.push_back(x);

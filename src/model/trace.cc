@@ -40,13 +40,15 @@ NamedTensors TraceForward(Model& model, const Tensor& input_ids, const TraceOpti
   std::map<std::string, Tensor> recorded;
   int64_t at = 0, count = 0;  // the pass at hand has positions [at, at + count) of every prompt
 
-  const auto record = [&](const std::string& name, const float* values, int64_t rows, int64_t cols) {
-    FULGUR_CHECK(rows == B * count);
+  const auto record = [&](const std::string& name, ConstMatrixView values) {
+    FULGUR_CHECK(values.rows == B * count && values.contiguous());
     Tensor& t = recorded[name];
-    if (t.empty()) t = Tensor(DType::kF32, {B, S, cols});
-    for (int64_t b = 0; b < B; ++b) std::copy_n(values + b * count * cols, count * cols, t.f32() + (b * S + at) * cols);
+    if (t.empty()) t = Tensor(DType::kF32, {B, S, values.cols});
+    const MatrixView to(t.f32(), B * S, values.cols);
+    for (int64_t b = 0; b < B; ++b) std::copy_n(values.row(b * count), count * values.cols, to.row(b * S + at));
   };
   const Observer observer = record;
+  Pass pass(model);
   std::vector<SequenceState> states(static_cast<size_t>(B), model.NewState());
   std::vector<Segment> segments(static_cast<size_t>(B));
   for (at = 0; at < S; at += count) {
@@ -54,7 +56,7 @@ NamedTensors TraceForward(Model& model, const Tensor& input_ids, const TraceOpti
     for (size_t b = 0; b < segments.size(); ++b) {
       segments[b] = {&states[b], std::span(prompts[b]).subspan(static_cast<size_t>(at), static_cast<size_t>(count))};
     }
-    record("logits", model.Forward(segments, LogitRows::kAll, &observer).data(), B * count, V);
+    record("logits", {pass.Forward(segments, LogitRows::kAll, &observer).data(), B * count, V});
   }
 
   NamedTensors out;
@@ -107,13 +109,13 @@ NamedTensors TraceForward(Model& model, const Tensor& input_ids, const TraceOpti
         const int32_t id = Argmax(logits);
         ids.values<int64_t>()[static_cast<size_t>(b * n + i)] = id;
         const Segment segment{&states[static_cast<size_t>(b)], {&id, 1}};
-        logits = model.Forward({&segment, 1}, LogitRows::kLast);
+        logits = pass.Forward({&segment, 1}, LogitRows::kLast);
       }
       std::vector<int32_t> sequence = prompts[static_cast<size_t>(b)];
       for (int64_t i = 0; i < n; ++i) {
         SequenceState fresh = model.NewState();
         const Segment segment{&fresh, sequence};
-        sequence.push_back(Argmax(model.Forward({&segment, 1}, LogitRows::kLast)));
+        sequence.push_back(Argmax(pass.Forward({&segment, 1}, LogitRows::kLast)));
         full_ids.values<int64_t>()[static_cast<size_t>(b * n + i)] = sequence.back();
       }
     }
@@ -140,8 +142,9 @@ NamedTensors TraceGradient(Model& model, const Tensor& input_ids, const Tensor& 
     batch.starts.push_back(static_cast<int64_t>(batch.tokens.size()));
   }
   Params grads = ZerosLike(model.config(), model.params());
+  Pass pass(model);
   const LossReport report =
-      AddGradient(model, batch, CrossEntropy(batch),
+      AddGradient(pass, batch, CrossEntropy(batch),
                   {.aux_coef = model.config().router_aux_loss_coef, .recompute = recompute}, grads);
   NamedTensors out;
   const auto scalar = [&](const char* name, double value) {

@@ -30,10 +30,11 @@ ModelConfig Hybrid(int64_t hidden, int64_t head_dim, int64_t width, int64_t voca
 
 // range: hidden, head_dim, expert width, vocabulary, tokens a batch, recompute.
 void BM_Training(benchmark::State& state) {
-  ThreadPool pool;
+  ExecContext exec;
   const ModelConfig config = Hybrid(state.range(0), state.range(1), state.range(2), state.range(3));
-  Model model(config, RandomParams(config, 1), pool, true);
+  Model model(config, RandomParams(config, 1), exec, true);
   Params grads = ZerosLike(config, model.params());
+  Pass pass(model);
   Rng rng(1);
   TokenBatch batch;
   while (static_cast<int64_t>(batch.tokens.size()) < state.range(4)) {
@@ -42,10 +43,10 @@ void BM_Training(benchmark::State& state) {
     batch.AddDocument(document);
   }
   const RowLoss loss = CrossEntropy(batch);
-  const double peak = MeasurePeakGflops(pool);
+  const double peak = MeasurePeakGflops(exec);
   const GradientOptions options{.aux_coef = 0.01, .recompute = state.range(5) != 0};
-  AddGradient(model, batch, loss, options, grads);  // the first pass allocates
-  for (auto _ : state) AddGradient(model, batch, loss, options, grads);
+  AddGradient(pass, batch, loss, options, grads);  // the first pass allocates
+  for (auto _ : state) AddGradient(pass, batch, loss, options, grads);
   const double tokens = static_cast<double>(batch.tokens.size());
   const double flops = 6.0 * static_cast<double>(CountParameters(config).active) * tokens;
   state.counters["tokens/s"] = benchmark::Counter(tokens, benchmark::Counter::kIsIterationInvariantRate);

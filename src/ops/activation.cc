@@ -72,59 +72,46 @@ HWY_EXPORT(SwiGluBackwardKernel);
 HWY_EXPORT(GatedMultiplyKernel);
 HWY_EXPORT(GatedMultiplyBackwardKernel);
 
-void Silu(const float* x, int64_t n, float* y) { HWY_DYNAMIC_DISPATCH(SiluKernel)(x, n, y); }
-
-void SiluBackward(const float* dy, const float* x, int64_t n, float* dx) {
-  HWY_DYNAMIC_DISPATCH(SiluBackwardKernel)(dy, x, n, dx);
+void Silu(ConstMatrixView x, MatrixView y, ExecContext& exec) {
+  const auto part = [](int64_t n, const float* from, float* to) { HWY_DYNAMIC_DISPATCH(SiluKernel)(from, n, to); };
+  ParallelElements(exec, part, x, y);
 }
 
-void SwiGlu(const float* gate, const float* up, int64_t n, float* y) {
-  HWY_DYNAMIC_DISPATCH(SwiGluKernel)(gate, up, n, y);
+void SiluBackward(ConstMatrixView dy, ConstMatrixView x, MatrixView dx, ExecContext& exec) {
+  const auto part = [](int64_t n, const float* d, const float* from, float* to) {
+    HWY_DYNAMIC_DISPATCH(SiluBackwardKernel)(d, from, n, to);
+  };
+  ParallelElements(exec, part, dy, x, dx);
 }
 
-void SwiGluBackward(const float* dy, const float* gate, const float* up, int64_t n, float* dgate, float* dup) {
-  HWY_DYNAMIC_DISPATCH(SwiGluBackwardKernel)(dy, gate, up, n, dgate, dup);
+void SwiGlu(ConstMatrixView gate, ConstMatrixView up, MatrixView y, ExecContext& exec) {
+  const auto part = [](int64_t n, const float* g, const float* u, float* to) {
+    HWY_DYNAMIC_DISPATCH(SwiGluKernel)(g, u, n, to);
+  };
+  ParallelElements(exec, part, gate, up, y);
 }
 
-void GatedMultiply(const float* x, const float* gate, int64_t n, float* y) {
-  HWY_DYNAMIC_DISPATCH(GatedMultiplyKernel)(x, gate, n, y);
+void SwiGluBackward(ConstMatrixView dy, ConstMatrixView gate, ConstMatrixView up, MatrixView dgate, MatrixView dup,
+                    ExecContext& exec) {
+  const auto part = [](int64_t n, const float* d, const float* g, const float* u, float* dg, float* du) {
+    HWY_DYNAMIC_DISPATCH(SwiGluBackwardKernel)(d, g, u, n, dg, du);
+  };
+  ParallelElements(exec, part, dy, gate, up, dgate, dup);
 }
 
-void GatedMultiplyBackward(const float* dy, const float* x, const float* gate, int64_t n, float* dx, float* dgate) {
-  HWY_DYNAMIC_DISPATCH(GatedMultiplyBackwardKernel)(dy, x, gate, n, dx, dgate);
+void GatedMultiply(ConstMatrixView x, ConstMatrixView gate, MatrixView y, ExecContext& exec) {
+  const auto part = [](int64_t n, const float* from, const float* g, float* to) {
+    HWY_DYNAMIC_DISPATCH(GatedMultiplyKernel)(from, g, n, to);
+  };
+  ParallelElements(exec, part, x, gate, y);
 }
 
-void Silu(const float* x, int64_t n, float* y, ThreadPool& pool) {
-  ParallelBlocks(pool, n, kParallelGrain, [&](int64_t begin, int64_t end) { Silu(x + begin, end - begin, y + begin); });
-}
-
-void SiluBackward(const float* dy, const float* x, int64_t n, float* dx, ThreadPool& pool) {
-  ParallelBlocks(pool, n, kParallelGrain,
-                 [&](int64_t begin, int64_t end) { SiluBackward(dy + begin, x + begin, end - begin, dx + begin); });
-}
-
-void SwiGlu(const float* gate, const float* up, int64_t n, float* y, ThreadPool& pool) {
-  ParallelBlocks(pool, n, kParallelGrain,
-                 [&](int64_t begin, int64_t end) { SwiGlu(gate + begin, up + begin, end - begin, y + begin); });
-}
-
-void SwiGluBackward(const float* dy, const float* gate, const float* up, int64_t n, float* dgate, float* dup,
-                    ThreadPool& pool) {
-  ParallelBlocks(pool, n, kParallelGrain, [&](int64_t begin, int64_t end) {
-    SwiGluBackward(dy + begin, gate + begin, up + begin, end - begin, dgate + begin, dup + begin);
-  });
-}
-
-void GatedMultiply(const float* x, const float* gate, int64_t n, float* y, ThreadPool& pool) {
-  ParallelBlocks(pool, n, kParallelGrain,
-                 [&](int64_t begin, int64_t end) { GatedMultiply(x + begin, gate + begin, end - begin, y + begin); });
-}
-
-void GatedMultiplyBackward(const float* dy, const float* x, const float* gate, int64_t n, float* dx, float* dgate,
-                           ThreadPool& pool) {
-  ParallelBlocks(pool, n, kParallelGrain, [&](int64_t begin, int64_t end) {
-    GatedMultiplyBackward(dy + begin, x + begin, gate + begin, end - begin, dx + begin, dgate + begin);
-  });
+void GatedMultiplyBackward(ConstMatrixView dy, ConstMatrixView x, ConstMatrixView gate, MatrixView dx, MatrixView dgate,
+                           ExecContext& exec) {
+  const auto part = [](int64_t n, const float* d, const float* from, const float* g, float* to, float* dg) {
+    HWY_DYNAMIC_DISPATCH(GatedMultiplyBackwardKernel)(d, from, g, n, to, dg);
+  };
+  ParallelElements(exec, part, dy, x, gate, dx, dgate);
 }
 
 }  // namespace fulgur

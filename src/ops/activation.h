@@ -1,36 +1,28 @@
 // Element-wise activations. sigmoid(x) = 1 / (1 + exp(-x)), silu(x) = x sigmoid(x) (Elfwing et al. 2017).
-// Every function is over n elements; an element's bits do not depend on its place. An output may be the very array of
-// an input (overlaps that are shifted are not allowed). Without a pool the work is done on this thread, which is the
-// form for use inside a ParallelFor body.
+// All matrices of a call have one shape; an element's bits do not depend on its place. An output may be the very matrix
+// of an input (overlaps that are shifted are not allowed).
 #pragma once
 
-#include <cstdint>
-
-#include "base/thread_pool.h"
+#include "ops/exec_context.h"
+#include "tensor/matrix_view.h"
 
 namespace fulgur {
 
 // y = silu(x)
-void Silu(const float* x, int64_t n, float* y);
-void Silu(const float* x, int64_t n, float* y, ThreadPool& pool);
+void Silu(ConstMatrixView x, MatrixView y, ExecContext& exec);
 // dx = dy * s (1 + x (1 - s)), s = sigmoid(x)
-void SiluBackward(const float* dy, const float* x, int64_t n, float* dx);
-void SiluBackward(const float* dy, const float* x, int64_t n, float* dx, ThreadPool& pool);
+void SiluBackward(ConstMatrixView dy, ConstMatrixView x, MatrixView dx, ExecContext& exec);
 
 // y = silu(gate) * up (Shazeer 2020, "GLU Variants Improve Transformer", eq. 6)
-void SwiGlu(const float* gate, const float* up, int64_t n, float* y);
-void SwiGlu(const float* gate, const float* up, int64_t n, float* y, ThreadPool& pool);
+void SwiGlu(ConstMatrixView gate, ConstMatrixView up, MatrixView y, ExecContext& exec);
 // dgate = dy * up * silu'(gate), dup = dy * silu(gate)
-void SwiGluBackward(const float* dy, const float* gate, const float* up, int64_t n, float* dgate, float* dup);
-void SwiGluBackward(const float* dy, const float* gate, const float* up, int64_t n, float* dgate, float* dup,
-                    ThreadPool& pool);
+void SwiGluBackward(ConstMatrixView dy, ConstMatrixView gate, ConstMatrixView up, MatrixView dgate, MatrixView dup,
+                    ExecContext& exec);
 
 // y = x * sigmoid(gate)
-void GatedMultiply(const float* x, const float* gate, int64_t n, float* y);
-void GatedMultiply(const float* x, const float* gate, int64_t n, float* y, ThreadPool& pool);
+void GatedMultiply(ConstMatrixView x, ConstMatrixView gate, MatrixView y, ExecContext& exec);
 // dx = dy * s, dgate = dy * x * s (1 - s), s = sigmoid(gate)
-void GatedMultiplyBackward(const float* dy, const float* x, const float* gate, int64_t n, float* dx, float* dgate);
-void GatedMultiplyBackward(const float* dy, const float* x, const float* gate, int64_t n, float* dx, float* dgate,
-                           ThreadPool& pool);
+void GatedMultiplyBackward(ConstMatrixView dy, ConstMatrixView x, ConstMatrixView gate, MatrixView dx, MatrixView dgate,
+                           ExecContext& exec);
 
 }  // namespace fulgur

@@ -72,8 +72,9 @@ namespace fulgur {
 HWY_EXPORT(AdamWKernel);
 HWY_EXPORT(SumSquaresKernel);
 
-void AdamWStep(float* p, float* m, float* v, const float* g, int64_t n, int64_t step, const AdamWOptions& options,
-               float grad_scale, ThreadPool& pool) {
+void AdamWStep(std::span<float> p, std::span<float> m, std::span<float> v, std::span<const float> g, int64_t step,
+               const AdamWOptions& options, float grad_scale, ExecContext& exec) {
+  FULGUR_CHECK(m.size() == p.size() && v.size() == p.size() && g.size() == p.size());
   FULGUR_CHECK(step >= 1, "step {}", step);
   const AdamWConstants c = {
       .decay = static_cast<float>(1 - options.lr * options.weight_decay),
@@ -87,15 +88,19 @@ void AdamWStep(float* p, float* m, float* v, const float* g, int64_t n, int64_t 
       .eps = static_cast<float>(options.eps),
       .grad_scale = grad_scale,
   };
-  ParallelBlocks(pool, n, kParallelGrain, [&](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(AdamWKernel)(p + begin, m + begin, v + begin, g + begin, end - begin, c);
+  ParallelBlocks(exec, static_cast<int64_t>(p.size()), kParallelGrain, [&](int64_t begin, int64_t end) {
+    HWY_DYNAMIC_DISPATCH(AdamWKernel)
+    (&p[static_cast<size_t>(begin)], &m[static_cast<size_t>(begin)], &v[static_cast<size_t>(begin)],
+     &g[static_cast<size_t>(begin)], end - begin, c);
   });
 }
 
-double SumSquares(const float* g, int64_t n, ThreadPool& pool) {
+double SumSquares(std::span<const float> g, ExecContext& exec) {
+  const int64_t n = static_cast<int64_t>(g.size());
   std::vector<double> sums(static_cast<size_t>((n + kParallelGrain - 1) / kParallelGrain));
-  ParallelBlocks(pool, n, kParallelGrain, [&](int64_t begin, int64_t end) {
-    sums[static_cast<size_t>(begin / kParallelGrain)] = HWY_DYNAMIC_DISPATCH(SumSquaresKernel)(g + begin, end - begin);
+  ParallelBlocks(exec, n, kParallelGrain, [&](int64_t begin, int64_t end) {
+    sums[static_cast<size_t>(begin / kParallelGrain)] =
+        HWY_DYNAMIC_DISPATCH(SumSquaresKernel)(&g[static_cast<size_t>(begin)], end - begin);
   });
   double sum = 0;
   for (double s : sums) sum += s;

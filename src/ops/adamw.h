@@ -6,8 +6,9 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
-#include "base/thread_pool.h"
+#include "ops/exec_context.h"
 
 namespace fulgur {
 
@@ -19,11 +20,11 @@ struct AdamWOptions {  // the defaults are those of the MiniMax-M1 report
   double weight_decay = 0.1;
 };
 
-// One tensor, p, m, v, g [n]. step counts from 1. grad_scale multiplies g first (gradient clipping).
-void AdamWStep(float* p, float* m, float* v, const float* g, int64_t n, int64_t step, const AdamWOptions& options,
-               float grad_scale, ThreadPool& pool);
+// One tensor, p, m, v, g of as many elements. step counts from 1. grad_scale multiplies g first (gradient clipping).
+void AdamWStep(std::span<float> p, std::span<float> m, std::span<float> v, std::span<const float> g, int64_t step,
+               const AdamWOptions& options, float grad_scale, ExecContext& exec);
 
-// sum_i g_i^2 in double, in an order that depends on n only.
-double SumSquares(const float* g, int64_t n, ThreadPool& pool);
+// sum_i g_i^2 in double, in an order that depends on their number only.
+double SumSquares(std::span<const float> g, ExecContext& exec);
 
 }  // namespace fulgur

@@ -17,8 +17,8 @@ struct State {
     for (float& x : v) x = std::abs(x);
   }
   void Step(const std::vector<float>& g, int64_t step, const AdamWOptions& options, float grad_scale, int threads) {
-    ThreadPool pool(threads);
-    AdamWStep(p.data(), m.data(), v.data(), g.data(), static_cast<int64_t>(g.size()), step, options, grad_scale, pool);
+    ExecContext exec(threads);
+    AdamWStep(p, m, v, g, step, options, grad_scale, exec);
   }
   std::vector<float> All() const {
     std::vector<float> all = p;
@@ -47,7 +47,7 @@ TEST(AdamW, MatchesTheReference) {
 
 // Every parameter and moment of five steps on gradients from 1e-20 to 1e-5, computed by PyTorch's AdamW in float64.
 TEST(AdamW, MatchesTheGoldenRun) {
-  ThreadPool pool(2);
+  ExecContext exec(2);
   const TensorMap golden =
       ReadSafetensors(std::filesystem::path(FULGUR_SOURCE_DIR) / "tests/data/golden/adamw/adamw.safetensors");
   const auto expect_near = [&](const std::string& name, const std::vector<float>& actual, double absolute,
@@ -67,7 +67,7 @@ TEST(AdamW, MatchesTheGoldenRun) {
     std::vector<float> p(init.values<float>().begin(), init.values<float>().end()), m(p.size()), v(p.size());
     for (int64_t step = 1; step <= 5; ++step) {
       const std::string n = std::to_string(step) + "." + t;
-      AdamWStep(p.data(), m.data(), v.data(), golden.at("grad." + n).f32(), init.size(), step, {}, 1.0f, pool);
+      AdamWStep(p, m, v, golden.at("grad." + n).values<float>(), step, {}, 1.0f, exec);
       expect_near("param." + n, p, 3e-7, 0);
       expect_near("exp_avg." + n, m, 1e-24, 1e-4);
       expect_near("exp_avg_sq." + n, v, 1e-37, 1e-5);
@@ -97,27 +97,27 @@ TEST(AdamW, SameBitsWithAnyNumberOfThreadsAndOnAllInstructionSets) {
 }
 
 TEST(SumSquares, IsExactEnoughAndIndependentOfThreads) {
-  ThreadPool one(1), two(2);
+  ExecContext one(1), two(2);
   for (int64_t n : {0, 1, 7, 16, 33, 100, 100003}) {
     SCOPED_TRACE(n);
     const std::vector<float> g = RandomVector(n, 5);
     long double expected = 0;
     for (float x : g) expected += static_cast<long double>(x) * x;
-    const double actual = SumSquares(g.data(), n, one);
+    const double actual = SumSquares(g, one);
     EXPECT_NEAR(actual, static_cast<double>(expected), 1e-13 * static_cast<double>(expected));
-    EXPECT_EQ(SumSquares(g.data(), n, two), actual);
+    EXPECT_EQ(SumSquares(g, two), actual);
     for (const std::string& name : SupportedInstructionSets()) {
       UseInstructionSet(name);
-      EXPECT_EQ(SumSquares(g.data(), n, one), actual) << name;
+      EXPECT_EQ(SumSquares(g, one), actual) << name;
     }
     UseInstructionSet("");
   }
 }
 
 TEST(SumSquares, DoesNotOverflowFloat) {
-  ThreadPool pool(1);
+  ExecContext exec(1);
   const std::vector<float> g(3, 1e30f);
-  EXPECT_NEAR(SumSquares(g.data(), 3, pool), 3e60, 1e54);
+  EXPECT_NEAR(SumSquares(g, exec), 3e60, 1e54);
 }
 
 }  // namespace

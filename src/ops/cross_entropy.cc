@@ -104,17 +104,19 @@ float LogProb(const float* logits, int64_t v, int32_t target) {
   return LogProbOf(SumsOf(logits, v), logits, v, target);
 }
 
-void LogProbs(const float* logits, int64_t m, int64_t v, const int32_t* targets, float* logprobs, float* entropies,
-              ThreadPool& pool) {
-  ParallelRows(pool, m, v, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const float* row = logits + r * v;
+void LogProbs(ConstMatrixView logits, std::span<const int32_t> targets, std::span<float> logprobs,
+              std::span<float> entropies, ExecContext& exec) {
+  FULGUR_CHECK(static_cast<int64_t>(targets.size()) == logits.rows && logprobs.size() == targets.size() &&
+               (entropies.empty() || entropies.size() == targets.size()));
+  ParallelRows(exec, logits.rows, logits.cols, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const auto r = static_cast<size_t>(row);
       const bool ignored = targets[r] < 0;
       logprobs[r] = 0.0f;
-      if (ignored && entropies == nullptr) continue;
-      const RowSums sums = SumsOf(row, v, entropies != nullptr);
-      if (!ignored) logprobs[r] = LogProbOf(sums, row, v, targets[r]);
-      if (entropies != nullptr) {
+      if (ignored && entropies.empty()) continue;
+      const RowSums sums = SumsOf(logits.row(row), logits.cols, !entropies.empty());
+      if (!ignored) logprobs[r] = LogProbOf(sums, logits.row(row), logits.cols, targets[r]);
+      if (!entropies.empty()) {
         const double sum = static_cast<double>(sums.sum);
         entropies[r] = static_cast<float>(std::log(sum) - static_cast<double>(sums.weighted) / sum);
       }
@@ -122,18 +124,20 @@ void LogProbs(const float* logits, int64_t m, int64_t v, const int32_t* targets,
   });
 }
 
-void LogProbsBackward(const float* logits, int64_t m, int64_t v, const int32_t* targets, const float* grad,
-                      float* dlogits, ThreadPool& pool) {
-  ParallelRows(pool, m, v, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      float* row = dlogits + r * v;
+void LogProbsBackward(ConstMatrixView logits, std::span<const int32_t> targets, std::span<const float> grad,
+                      MatrixView dlogits, ExecContext& exec) {
+  FULGUR_CHECK(static_cast<int64_t>(targets.size()) == logits.rows && grad.size() == targets.size());
+  ParallelRows(exec, logits.rows, logits.cols, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const auto r = static_cast<size_t>(row);
+      float* const to = dlogits.row(row);
       if (targets[r] < 0 || grad[r] == 0.0f) {
-        std::fill(row, row + v, 0.0f);
+        std::fill_n(to, logits.cols, 0.0f);
         continue;
       }
-      FULGUR_CHECK(targets[r] < v, "target {} of {} tokens", targets[r], v);
-      HWY_DYNAMIC_DISPATCH(LogProbBackwardKernel)(logits + r * v, v, grad[r], row);
-      row[targets[r]] += grad[r];
+      FULGUR_CHECK(targets[r] < logits.cols, "target {} of {} tokens", targets[r], logits.cols);
+      HWY_DYNAMIC_DISPATCH(LogProbBackwardKernel)(logits.row(row), logits.cols, grad[r], to);
+      to[targets[r]] += grad[r];
     }
   });
 }

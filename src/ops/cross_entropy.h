@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
-#include "base/thread_pool.h"
+#include "ops/exec_context.h"
+#include "tensor/matrix_view.h"
 
 namespace fulgur {
 
@@ -15,14 +17,14 @@ float LogSumExp(const float* logits, int64_t v);
 // tokens that cannot come; a NaN or +inf logit gives NaN.
 float LogProb(const float* logits, int64_t v, int32_t target);
 
-// Per row: logits [m, v], targets [m] (negative: ignored, 0 is written) -> logprobs [m], and entropies [m] unless null:
-// -sum_i p_i log p_i, in nats.
-void LogProbs(const float* logits, int64_t m, int64_t v, const int32_t* targets, float* logprobs, float* entropies,
-              ThreadPool& pool);
+// Per row: logits [m, v], targets [m] (negative: ignored, 0 is written) -> logprobs [m], and entropies [m] unless
+// empty: -sum_i p_i log p_i, in nats.
+void LogProbs(ConstMatrixView logits, std::span<const int32_t> targets, std::span<float> logprobs,
+              std::span<float> entropies, ExecContext& exec);
 
 // grad [m] = d loss / d logprobs -> dlogits [m, v] = grad * (onehot(target) - softmax(logits)) (overwrites; may be
 // logits). Rows that are ignored or have grad 0 become zeros.
-void LogProbsBackward(const float* logits, int64_t m, int64_t v, const int32_t* targets, const float* grad,
-                      float* dlogits, ThreadPool& pool);
+void LogProbsBackward(ConstMatrixView logits, std::span<const int32_t> targets, std::span<const float> grad,
+                      MatrixView dlogits, ExecContext& exec);
 
 }  // namespace fulgur

@@ -26,10 +26,10 @@ struct Problem {
 
   // logprobs, entropies, dlogits in one vector.
   std::vector<float> Run(int threads) const {
-    ThreadPool pool(threads);
+    ExecContext exec(threads);
     std::vector<float> logprobs(static_cast<size_t>(m)), entropies(logprobs), dlogits(logits.size());
-    LogProbs(logits.data(), m, v, targets.data(), logprobs.data(), entropies.data(), pool);
-    LogProbsBackward(logits.data(), m, v, targets.data(), grad.data(), dlogits.data(), pool);
+    LogProbs(View(logits, m, v), targets, logprobs, entropies, exec);
+    LogProbsBackward(View(logits, m, v), targets, grad, View(dlogits, m, v), exec);
     for (const auto* part : {&entropies, &dlogits}) logprobs.insert(logprobs.end(), part->begin(), part->end());
     return logprobs;
   }
@@ -69,16 +69,16 @@ TEST(CrossEntropy, OneTokenIsCertain) {
 }
 
 TEST(CrossEntropy, TokensThatCannotCome) {
-  ThreadPool pool(1);
+  ExecContext exec(1);
   std::vector<float> logits = {-kInfinity, 2, -kInfinity, 2}, dlogits(4);
   EXPECT_FLOAT_EQ(LogProb(logits.data(), 4, 1), -std::log(2.0f));
   EXPECT_EQ(LogProb(logits.data(), 4, 0), -kInfinity);
   const int32_t target = 1;
   const float grad = 1;
   float logprob, entropy;
-  LogProbs(logits.data(), 1, 4, &target, &logprob, &entropy, pool);
+  LogProbs(Row(logits), {&target, 1}, {&logprob, 1}, {&entropy, 1}, exec);
   EXPECT_FLOAT_EQ(entropy, std::log(2.0f));
-  LogProbsBackward(logits.data(), 1, 4, &target, &grad, dlogits.data(), pool);
+  LogProbsBackward(Row(logits), {&target, 1}, {&grad, 1}, Row(dlogits), exec);
   EXPECT_THAT(dlogits, testing::ElementsAre(0, 0.5f, 0, -0.5f));
 }
 
@@ -101,18 +101,18 @@ TEST(CrossEntropy, SamplingAndTrainingGetTheSameBits) {
       ExpectSameBits({LogProb(&row[static_cast<size_t>(offset)], p.v, target)}, Slice(batch, r, 1));
     }
     // Whether the entropy is wanted as well makes no difference.
-    ThreadPool pool(1);
+    ExecContext exec(1);
     float logprob;
-    LogProbs(&p.logits[static_cast<size_t>(r * p.v)], 1, p.v, &target, &logprob, nullptr, pool);
+    LogProbs(View(p.logits, p.m, p.v).Rows({r, 1}), {&target, 1}, {&logprob, 1}, {}, exec);
     ExpectSameBits({logprob}, Slice(batch, r, 1));
   }
 }
 
 TEST(CrossEntropy, BackwardMayOverwriteTheLogits) {
-  ThreadPool pool(2);
+  ExecContext exec(2);
   const Problem p(40, 1000);
   std::vector<float> x = p.logits;
-  LogProbsBackward(x.data(), p.m, p.v, p.targets.data(), p.grad.data(), x.data(), pool);
+  LogProbsBackward(View(x, p.m, p.v), p.targets, p.grad, View(x, p.m, p.v), exec);
   ExpectSameBits(x, Slice(p.Run(1), 2 * p.m, p.m * p.v));
 }
 

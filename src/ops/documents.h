@@ -21,6 +21,11 @@ inline std::vector<DocumentRows> DocumentsAt(std::span<const int64_t> starts) {
   return documents;
 }
 
+// Rows that a document sees before its own.
+inline int64_t PrefixRows(std::span<const DocumentRows> documents, const DocumentRows& d) {
+  return d.prefix < 0 ? 0 : documents[static_cast<size_t>(d.prefix)].rows;
+}
+
 // The documents that continue document d.
 inline std::vector<int64_t> Continuations(std::span<const DocumentRows> documents, int64_t d) {
   std::vector<int64_t> found;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ops/parallel.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/elementwise.cc"
 #include <hwy/foreach_target.h>
@@ -85,23 +87,16 @@ HWY_EXPORT(AddScaledSerial);
 HWY_EXPORT(ScaleSerial);
 HWY_EXPORT(DotSerial);
 
-namespace {
-constexpr int64_t kPiece = 16384;  // elements of a task
-
-template <typename F>
-void InPieces(int64_t n, ThreadPool& pool, const F& f) {
-  pool.ParallelFor((n + kPiece - 1) / kPiece, [&](int64_t p, int) { f(p * kPiece, std::min(kPiece, n - p * kPiece)); });
-}
-}  // namespace
-
-void WeightedSum(float a, const float* x, float b, const float* y, int64_t n, float* out, ThreadPool& pool) {
-  InPieces(n, pool, [&](int64_t i, int64_t count) {
-    HWY_DYNAMIC_DISPATCH(WeightedSumSerial)(a, x + i, b, y + i, count, out + i);
-  });
+void WeightedSum(float a, ConstMatrixView x, float b, ConstMatrixView y, MatrixView out, ExecContext& exec) {
+  const auto part = [a, b](int64_t n, const float* px, const float* py, float* to) {
+    HWY_DYNAMIC_DISPATCH(WeightedSumSerial)(a, px, b, py, n, to);
+  };
+  ParallelElements(exec, part, x, y, out);
 }
 
-void AddScaled(float a, const float* x, int64_t n, float* out, ThreadPool& pool) {
-  InPieces(n, pool, [&](int64_t i, int64_t count) { AddScaledRow(a, x + i, count, out + i); });
+void AddScaled(float a, ConstMatrixView x, MatrixView out, ExecContext& exec) {
+  const auto part = [a](int64_t n, const float* from, float* to) { AddScaledRow(a, from, n, to); };
+  ParallelElements(exec, part, x, out);
 }
 
 void ScaleRow(float a, const float* x, int64_t n, float* out) { HWY_DYNAMIC_DISPATCH(ScaleSerial)(a, x, n, out); }

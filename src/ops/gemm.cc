@@ -199,6 +199,7 @@ struct Product {
   float* c;
   int64_t ldc;
   bool accumulate;
+  ExecContext& exec;
 };
 
 HWY_INLINE void CopyVector(const float* from, float* to) { hn::StoreU(hn::LoadU(D(), from), D(), to); }
@@ -251,20 +252,22 @@ template <ALayout kLayout, typename TB>
 void RunPanels(const Product<TB>& p, int64_t row, int64_t rows, int64_t panel0, int64_t panel1) {
   using Rows = std::make_integer_sequence<int, kMaxRows>;
   alignas(64) float edge_c[kMaxRows * kPanel] = {};
-  static thread_local AlignedVector<float> packed_a;  // column-major A: blocks of [k][kMaxRows]
-  static thread_local AlignedVector<TB> packed_b;     // blocks of [k][kPanel]
+  Scratch scratch(p.exec.scratch());
 
   const int64_t tiles = (rows + kMaxRows - 1) / kMaxRows;
   // One tile uses what it reads of B once: then it reads each panel in one go.
   const int64_t k_block = tiles > 1 ? kKBlock : std::max<int64_t>(1, p.k);
+  const int64_t longest = std::min(k_block, p.k);
+  float* packed_a = nullptr;  // column-major A: blocks of [k][kMaxRows]
+  TB* packed_b = nullptr;     // blocks of [k][kPanel]
+  if (kLayout == ALayout::kColMajor) packed_a = scratch.Take<float>(tiles * BlockSize<kMaxRows>(longest));
   for (int64_t k0 = 0; k0 < std::max<int64_t>(1, p.k); k0 += k_block) {
     const int64_t kc = std::min(k_block, p.k - k0);
     const bool accumulate = p.accumulate || k0 > 0;
     const float* a = p.a + row * p.a_row + k0 * p.a_col;
     if (kLayout == ALayout::kColMajor) {
-      packed_a.resize(static_cast<size_t>(tiles * BlockSize<kMaxRows>(kc)));
-      CopyBlocks<kMaxRows>(a, p.a_col, kc, rows, packed_a.data());
-      a = packed_a.data();
+      CopyBlocks<kMaxRows>(a, p.a_col, kc, rows, packed_a);
+      a = packed_a;
     }
     int64_t packed_begin = 0, packed_end = panel0;  // panels of this k block that packed_b holds
     for (int64_t panel = panel0; panel < panel1;) {
@@ -286,10 +289,10 @@ void RunPanels(const Product<TB>& p, int64_t row, int64_t rows, int64_t panel0, 
         if (panel >= packed_end) {
           packed_begin = panel;
           packed_end = std::min(panel1, panel + kPackPanels);
-          packed_b.resize(static_cast<size_t>(kPackPanels * BlockSize<kPanel>(kc)));
-          CopyBlocks<kPanel>(b, p.ldb, kc, std::min(p.n, packed_end * kPanel) - panel * kPanel, packed_b.data());
+          if (packed_b == nullptr) packed_b = scratch.Take<TB>(kPackPanels * BlockSize<kPanel>(longest));
+          CopyBlocks<kPanel>(b, p.ldb, kc, std::min(p.n, packed_end * kPanel) - panel * kPanel, packed_b);
         }
-        b = packed_b.data() + (panel - packed_begin) * BlockSize<kPanel>(kc);
+        b = packed_b + (panel - packed_begin) * BlockSize<kPanel>(kc);
         t.ldb = kPanel;
       }
       if (columns < kPanel) t.ldc = kPanel;
@@ -354,9 +357,9 @@ void RunProduct(const Product<TB>& p, int64_t row0, int64_t row1, int64_t panel0
 
 // Cuts the product into tasks: enough of them that threads finish together, each large enough to be worth handing out.
 template <typename TB>
-void Run(const Product<TB>& p, ThreadPool* pool) {
+void Run(const Product<TB>& p, bool serial) {
   const int64_t panels = (p.n + kPanel - 1) / kPanel;
-  const int threads = pool == nullptr ? 1 : pool->parallelism();
+  const int threads = serial ? 1 : p.exec.pool().parallelism();
   const double work = static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
   if (threads == 1 || work < 1 << 15) {
     RunProduct(p, 0, p.m, 0, panels);
@@ -374,7 +377,7 @@ void Run(const Product<TB>& p, ThreadPool* pool) {
   const int64_t panel_blocks = p.a_col != 1 && row_blocks >= threads
                                    ? 1
                                    : std::min(panels, std::max<int64_t>(1, (wanted + row_blocks - 1) / row_blocks));
-  pool->ParallelFor(row_blocks * panel_blocks, [&](int64_t task, int) {
+  p.exec.pool().ParallelFor(row_blocks * panel_blocks, [&](int64_t task, int) {
     const int64_t rb = task / panel_blocks, pb = task % panel_blocks;
     RunProduct(p, rb * row_block, std::min(p.m, (rb + 1) * row_block), panels * pb / panel_blocks,
                panels * (pb + 1) / panel_blocks);
@@ -382,24 +385,24 @@ void Run(const Product<TB>& p, ThreadPool* pool) {
 }
 
 template <typename TB>
-void RunMatMulBlock(const float* x, int64_t ldx, const PackedMatrix& w, float* y, int64_t ldy, int64_t row0,
-                    int64_t row1, int64_t panel0, int64_t panel1) {
+void RunMatMulBlock(ConstMatrixView x, const PackedMatrix& w, MatrixView y, int64_t row0, int64_t row1, int64_t panel0,
+                    int64_t panel1, ExecContext& exec) {
   const int64_t k = w.inputs();
-  RunProduct<TB>({row1, w.outputs(), k, x, ldx, 1, reinterpret_cast<const TB*>(w.panel(0)), k * kPanel, kPanel, true, y,
-                  ldy, false},
+  RunProduct<TB>({row1, w.outputs(), k, x.data, x.stride, 1, reinterpret_cast<const TB*>(w.panel(0)), k * kPanel,
+                  kPanel, true, y.data, y.stride, false, exec},
                  row0, row1, panel0, panel1);
 }
-void MatMulBlockF32(const float* x, int64_t ldx, const PackedMatrix& w, float* y, int64_t ldy, int64_t row0,
-                    int64_t row1, int64_t panel0, int64_t panel1) {
-  RunMatMulBlock<float>(x, ldx, w, y, ldy, row0, row1, panel0, panel1);
+void MatMulBlockF32(ConstMatrixView x, const PackedMatrix& w, MatrixView y, int64_t row0, int64_t row1, int64_t panel0,
+                    int64_t panel1, ExecContext& exec) {
+  RunMatMulBlock<float>(x, w, y, row0, row1, panel0, panel1, exec);
 }
-void MatMulBlockBf16(const float* x, int64_t ldx, const PackedMatrix& w, float* y, int64_t ldy, int64_t row0,
-                     int64_t row1, int64_t panel0, int64_t panel1) {
-  RunMatMulBlock<bf16>(x, ldx, w, y, ldy, row0, row1, panel0, panel1);
+void MatMulBlockBf16(ConstMatrixView x, const PackedMatrix& w, MatrixView y, int64_t row0, int64_t row1, int64_t panel0,
+                     int64_t panel1, ExecContext& exec) {
+  RunMatMulBlock<bf16>(x, w, y, row0, row1, panel0, panel1, exec);
 }
 
-void GemmF32(const GemmArgs& g, ThreadPool* pool) {
-  Run<float>({g.m, g.n, g.k, g.a, g.a_row, g.a_col, g.b, kPanel, g.ldb, false, g.c, g.ldc, g.accumulate}, pool);
+void GemmF32(const GemmArgs& g, bool serial, ExecContext& exec) {
+  Run<float>({g.m, g.n, g.k, g.a, g.a_row, g.a_col, g.b, kPanel, g.ldb, false, g.c, g.ldc, g.accumulate, exec}, serial);
 }
 
 }  // namespace
@@ -421,35 +424,35 @@ HWY_EXPORT(MatMulBlockF32);
 HWY_EXPORT(MatMulBlockBf16);
 HWY_EXPORT(GemmF32);
 
-void MatMulBlock(const float* x, int64_t ldx, const PackedMatrix& w, float* y, int64_t ldy, int64_t row0, int64_t row1,
-                 int64_t panel0, int64_t panel1) {
+void MatMulBlock(ConstMatrixView x, const PackedMatrix& w, MatrixView y, int64_t row0, int64_t row1, int64_t panel0,
+                 int64_t panel1, ExecContext& exec) {
   if (w.format() == WeightFormat::kBf16) {
-    HWY_DYNAMIC_DISPATCH(MatMulBlockBf16)(x, ldx, w, y, ldy, row0, row1, panel0, panel1);
+    HWY_DYNAMIC_DISPATCH(MatMulBlockBf16)(x, w, y, row0, row1, panel0, panel1, exec);
   } else {
-    HWY_DYNAMIC_DISPATCH(MatMulBlockF32)(x, ldx, w, y, ldy, row0, row1, panel0, panel1);
+    HWY_DYNAMIC_DISPATCH(MatMulBlockF32)(x, w, y, row0, row1, panel0, panel1, exec);
   }
 }
 
-void Gemm(const GemmArgs& args, ThreadPool& pool) {
+void Gemm(const GemmArgs& args, ExecContext& exec) {
   FULGUR_CHECK(args.a_row == 1 || args.a_col == 1);
   if (args.m == 0 || args.n == 0) return;
-  HWY_DYNAMIC_DISPATCH(GemmF32)(args, &pool);
+  HWY_DYNAMIC_DISPATCH(GemmF32)(args, /*serial=*/false, exec);
 }
 
-void GemmSerial(const GemmArgs& args) {
+void GemmSerial(const GemmArgs& args, ExecContext& exec) {
   FULGUR_CHECK(args.a_row == 1 || args.a_col == 1);
   if (args.m == 0 || args.n == 0) return;
-  HWY_DYNAMIC_DISPATCH(GemmF32)(args, nullptr);
+  HWY_DYNAMIC_DISPATCH(GemmF32)(args, /*serial=*/true, exec);
 }
 
-void MatMulGradInput(const float* dy, int64_t lddy, int64_t m, const Tensor& w, float* dx, int64_t lddx,
-                     ThreadPool& pool, bool accumulate) {
-  Gemm({m, w.dim(1), w.dim(0), dy, lddy, 1, w.f32(), w.dim(1), dx, lddx, accumulate}, pool);
+void MatMulGradInput(ConstMatrixView dy, const Tensor& w, MatrixView dx, ExecContext& exec, bool accumulate) {
+  FULGUR_CHECK(dy.cols == w.dim(0) && dx.cols == w.dim(1) && dx.rows == dy.rows);
+  Gemm({dy.rows, w.dim(1), w.dim(0), dy.data, dy.stride, 1, w.f32(), w.dim(1), dx.data, dx.stride, accumulate}, exec);
 }
 
-void MatMulGradWeight(const float* dy, int64_t lddy, const float* x, int64_t ldx, int64_t m, Tensor& dw,
-                      ThreadPool& pool) {
-  Gemm({dw.dim(0), dw.dim(1), m, dy, 1, lddy, x, ldx, dw.f32(), dw.dim(1), true}, pool);
+void MatMulGradWeight(ConstMatrixView dy, ConstMatrixView x, Tensor& dw, ExecContext& exec) {
+  FULGUR_CHECK(dy.cols == dw.dim(0) && x.cols == dw.dim(1) && x.rows == dy.rows);
+  Gemm({dw.dim(0), dw.dim(1), dy.rows, dy.data, 1, dy.stride, x.data, x.stride, dw.f32(), dw.dim(1), true}, exec);
 }
 
 namespace {

@@ -7,8 +7,9 @@
 #include <cstdint>
 #include <memory>
 
-#include "base/thread_pool.h"
+#include "ops/exec_context.h"
 #include "ops/packed_matrix.h"
+#include "tensor/matrix_view.h"
 #include "tensor/tensor.h"
 
 namespace fulgur {
@@ -25,21 +26,19 @@ struct GemmArgs {
   int64_t ldc;
   bool accumulate = false;
 };
-void Gemm(const GemmArgs& args, ThreadPool& pool);  // split over the pool
-void GemmSerial(const GemmArgs& args);              // on this thread, for use inside a ParallelFor body
+void Gemm(const GemmArgs& args, ExecContext& exec);        // split over the threads
+void GemmSerial(const GemmArgs& args, ExecContext& exec);  // on this thread, for use inside a ParallelFor body
 
 // Gradients of y = x W^T, with W [N, K] float32 row-major:
 //   dx [M, K] = dy [M, N] W                       (overwrites)
 //   dw [N, K] += dy^T [N, M] x [M, K]             (accumulates)
-void MatMulGradInput(const float* dy, int64_t lddy, int64_t m, const Tensor& w, float* dx, int64_t lddx,
-                     ThreadPool& pool, bool accumulate = false);
-void MatMulGradWeight(const float* dy, int64_t lddy, const float* x, int64_t ldx, int64_t m, Tensor& dw,
-                      ThreadPool& pool);
+void MatMulGradInput(ConstMatrixView dy, const Tensor& w, MatrixView dx, ExecContext& exec, bool accumulate = false);
+void MatMulGradWeight(ConstMatrixView dy, ConstMatrixView x, Tensor& dw, ExecContext& exec);
 
 // Rows [row0, row1) of panels [panel0, panel1) of y = x W^T, on this thread; w of format kF32 or kBf16 (widened
-// exactly, so the arithmetic is the same). x [M, K], y [M, N] whole, with row strides.
-void MatMulBlock(const float* x, int64_t ldx, const PackedMatrix& w, float* y, int64_t ldy, int64_t row0, int64_t row1,
-                 int64_t panel0, int64_t panel1);
+// exactly, so the arithmetic is the same). x [M, K], y [M, N] whole.
+void MatMulBlock(ConstMatrixView x, const PackedMatrix& w, MatrixView y, int64_t row0, int64_t row1, int64_t panel0,
+                 int64_t panel1, ExecContext& exec);
 
 // The instruction set the kernels run with ("AVX3_DL", "AVX2", ... as Highway names them; "AMX": the best of those, and
 // AMX for dot products), and a way for tests to choose another: names of what this machine supports, best first, and a

@@ -24,13 +24,13 @@ void Report(benchmark::State& state, int64_t m, int64_t n, int64_t k) {
 // rows, and weights that no cache holds, is that the limit).
 void BM_MatMul(benchmark::State& state, WeightFormat format) {
   const int64_t m = state.range(0), n = state.range(1), k = state.range(2);
-  ThreadPool pool(static_cast<int>(state.range(3)));
+  ExecContext exec(static_cast<int>(state.range(3)));
   const Tensor x = Random({m, k});
-  const PackedMatrix w(Random({n, k}), format, pool);
+  const PackedMatrix w(Random({n, k}), format, exec);
   Tensor y(DType::kF32, {m, n});
-  state.counters["peak"] = MeasurePeakOf(format, pool);
-  state.counters["read_GB/s"] = MeasureReadBandwidth(pool);
-  for (auto _ : state) MatMul(x.f32(), k, m, w, y.f32(), n, pool);
+  state.counters["peak"] = MeasurePeakOf(format, exec);
+  state.counters["read_GB/s"] = MeasureReadBandwidth(exec);
+  for (auto _ : state) MatMul({x.f32(), m, k}, w, {y.f32(), m, n}, exec);
   Report(state, m, n, k);
   state.counters["weights_GB/s"] =
       benchmark::Counter(1e-9 * static_cast<double>(w.bytes()), benchmark::Counter::kIsIterationInvariantRate);
@@ -52,20 +52,20 @@ BENCHMARK_CAPTURE(BM_MatMul, q4, WeightFormat::kQ4)->Apply(Shapes);
 
 void BM_GradInput(benchmark::State& state) {
   const int64_t m = 1024, n = 768, k = 256;
-  ThreadPool pool(static_cast<int>(state.range(0)));
+  ExecContext exec(static_cast<int>(state.range(0)));
   const Tensor dy = Random({m, n}), w = Random({n, k});
   Tensor dx(DType::kF32, {m, k});
-  for (auto _ : state) MatMulGradInput(dy.f32(), n, m, w, dx.f32(), k, pool);
+  for (auto _ : state) MatMulGradInput({dy.f32(), m, n}, w, {dx.f32(), m, k}, exec);
   Report(state, m, n, k);
 }
 BENCHMARK(BM_GradInput)->Arg(1)->Arg(2)->UseRealTime();
 
 void BM_GradWeight(benchmark::State& state) {
   const int64_t m = 1024, n = 768, k = 256;
-  ThreadPool pool(static_cast<int>(state.range(0)));
+  ExecContext exec(static_cast<int>(state.range(0)));
   const Tensor dy = Random({m, n}), x = Random({m, k});
   Tensor dw(DType::kF32, {n, k});
-  for (auto _ : state) MatMulGradWeight(dy.f32(), n, x.f32(), k, m, dw, pool);
+  for (auto _ : state) MatMulGradWeight({dy.f32(), m, n}, {x.f32(), m, k}, dw, exec);
   Report(state, m, n, k);
 }
 BENCHMARK(BM_GradWeight)->Arg(1)->Arg(2)->UseRealTime();

@@ -35,15 +35,15 @@ bool HasFma() {
 
 TEST(Gemm, EveryElementIsOneChain) {
   if (!HasFma()) GTEST_SKIP() << "no fused multiply-add";
-  ThreadPool one(1), two(2);
+  ExecContext one(1), two(2);
   for (const int64_t m : {1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 25, 193, 400}) {
     for (const auto& [n, k] :
          {std::pair<int64_t, int64_t>{1, 1}, {31, 5}, {32, 127}, {33, 128}, {100, 129}, {160, 300}}) {
       const std::vector<float> x = RandomVector(m * k, 1), w = RandomVector(n * k, 2);
       const std::vector<float> want = Chain(x, w, m, n, k);
       std::vector<float> y(static_cast<size_t>(m * n), NAN);
-      for (ThreadPool* pool : {&one, &two}) {
-        MatMul(x.data(), k, m, PackedMatrix(Matrix(w, n, k), *pool), y.data(), n, *pool);
+      for (ExecContext* exec : {&one, &two}) {
+        MatMul(View(x, m, k), PackedMatrix(Matrix(w, n, k), *exec), View(y, m, n), *exec);
         SCOPED_TRACE(fmt::format("m {} n {} k {}", m, n, k));
         ExpectSameBits(y, want);
       }
@@ -52,20 +52,20 @@ TEST(Gemm, EveryElementIsOneChain) {
 }
 
 TEST(Gemm, Bf16WeightsAreWidenedExactly) {
-  ThreadPool pool(2);
+  ExecContext exec(2);
   const int64_t m = 13, n = 70, k = 77;
   const std::vector<float> x = RandomVector(m * k, 3);
   const Tensor narrow = Matrix(RandomVector(n * k, 4), n, k).To(DType::kBF16);
   std::vector<float> a(static_cast<size_t>(m * n)), b(a);
-  const PackedMatrix packed(narrow, pool);
+  const PackedMatrix packed(narrow, exec);
   EXPECT_EQ(packed.format(), WeightFormat::kBf16);
-  MatMul(x.data(), k, m, packed, a.data(), n, pool);
-  MatMul(x.data(), k, m, PackedMatrix(narrow.ToF32(), pool), b.data(), n, pool);
+  MatMul(View(x, m, k), packed, View(a, m, n), exec);
+  MatMul(View(x, m, k), PackedMatrix(narrow.ToF32(), exec), View(b, m, n), exec);
   ExpectSameBits(a, b);
 }
 
 TEST(Gemm, GradientsAreTheTransposedProducts) {
-  ThreadPool pool(2);
+  ExecContext exec(2);
   for (const auto& [m, n, k] :
        {std::tuple<int64_t, int64_t, int64_t>{1, 3, 2}, {37, 65, 33}, {300, 50, 100}, {205, 200, 31}}) {
     const std::vector<float> dy = RandomVector(m * n, 5), x = RandomVector(m * k, 6), w = RandomVector(n * k, 7);
@@ -82,10 +82,10 @@ TEST(Gemm, GradientsAreTheTransposedProducts) {
     const Tensor weight = Matrix(w, n, k);
     ExpectSameOnAllInstructionSets([&, m = m, n = n, k = k] {
       std::vector<float> got(static_cast<size_t>(m * k), NAN);
-      MatMulGradInput(dy.data(), n, m, weight, got.data(), k, pool);
+      MatMulGradInput(View(dy, m, n), weight, View(got, m, k), exec);
       ExpectClose(got, dx, 1e-5);
       Tensor grad = Matrix(std::vector<float>(static_cast<size_t>(n * k), 1.0f), n, k);
-      MatMulGradWeight(dy.data(), n, x.data(), k, m, grad, pool);
+      MatMulGradWeight(View(dy, m, n), View(x, m, k), grad, exec);
       ExpectClose({grad.f32(), grad.f32() + n * k}, dw, 1e-5);
       got.insert(got.end(), grad.f32(), grad.f32() + n * k);
       return got;
@@ -94,14 +94,14 @@ TEST(Gemm, GradientsAreTheTransposedProducts) {
 }
 
 TEST(Gemm, StridesLeaveTheRestAlone) {
-  ThreadPool pool(1);
+  ExecContext exec(1);
   const int64_t m = 5, n = 40, k = 9, ldx = 12, ldy = 45;
   const std::vector<float> x = RandomVector(m * ldx, 8), w = RandomVector(n * k, 9);
   std::vector<float> y(static_cast<size_t>(m * ldy), -7.0f), dense;
   for (int64_t i = 0; i < m; ++i) dense.insert(dense.end(), x.begin() + i * ldx, x.begin() + i * ldx + k);
-  MatMul(x.data(), ldx, m, PackedMatrix(Matrix(w, n, k), pool), y.data(), ldy, pool);
+  MatMul(View(x, m, ldx).Cols(0, k), PackedMatrix(Matrix(w, n, k), exec), View(y, m, ldy).Cols(0, n), exec);
   std::vector<float> want(static_cast<size_t>(m * n));
-  MatMul(dense.data(), k, m, PackedMatrix(Matrix(w, n, k), pool), want.data(), n, pool);
+  MatMul(View(dense, m, k), PackedMatrix(Matrix(w, n, k), exec), View(want, m, n), exec);
   for (int64_t i = 0; i < m; ++i) {
     ExpectSameBits(Slice(y, i * ldy, n), Slice(want, i * n, n));
     for (int64_t j = n; j < ldy; ++j) EXPECT_EQ(y[i * ldy + j], -7.0f);

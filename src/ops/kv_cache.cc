@@ -68,14 +68,14 @@ RowScale ScaleOf(const float* x, int64_t n) {
 }
 
 template <KvFormat kFormat, typename T>
-void WriteHead(T* keys, T* values, float* scales, const KvLayout& layout, int64_t slot, int64_t rows, const float* k,
-               const float* v, int64_t stride) {
-  const int64_t d = layout.head_dim(), key_dim = layout.key_dim();
+void WriteHead(T* keys, T* values, float* scales, const KvLayout& layout, int64_t slot, ConstMatrixView k,
+               ConstMatrixView v) {
+  const int64_t rows = k.rows, d = layout.head_dim(), key_dim = layout.key_dim();
   T* const type = nullptr;
   float inverse[kKvBlock] = {};
-  const auto set_scales = [&](const float* x, float* scale) {
+  const auto set_scales = [&](ConstMatrixView x, float* scale) {
     for (int64_t r = 0; scales != nullptr && r < rows; ++r) {
-      const RowScale s = ScaleOf(x + r * stride, d);
+      const RowScale s = ScaleOf(x.row(r), d);
       scale[slot + r] = s.scale;
       inverse[r] = s.inverse;
     }
@@ -85,11 +85,11 @@ void WriteHead(T* keys, T* values, float* scales, const KvLayout& layout, int64_
   };
   set_scales(k, scales);
   for (int64_t x = 0; x < d; ++x) {
-    for (int64_t r = 0; r < rows; ++r) keys[KeyIndex<kFormat>(key_dim, slot + r, x)] = narrow(k[r * stride + x], r);
+    for (int64_t r = 0; r < rows; ++r) keys[KeyIndex<kFormat>(key_dim, slot + r, x)] = narrow(k(r, x), r);
   }
   set_scales(v, scales == nullptr ? nullptr : scales + kKvBlock);
   for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t x = 0; x < d; ++x) values[ValueIndex<kFormat>(slot + r, x)] = narrow(v[r * stride + x], r);
+    for (int64_t x = 0; x < d; ++x) values[ValueIndex<kFormat>(slot + r, x)] = narrow(v(r, x), r);
   }
 }
 
@@ -160,15 +160,15 @@ void WithFormat(KvFormat format, const F& f) {
 
 }  // namespace
 
-void KvLayout::Write(std::byte* block, int64_t head, int64_t slot, int64_t rows, const float* k, const float* v,
-                     int64_t stride) const {
-  FULGUR_CHECK(slot >= 0 && rows >= 0 && slot + rows <= kKvBlock);
+void KvLayout::Write(std::byte* block, int64_t head, int64_t slot, ConstMatrixView k, ConstMatrixView v) const {
+  FULGUR_CHECK(slot >= 0 && slot + k.rows <= kKvBlock && v.rows == k.rows && k.cols == head_dim_ &&
+               v.cols == head_dim_);
   std::byte* const base = block + head * head_bytes();
   float* const scales = scales_ != 0 ? reinterpret_cast<float*>(base + scale_offset()) : nullptr;
   WithFormat(format_, [&]<KvFormat kFormat>(std::integral_constant<KvFormat, kFormat>) {
     using T = typename ElementOf<kFormat>::Type;
-    WriteHead<kFormat>(reinterpret_cast<T*>(base), reinterpret_cast<T*>(base + value_offset()), scales, *this, slot,
-                       rows, k, v, stride);
+    WriteHead<kFormat>(reinterpret_cast<T*>(base), reinterpret_cast<T*>(base + value_offset()), scales, *this, slot, k,
+                       v);
   });
 }
 

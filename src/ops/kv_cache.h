@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "tensor/matrix_view.h"
+
 namespace fulgur {
 
 // Keys (after rotary) and values are rounded once, when a row is written. Every reader, prefill of the same rows
@@ -48,10 +50,8 @@ class KvLayout {
   // Of one token: what attention reads of it.
   int64_t token_bytes() const { return block_bytes() / kKvBlock; }
 
-  // Rounds and stores rows [0, rows) of one head at positions slot, slot + 1, ... of the block. Row r is at
-  // k + r * stride and v + r * stride, [D].
-  void Write(std::byte* block, int64_t head, int64_t slot, int64_t rows, const float* k, const float* v,
-             int64_t stride) const;
+  // Rounds and stores rows k and v [n, D] of one head at positions slot, slot + 1, ... of the block.
+  void Write(std::byte* block, int64_t head, int64_t slot, ConstMatrixView k, ConstMatrixView v) const;
   // What was stored for one position: k, v [D].
   void Read(const std::byte* block, int64_t head, int64_t slot, float* k, float* v) const;
 

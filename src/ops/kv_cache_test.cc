@@ -41,11 +41,14 @@ TEST(KvCache, StoresRowsAndNothingElse) {
       std::vector<float> key(static_cast<size_t>(d)), value(key);
       // Pieces, the heads and positions out of order, give what all at once gives.
       for (int64_t h = 0; h < heads; ++h)
-        layout.Write(whole.data(), h, 0, kKvBlock, k.data() + h * d, v.data() + h * d, stride);
+        layout.Write(whole.data(), h, 0, View(k, kKvBlock, stride).Cols(h * d, d),
+                     View(v, kKvBlock, stride).Cols(h * d, d));
       for (const auto& [from, to] : {std::pair{33, 64}, {0, 1}, {1, 33}}) {
         for (const int64_t h : {2, 0, 1}) {
-          const int64_t at = from * stride + h * d;
-          layout.Write(block.data(), h, from, to - from, k.data() + at, v.data() + at, stride);
+          const auto part = [&](const std::vector<float>& x) {
+            return View(x, kKvBlock, stride).Rows({from, to - from}).Cols(h * d, d);
+          };
+          layout.Write(block.data(), h, from, part(k), part(v));
         }
         if (from == 33) {  // rows before are still zero
           layout.Read(block.data(), 2, 32, key.data(), value.data());
@@ -87,7 +90,7 @@ TEST(KvCache, Int8RowsThatAreZeroTinyOrNotFinite) {
       {0, 0, 0, 0, 0}, {1e-40f, 0, 0, 0, 0}, {1, inf, 0, 0, 2}, {NAN, 1, 1, 1, 1}, {3e38f, -3e38f, 1e38f, 0, 0}};
   std::vector<float> k(static_cast<size_t>(d)), v(k);
   for (size_t r = 0; r < rows.size(); ++r) {
-    layout.Write(block.data(), 0, static_cast<int64_t>(r), 1, rows[r].data(), rows[r].data(), d);
+    layout.Write(block.data(), 0, static_cast<int64_t>(r), Row(rows[r]), Row(rows[r]));
     layout.Read(block.data(), 0, static_cast<int64_t>(r), k.data(), v.data());
     for (size_t i = 0; i < k.size(); ++i) {
       if (r < 2) {

@@ -13,8 +13,9 @@
 #include <span>
 #include <vector>
 
-#include "base/thread_pool.h"
 #include "ops/documents.h"
+#include "ops/exec_context.h"
+#include "tensor/matrix_view.h"
 
 namespace fulgur {
 
@@ -35,9 +36,8 @@ struct LightningDecay {
 
 // New rows of one sequence, and what it remembers.
 struct LightningSegment {
-  const float* qkv;  // [rows, H, 3, D]: q, k, v of each head
-  float* out;        // [rows, H, D]
-  int64_t rows;
+  ConstMatrixView qkv;  // [rows, H * 3 * D]: q, k, v of each head
+  MatrixView out;       // [rows, H * D]
   int64_t position;     // tokens before these rows
   int64_t chunk_start;  // tokens that `state` has taken in; position - chunk_start <= 64 rows are in k and v
   float* state;         // [H, D, D] key dim, value dim
@@ -48,12 +48,11 @@ struct LightningSegment {
 // Computes `out` and brings state, k and v up to date; afterwards the caller's chunk_start is that of the last row,
 // (position + rows - 1) / 64 * 64.
 void LightningAttention(std::span<const LightningSegment> segments, int64_t heads, int64_t head_dim,
-                        const LightningDecay& decay, ThreadPool& pool);
+                        const LightningDecay& decay, ExecContext& exec);
 
-// Gradient for whole documents, each starting from an empty state or continuing another document. qkv [T, H, 3, D],
-// dout [T, H, D] -> dqkv (overwritten).
-void LightningAttentionBackward(const float* qkv, const float* dout, std::span<const DocumentRows> documents,
-                                int64_t heads, int64_t head_dim, const LightningDecay& decay, float* dqkv,
-                                ThreadPool& pool);
+// Gradient for whole documents, each starting from an empty state or continuing another document. qkv [T, H * 3 * D],
+// dout [T, H * D] -> dqkv (overwritten).
+void LightningAttentionBackward(ConstMatrixView qkv, ConstMatrixView dout, std::span<const DocumentRows> documents,
+                                int64_t heads, const LightningDecay& decay, MatrixView dqkv, ExecContext& exec);
 
 }  // namespace fulgur

@@ -33,15 +33,16 @@ AlignedVector<float> Random(int64_t n) {
 }
 
 void BM_LightningPrefill(benchmark::State& state) {
-  ThreadPool pool(static_cast<int>(state.range(1)));
+  ExecContext exec(static_cast<int>(state.range(1)));
   const int64_t rows = state.range(0);
   const LightningDecay decay(Slopes());
   const AlignedVector<float> qkv = Random(rows * 3 * kWidth);
   AlignedVector<float> out(static_cast<size_t>(rows * kWidth));
   Sequence s;
-  const LightningSegment segment{qkv.data(), out.data(), rows, kC, kC, s.state.data(), s.k.data(), s.v.data()};
-  const double peak = MeasurePeakGflops(pool);
-  for (auto _ : state) LightningAttention({&segment, 1}, kHeads, kDim, decay, pool);
+  const LightningSegment segment{
+      {qkv.data(), rows, 3 * kWidth}, {out.data(), rows, kWidth}, kC, kC, s.state.data(), s.k.data(), s.v.data()};
+  const double peak = MeasurePeakGflops(exec);
+  for (auto _ : state) LightningAttention({&segment, 1}, kHeads, kDim, decay, exec);
   // As model/cost.h counts: state read and updated, and each token sees half a chunk.
   const double flops = static_cast<double>(rows * kWidth) * (4.0 * kDim + 2.0 * (kC + 1));
   using benchmark::Counter;
@@ -59,27 +60,26 @@ BENCHMARK(BM_LightningPrefill)
 // states (a step uses the next ones).
 void BM_LightningDecode(benchmark::State& state) {
   const int64_t batch = state.range(0), sequences = 256 / batch * batch;  // 1 GiB of states
-  ThreadPool pool(static_cast<int>(state.range(1)));
+  ExecContext exec(static_cast<int>(state.range(1)));
   const LightningDecay decay(Slopes());
   const AlignedVector<float> qkv = Random(batch * 3 * kWidth);
   AlignedVector<float> out(static_cast<size_t>(batch * kWidth));
   std::vector<Sequence> all(static_cast<size_t>(sequences));
-  const double bandwidth = MeasureReadBandwidth(pool);
+  const double bandwidth = MeasureReadBandwidth(exec);
   int64_t next = 0;
   std::vector<LightningSegment> segments(static_cast<size_t>(batch));
   for (auto _ : state) {
     for (int64_t i = 0; i < batch; ++i, next = (next + 1) % sequences) {
       Sequence& s = all[static_cast<size_t>(next)];
-      segments[static_cast<size_t>(i)] = {qkv.data() + i * 3 * kWidth,
-                                          out.data() + i * kWidth,
-                                          1,
+      segments[static_cast<size_t>(i)] = {ConstMatrixView(qkv.data(), batch, 3 * kWidth).Rows({i, 1}),
+                                          MatrixView(out.data(), batch, kWidth).Rows({i, 1}),
                                           kC + kC / 2,
                                           kC,
                                           s.state.data(),
                                           s.k.data(),
                                           s.v.data()};
     }
-    LightningAttention(segments, kHeads, kDim, decay, pool);
+    LightningAttention(segments, kHeads, kDim, decay, exec);
   }
   const double bytes = static_cast<double>(batch * kWidth * kDim * 4);
   using benchmark::Counter;

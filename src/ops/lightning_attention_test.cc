@@ -12,21 +12,20 @@ namespace {
 // Runs n rows in pieces of `chunk` and returns the output, then the state.
 std::vector<float> RunPieces(const std::vector<float>& qkv, int64_t n, int64_t heads, int64_t d,
                              const LightningDecay& decay, int64_t chunk, int threads) {
-  ThreadPool pool(threads);
+  ExecContext exec(threads);
   std::vector<float> out(static_cast<size_t>(n * heads * d)), state(static_cast<size_t>(heads * d * d));
   std::vector<float> k(static_cast<size_t>(heads * d * 64)), v(k.size());
   int64_t chunk_start = 0;
   for (int64_t at = 0; at < n; at += chunk) {
     const int64_t rows = std::min(chunk, n - at);
-    const LightningSegment segment{qkv.data() + at * heads * 3 * d,
-                                   out.data() + at * heads * d,
-                                   rows,
+    const LightningSegment segment{View(qkv, n, heads * 3 * d).Rows({at, rows}),
+                                   View(out, n, heads * d).Rows({at, rows}),
                                    at,
                                    chunk_start,
                                    state.data(),
                                    k.data(),
                                    v.data()};
-    LightningAttention({&segment, 1}, heads, d, decay, pool);
+    LightningAttention({&segment, 1}, heads, d, decay, exec);
     chunk_start = (at + rows - 1) / 64 * 64;
   }
   out.insert(out.end(), state.begin(), state.end());
@@ -85,7 +84,7 @@ TEST(LightningAttention, SameBitsHoweverRowsArrive) {
 TEST(LightningAttention, RowsOfManySequencesDoNotMix) {
   const int64_t heads = 2, n = 140, d = 32, sequences = 5, step = heads * 3 * d;
   const LightningDecay decay(std::vector<double>{0.3, 0.01});
-  ThreadPool pool(2);
+  ExecContext exec(2);
   struct Sequence {
     std::vector<float> qkv, out, state, k, v;
   };
@@ -101,10 +100,10 @@ TEST(LightningAttention, RowsOfManySequencesDoNotMix) {
       const int64_t t = at - 13 * s;
       if (t < 0 || t >= n) continue;
       Sequence& q = all[static_cast<size_t>(s)];
-      segments.push_back({q.qkv.data() + t * step, q.out.data() + t * heads * d, 1, t,
+      segments.push_back({View(q.qkv, n, step).Rows({t, 1}), View(q.out, n, heads * d).Rows({t, 1}), t,
                           std::max<int64_t>(0, t - 1) / 64 * 64, q.state.data(), q.k.data(), q.v.data()});
     }
-    LightningAttention(segments, heads, d, decay, pool);
+    LightningAttention(segments, heads, d, decay, exec);
   }
   for (Sequence& q : all) {
     q.out.insert(q.out.end(), q.state.begin(), q.state.end());
@@ -115,17 +114,17 @@ TEST(LightningAttention, RowsOfManySequencesDoNotMix) {
 TEST(LightningAttention, SegmentsDoNotMix) {
   const int64_t heads = 2, n = 70, d = 16;
   const LightningDecay decay(std::vector<double>{0.3, 0.01});
-  ThreadPool pool(2);
+  ExecContext exec(2);
   const std::vector<float> a = RandomVector(n * heads * 3 * d, 13), b = RandomVector(n * heads * 3 * d, 14);
   std::vector<float> out(static_cast<size_t>(2 * n * heads * d)),
       memory(static_cast<size_t>(2 * heads * d * (d + 128)));
   std::vector<LightningSegment> segments;
   for (int64_t s = 0; s < 2; ++s) {
     float* state = memory.data() + s * heads * d * (d + 128);
-    segments.push_back({s == 0 ? a.data() : b.data(), out.data() + s * n * heads * d, n, 0, 0, state,
-                        state + heads * d * d, state + heads * d * (d + 64)});
+    segments.push_back({View(s == 0 ? a : b, n, heads * 3 * d), View(out, 2 * n, heads * d).Rows({s * n, n}), 0, 0,
+                        state, state + heads * d * d, state + heads * d * (d + 64)});
   }
-  LightningAttention(segments, heads, d, decay, pool);
+  LightningAttention(segments, heads, d, decay, exec);
   ExpectSameBits(Slice(out, 0, n * heads * d), Slice(RunPieces(a, n, heads, d, decay, n, 1), 0, n * heads * d));
   ExpectSameBits(Slice(out, n * heads * d, n * heads * d),
                  Slice(RunPieces(b, n, heads, d, decay, n, 1), 0, n * heads * d));
@@ -138,16 +137,16 @@ TEST(LightningAttention, GradientMatchesComplexStep) {
   const int64_t n = starts.back();
   const std::vector<float> qkv = RandomVector(n * heads * 3 * d, 15), dout = RandomVector(n * heads * d, 16);
   ExpectSameOnAllInstructionSets([&] {
-    ThreadPool pool(2);
+    ExecContext exec(2);
     std::vector<float> dqkv(qkv.size(), NAN);
-    LightningAttentionBackward(qkv.data(), dout.data(), DocumentsAt(starts), heads, d, LightningDecay(slopes),
-                               dqkv.data(), pool);
+    LightningAttentionBackward(View(qkv, n, heads * 3 * d), View(dout, n, heads * d), DocumentsAt(starts), heads,
+                               LightningDecay(slopes), View(dqkv, n, heads * 3 * d), exec);
     return dqkv;
   });
-  ThreadPool pool(1);
+  ExecContext exec(1);
   std::vector<float> dqkv(qkv.size(), NAN);
-  LightningAttentionBackward(qkv.data(), dout.data(), DocumentsAt(starts), heads, d, LightningDecay(slopes),
-                             dqkv.data(), pool);
+  LightningAttentionBackward(View(qkv, n, heads * 3 * d), View(dout, n, heads * d), DocumentsAt(starts), heads,
+                             LightningDecay(slopes), View(dqkv, n, heads * 3 * d), exec);
   for (size_t doc = 0; doc + 1 < starts.size(); ++doc) {
     const int64_t first = starts[doc], rows = starts[doc + 1] - first;
     if (rows == 0) continue;
@@ -179,7 +178,7 @@ TEST(LightningAttention, GradientMatchesComplexStep) {
 TEST(LightningAttention, GradientOfContinuedDocuments) {
   const int64_t heads = 2, d = 16, step = heads * 3 * d, out_step = heads * d;
   const LightningDecay decay(std::vector<double>{0.2, 0.01});
-  ThreadPool pool(2);
+  ExecContext exec(2);
   for (const int64_t root : {0, 1, 40, 64, 100, 128, 150}) {
     SCOPED_TRACE(root);
     const std::vector<DocumentRows> documents = {{0, root},       {root, 90, 0},       {root + 90, 1, 0},
@@ -189,7 +188,8 @@ TEST(LightningAttention, GradientOfContinuedDocuments) {
     const auto backward = [&](const std::vector<float>& x, const std::vector<float>& dy,
                               const std::vector<DocumentRows>& rows) {
       std::vector<float> dx(x.size(), NAN);
-      LightningAttentionBackward(x.data(), dy.data(), rows, heads, d, decay, dx.data(), pool);
+      const int64_t m = static_cast<int64_t>(dy.size()) / out_step;
+      LightningAttentionBackward(View(x, m, step), View(dy, m, out_step), rows, heads, decay, View(dx, m, step), exec);
       return dx;
     };
     const std::vector<float> got = backward(qkv, dout, documents);

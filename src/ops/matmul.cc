@@ -55,7 +55,7 @@ struct DotProduct {
   DotProduct(const DotKernels& k, const MatMulArgs& a) : kernels(k), args(a) {
     const WeightFormat format = a.w->format();
     bf16 = format == WeightFormat::kBf16Dot;
-    expand = format == WeightFormat::kQ4 && a.m > kTilesToExpand * k.int8_rows;
+    expand = format == WeightFormat::kQ4 && a.x.rows > kTilesToExpand * k.int8_rows;
     pack = bf16 && k.pack_bf16 != nullptr;
     run = bf16 ? k.bf16 : format == WeightFormat::kQ8 ? k.q8 : expand ? k.q4_wide : k.q4;
     tile_rows = bf16 ? k.bf16_rows : k.int8_rows;
@@ -74,18 +74,19 @@ struct DotProduct {
 };
 
 // Rows [row, row + n) of x to the form that the kernels read. Packed rows: row is a multiple of kPackedRows.
-void EncodeRows(const DotProduct& p, int64_t row, int64_t n, std::byte* rows) {
-  const MatMulArgs& a = p.args;
+void EncodeRows(const DotProduct& p, int64_t row, int64_t n, std::byte* rows, ExecContext& exec) {
+  const WeightFormat format = p.args.w->format();
+  const ConstMatrixView x = p.args.x.Rows({row, n});
   std::byte* const to = rows + row * p.row_bytes;
-  if (!p.pack) return EncodeRows(a.x + row * a.ldx, a.ldx, n, a.w->inputs(), a.w->format(), to);
-  static thread_local AlignedVector<std::byte> plain;
-  const size_t bytes = EncodedRowBytes(a.w->format(), a.w->inputs());
-  if (plain.size() < kPackedRows * bytes) plain.resize(kPackedRows * bytes);
+  if (!p.pack) return EncodeRows(x, format, to);
+  Scratch scratch(exec.scratch());
+  const int64_t bytes = static_cast<int64_t>(EncodedRowBytes(format, x.cols));
+  std::byte* const plain = scratch.Take<std::byte>(kPackedRows * bytes);
   for (int64_t i = 0; i < n; i += kPackedRows) {
     const int64_t count = std::min<int64_t>(kPackedRows, n - i);
-    EncodeRows(a.x + (row + i) * a.ldx, a.ldx, count, a.w->inputs(), a.w->format(), plain.data());
-    p.kernels.pack_bf16(reinterpret_cast<const char*>(plain.data()), static_cast<int64_t>(bytes),
-                        static_cast<int>(count), p.steps, reinterpret_cast<char*>(to + i * p.row_bytes));
+    EncodeRows(x.Rows({i, count}), format, plain);
+    p.kernels.pack_bf16(reinterpret_cast<const char*>(plain), bytes, static_cast<int>(count), p.steps,
+                        reinterpret_cast<char*>(to + i * p.row_bytes));
   }
 }
 
@@ -93,24 +94,25 @@ void EncodeRows(const DotProduct& p, int64_t row, int64_t n, std::byte* rows) {
 // block along K of a panel serves all rows, and a few panels take turns, so that the rows' part of that block stays in
 // the second-level cache. Sums stand side by side meanwhile: rows of y far apart would compete for the same few places
 // of a cache.
-void RunDotBlock(const DotProduct& p, int64_t row0, int64_t row1, int64_t panel0, int64_t panel1) {
-  const int64_t n = row1 - row0, ldy = p.args.ldy, outputs = p.args.w->outputs();
+void RunDotBlock(const DotProduct& p, int64_t row0, int64_t row1, int64_t panel0, int64_t panel1, ExecContext& exec) {
+  const MatrixView y = p.args.y;
+  const int64_t n = row1 - row0, outputs = p.args.w->outputs();
   const int64_t tiles = (n + p.tile_rows - 1) / p.tile_rows;
   const bool once = tiles == 1 && !p.expand;  // a last block may have few rows of a product of many
   const int64_t block = once ? p.steps : StepsPerBlock(p.args.w->format()), at_once = once ? 1 : kPanelBlock;
-  static thread_local AlignedVector<float> sums;  // [at_once, n, kPanel]
+  Scratch scratch(exec.scratch());
+  float* sums = nullptr;  // [at_once, n, kPanel]
   alignas(64) char expanded[kGroupsPerBlock * kQ8GroupBytes];
   for (int64_t first_panel = panel0; first_panel < panel1; first_panel += at_once) {
     const int64_t panels = std::min(at_once, panel1 - first_panel);
     const bool in_place = block >= p.steps && (first_panel + panels) * kPanel <= outputs;
-    const size_t sums_size = static_cast<size_t>(at_once * n * kPanel);
-    if (!in_place && sums.size() < sums_size) sums.resize(sums_size);
+    if (!in_place && sums == nullptr) sums = scratch.Take<float>(at_once * n * kPanel);
     const auto weights = [&](int64_t panel, int64_t step) {
       return reinterpret_cast<const char*>(p.args.w->panel(first_panel + panel)) + step * p.step_bytes;
     };
     DotTile t{};
     t.a_stride = p.row_bytes;
-    t.ldc = in_place ? ldy : kPanel;
+    t.ldc = in_place ? y.stride : kPanel;
     for (int64_t step = 0; step < p.steps; step += block) {
       t.steps = std::min(block, p.steps - step);
       t.accumulate = step > 0;
@@ -125,8 +127,7 @@ void RunDotBlock(const DotProduct& p, int64_t row0, int64_t row1, int64_t panel0
           p.kernels.expand_q4(t.b, t.steps, expanded);
           t.b = expanded;
         }
-        float* const c =
-            in_place ? p.args.y + row0 * ldy + (first_panel + panel) * kPanel : sums.data() + panel * n * kPanel;
+        float* const c = in_place ? y.row(row0) + (first_panel + panel) * kPanel : sums + panel * n * kPanel;
         for (int64_t tile = 0; tile < tiles; ++tile) {
           // Tiles as even as they can be; packed rows stay together.
           const int64_t begin = p.pack ? tile * p.tile_rows : n * tile / tiles;
@@ -146,9 +147,10 @@ void RunDotBlock(const DotProduct& p, int64_t row0, int64_t row1, int64_t panel0
     if (in_place) continue;
     for (int64_t panel = 0; panel < panels; ++panel) {
       const int64_t column = (first_panel + panel) * kPanel;
-      const float* from = sums.data() + panel * n * kPanel;
-      float* to = p.args.y + row0 * ldy + column;
-      for (int64_t i = 0; i < n; ++i) std::copy_n(from + i * kPanel, std::min(kPanel, outputs - column), to + i * ldy);
+      const float* from = sums + panel * n * kPanel;
+      for (int64_t i = 0; i < n; ++i) {
+        std::copy_n(from + i * kPanel, std::min(kPanel, outputs - column), y.row(row0 + i) + column);
+      }
     }
   }
 }
@@ -159,24 +161,24 @@ struct Task {
 
 // Cuts the products into tasks: enough that threads finish together, each large enough to be worth handing out. Row
 // blocks of the same panels follow each other, so that the weights are in a cache that threads share.
-void Cut(std::span<const MatMulArgs> products, int threads, std::vector<Task>& tasks) {
+void Cut(std::span<const MatMulArgs> products, int threads, ScratchList<Task>& tasks) {
   double total = 0;
   const auto work = [](const MatMulArgs& p, int64_t rows, int64_t panels) {
     return static_cast<double>(rows) * static_cast<double>(panels * kPanel) * static_cast<double>(p.w->inputs());
   };
-  for (const MatMulArgs& p : products) total += work(p, p.m, p.w->panels());
+  for (const MatMulArgs& p : products) total += work(p, p.x.rows, p.w->panels());
   const double wanted = threads == 1 ? total : std::max(total / (32.0 * threads), 131072.0);
-  tasks.clear();
   for (int64_t i = 0; i < static_cast<int64_t>(products.size()); ++i) {
     const MatMulArgs& p = products[static_cast<size_t>(i)];
-    if (p.m == 0) continue;
-    const int64_t blocks = (p.m + kRowBlock - 1) / kRowBlock, panels = p.w->panels();
-    const int64_t rows = ((p.m + blocks - 1) / blocks + kPackedRows - 1) / kPackedRows * kPackedRows;
+    const int64_t m = p.x.rows;
+    if (m == 0) continue;
+    const int64_t blocks = (m + kRowBlock - 1) / kRowBlock, panels = p.w->panels();
+    const int64_t rows = ((m + blocks - 1) / blocks + kPackedRows - 1) / kPackedRows * kPackedRows;
     const int64_t cuts =
-        std::clamp<int64_t>(static_cast<int64_t>(work(p, std::min(p.m, rows), panels) / wanted), 1, panels);
+        std::clamp<int64_t>(static_cast<int64_t>(work(p, std::min(m, rows), panels) / wanted), 1, panels);
     for (int64_t c = 0; c < cuts; ++c) {
-      for (int64_t row = 0; row < p.m; row += rows) {
-        tasks.push_back({i, row, std::min(p.m, row + rows), panels * c / cuts, panels * (c + 1) / cuts});
+      for (int64_t row = 0; row < m; row += rows) {
+        tasks.push_back({i, row, std::min(m, row + rows), panels * c / cuts, panels * (c + 1) / cuts});
       }
     }
   }
@@ -196,64 +198,58 @@ const DotKernels& ChosenDotKernels() {
   return kDotPortable;
 }
 
-void MatMul(std::span<const MatMulArgs> products, ThreadPool& pool) {
-  // Encode the rows first. Scratch belongs to the calling thread; workers read it.
-  static thread_local AlignedVector<std::byte> encoded;
-  static thread_local std::vector<DotProduct> dots;
-  static thread_local std::vector<size_t> offsets;
-  static thread_local std::vector<Task> tasks;
+void MatMul(std::span<const MatMulArgs> products, ExecContext& exec) {
+  for (const MatMulArgs& p : products) {
+    FULGUR_CHECK(p.x.cols == p.w->inputs() && p.y.cols == p.w->outputs() && p.y.rows == p.x.rows);
+  }
+  // Encode the rows first.
+  Scratch scratch(exec.scratch());
   const DotKernels& kernels = ChosenDotKernels();
-  offsets.clear();
-  dots.clear();
-  size_t bytes = 0;
+  ScratchList<DotProduct> dots(scratch);
+  ScratchList<int64_t> offsets(scratch);
+  int64_t bytes = 0;
   const auto encodes = [](const MatMulArgs& p) { return EncodedRowBytes(p.w->format(), p.w->inputs()) > 0; };
   const auto same_rows = [&](size_t i) {
     if (i == 0) return false;
     const MatMulArgs &a = products[i - 1], &b = products[i];
-    return a.x == b.x && a.ldx == b.ldx && a.m == b.m && a.w->inputs() == b.w->inputs() &&
+    return a.x.data == b.x.data && a.x.stride == b.x.stride && a.x.rows == b.x.rows && a.x.cols == b.x.cols &&
            a.w->format() == b.w->format();
   };
   for (size_t i = 0; i < products.size(); ++i) {
     const MatMulArgs& p = products[i];
-    dots.emplace_back(kernels, p);
+    dots.push_back(DotProduct(kernels, p));
     if (same_rows(i)) {
       offsets.push_back(offsets.back());
       continue;
     }
     offsets.push_back(bytes);
-    if (encodes(p)) bytes += (static_cast<size_t>(p.m * dots.back().row_bytes) + 63) / 64 * 64;
+    if (encodes(p)) bytes += (p.x.rows * dots.back().row_bytes + 63) / 64 * 64;
   }
-  if (encoded.size() < bytes) encoded.resize(bytes);
+  std::byte* const encoded = scratch.Take<std::byte>(bytes);
   for (size_t i = 0; i < products.size(); ++i) {
-    DotProduct& p = dots[i];
-    std::byte* const rows = encoded.data() + offsets[i];
+    DotProduct& p = dots[static_cast<int64_t>(i)];
+    std::byte* const rows = encoded + offsets[static_cast<int64_t>(i)];
     p.rows = reinterpret_cast<const char*>(rows);
     if (same_rows(i) || !encodes(products[i])) continue;
-    const int64_t m = products[i].m;
+    const int64_t m = products[i].x.rows;
     if (m <= kPackedRows) {
-      EncodeRows(p, 0, m, rows);
+      EncodeRows(p, 0, m, rows, exec);
     } else {
-      pool.ParallelFor((m + kPackedRows - 1) / kPackedRows, [&](int64_t b, int) {
-        EncodeRows(p, b * kPackedRows, std::min<int64_t>(kPackedRows, m - b * kPackedRows), rows);
+      exec.pool().ParallelFor((m + kPackedRows - 1) / kPackedRows, [&](int64_t b, int) {
+        EncodeRows(p, b * kPackedRows, std::min<int64_t>(kPackedRows, m - b * kPackedRows), rows, exec);
       });
     }
   }
 
-  Cut(products, pool.parallelism(), tasks);
-  const std::vector<Task>& work = tasks;
-  const std::vector<DotProduct>& dot = dots;
-  pool.ParallelFor(static_cast<int64_t>(work.size()), [&](int64_t i, int) {
-    const Task& t = work[static_cast<size_t>(i)];
+  ScratchList<Task> tasks(scratch);
+  Cut(products, exec.pool().parallelism(), tasks);
+  exec.pool().ParallelFor(tasks.size(), [&](int64_t i, int) {
+    const Task& t = tasks[i];
     const MatMulArgs& p = products[static_cast<size_t>(t.product)];
-    if (!encodes(p)) return MatMulBlock(p.x, p.ldx, *p.w, p.y, p.ldy, t.row0, t.row1, t.panel0, t.panel1);
-    RunDotBlock(dot[static_cast<size_t>(t.product)], t.row0, t.row1, t.panel0, t.panel1);
+    if (!encodes(p)) return MatMulBlock(p.x, *p.w, p.y, t.row0, t.row1, t.panel0, t.panel1, exec);
+    RunDotBlock(dots[t.product], t.row0, t.row1, t.panel0, t.panel1, exec);
     if (kernels.finish != nullptr) kernels.finish();
   });
-}
-
-void MatMul(const float* x, int64_t ldx, int64_t m, const PackedMatrix& w, float* y, int64_t ldy, ThreadPool& pool) {
-  const MatMulArgs product{x, ldx, m, &w, y, ldy};
-  MatMul({&product, 1}, pool);
 }
 
 }  // namespace fulgur

@@ -6,26 +6,27 @@
 #include <cstdint>
 #include <span>
 
-#include "base/thread_pool.h"
 #include "ops/dot_kernels.h"
+#include "ops/exec_context.h"
 #include "ops/packed_matrix.h"
+#include "tensor/matrix_view.h"
 
 namespace fulgur {
 
-// y [M, N] = x [M, K] W^T. ldx, ldy: row strides in elements.
+// y [M, N] = x [M, K] W^T.
 struct MatMulArgs {
-  const float* x;
-  int64_t ldx;
-  int64_t m;
+  ConstMatrixView x;
   const PackedMatrix* w;
-  float* y;
-  int64_t ldy;
+  MatrixView y;
 };
 
 // Independent products, spread over the threads together, so that threads wait for each other once and each weight is
 // read once for all rows that share a tile. Products next to each other with the same x encode it once.
-void MatMul(std::span<const MatMulArgs> products, ThreadPool& pool);
-void MatMul(const float* x, int64_t ldx, int64_t m, const PackedMatrix& w, float* y, int64_t ldy, ThreadPool& pool);
+void MatMul(std::span<const MatMulArgs> products, ExecContext& exec);
+inline void MatMul(ConstMatrixView x, const PackedMatrix& w, MatrixView y, ExecContext& exec) {
+  const MatMulArgs product{x, &w, y};
+  MatMul({&product, 1}, exec);
+}
 
 // The dot-product kernels that this machine and UseInstructionSet (gemm.h) ask for.
 const DotKernels& ChosenDotKernels();

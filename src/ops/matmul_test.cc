@@ -32,7 +32,7 @@ std::vector<double> Decode(const std::vector<float>& x, WeightFormat format) {
   std::vector<double> values(x.begin(), x.end());
   std::vector<std::byte> row(EncodedRowBytes(format, k));
   if (row.empty()) return values;
-  EncodeRows(x.data(), k, 1, k, format, row.data());
+  EncodeRows(Row(x), format, row.data());
   for (int64_t i = 0; i < k; ++i) {
     if (format == WeightFormat::kBf16Dot) {
       values[static_cast<size_t>(i)] = ToFloat(reinterpret_cast<const bf16*>(row.data())[i]);
@@ -46,20 +46,20 @@ std::vector<double> Decode(const std::vector<float>& x, WeightFormat format) {
   return values;
 }
 
-std::vector<float> Multiply(const std::vector<float>& x, int64_t m, const PackedMatrix& w, ThreadPool& pool) {
+std::vector<float> Multiply(const std::vector<float>& x, int64_t m, const PackedMatrix& w, ExecContext& exec) {
   std::vector<float> y(static_cast<size_t>(m * w.outputs()), NAN);
-  MatMul(x.data(), w.inputs(), m, w, y.data(), w.outputs(), pool);
+  MatMul(View(x, m, w.inputs()), w, View(y, m, w.outputs()), exec);
   return y;
 }
 
 TEST(MatMul, IsTheProductOfWhatIsStored) {
-  ThreadPool pool(2);
+  ExecContext exec(2);
   for (const WeightFormat format : kFormats) {
     for (const auto& [n, k] : kShapes) {
       SCOPED_TRACE(fmt::format("{} n {} k {}", WeightFormatName(format), n, k));
       const int64_t m = 7;
       const std::vector<float> x = RandomVector(m * k, 1);
-      const PackedMatrix w(RandomMatrix(n, k, 2), format, pool);
+      const PackedMatrix w(RandomMatrix(n, k, 2), format, exec);
       const Tensor weight = w.Unpack();
       std::vector<double> want;
       for (int64_t i = 0; i < m; ++i) {
@@ -72,7 +72,7 @@ TEST(MatMul, IsTheProductOfWhatIsStored) {
       }
       for (const std::string& set : SupportedInstructionSets()) {
         UseInstructionSet(set);
-        ExpectClose(Multiply(x, m, w, pool), want, 1e-5);
+        ExpectClose(Multiply(x, m, w, exec), want, 1e-5);
       }
       UseInstructionSet("");
     }
@@ -80,7 +80,7 @@ TEST(MatMul, IsTheProductOfWhatIsStored) {
 }
 
 TEST(MatMul, ARowsBitsDoNotDependOnTheOthersNorOnThreads) {
-  ThreadPool one(1), two(2);
+  ExecContext one(1), two(2);
   for (const WeightFormat format : kFormats) {
     for (const auto& [n, k] : kShapes) {
       const int64_t most = 401;
@@ -106,61 +106,61 @@ TEST(MatMul, ARowsBitsDoNotDependOnTheOthersNorOnThreads) {
 
 // So many rows that the last block of them is a single one, and more groups than are expanded at a time.
 TEST(MatMul, ALastBlockOfOneRow) {
-  ThreadPool pool(2);
+  ExecContext exec(2);
   const int64_t m = 16 * 256 + 1, n = 33, k = 1100;
   const std::vector<float> x = RandomVector(m * k, 13);
   for (const WeightFormat format : kFormats) {
     SCOPED_TRACE(WeightFormatName(format));
-    const PackedMatrix w(RandomMatrix(n, k, 14), format, pool);
-    const std::vector<float> y = Multiply(x, m, w, pool);
+    const PackedMatrix w(RandomMatrix(n, k, 14), format, exec);
+    const std::vector<float> y = Multiply(x, m, w, exec);
     for (const int64_t row : {int64_t{0}, m - 2, m - 1}) {
-      ExpectSameBits(Slice(y, row * n, n), Multiply(Slice(x, row * k, k), 1, w, pool));
+      ExpectSameBits(Slice(y, row * n, n), Multiply(Slice(x, row * k, k), 1, w, exec));
     }
   }
 }
 
 TEST(MatMul, SeveralProductsAtOnceAreThoseOneByOne) {
-  ThreadPool pool(2);
+  ExecContext exec(2);
   const int64_t k = 100;
   const std::vector<float> x = RandomVector(60 * k, 5);
   std::vector<PackedMatrix> weights;
   for (const WeightFormat format : kFormats) {
-    for (const int64_t n : {3, 40, 200}) weights.emplace_back(RandomMatrix(n, k, 6), format, pool);
+    for (const int64_t n : {3, 40, 200}) weights.emplace_back(RandomMatrix(n, k, 6), format, exec);
   }
   std::vector<MatMulArgs> products;
   std::vector<std::vector<float>> results, want;
   results.reserve(weights.size());
   for (size_t i = 0; i < weights.size(); ++i) {
     const int64_t m = static_cast<int64_t>(i) % 4 * 17, first = static_cast<int64_t>(i) % 2;  // some have no rows
-    want.push_back(Multiply(Slice(x, first * k, m * k), m, weights[i], pool));
+    want.push_back(Multiply(Slice(x, first * k, m * k), m, weights[i], exec));
     results.emplace_back(want.back().size(), NAN);
-    products.push_back({x.data() + first * k, k, m, &weights[i], results.back().data(), weights[i].outputs()});
+    products.push_back({View(x, 60, k).Rows({first, m}), &weights[i], View(results.back(), m, weights[i].outputs())});
   }
-  MatMul(products, pool);
+  MatMul(products, exec);
   for (size_t i = 0; i < weights.size(); ++i) ExpectSameBits(results[i], want[i]);
 }
 
 TEST(MatMul, IntegerProductsHaveTheSameBitsOnAllSetsWithFma) {
-  ThreadPool pool(2);
+  ExecContext exec(2);
   for (const WeightFormat format : {WeightFormat::kQ8, WeightFormat::kQ4}) {
     const int64_t n = 70, k = 200, m = 50;
     const std::vector<float> x = RandomVector(m * k, 7);
-    const PackedMatrix w(RandomMatrix(n, k, 8), format, pool);
-    ExpectSameOnAllInstructionSets([&] { return Multiply(x, m, w, pool); });
+    const PackedMatrix w(RandomMatrix(n, k, 8), format, exec);
+    ExpectSameOnAllInstructionSets([&] { return Multiply(x, m, w, exec); });
   }
 }
 
 // The extremes of the integer ranges, which saturating instructions would get wrong.
 TEST(MatMul, TheLargestValuesDoNotSaturate) {
-  ThreadPool pool(1);
+  ExecContext exec(1);
   const int64_t k = 64;
   for (const float sign : {1.0f, -1.0f}) {
     const std::vector<float> x(static_cast<size_t>(k), sign);
     for (const WeightFormat format : kDotFormats) {
-      const PackedMatrix w(Matrix(std::vector<float>(static_cast<size_t>(2 * k), -1.0f), 2, k), format, pool);
+      const PackedMatrix w(Matrix(std::vector<float>(static_cast<size_t>(2 * k), -1.0f), 2, k), format, exec);
       for (const std::string& set : SupportedInstructionSets()) {
         UseInstructionSet(set);
-        for (const float y : Multiply(x, 1, w, pool)) EXPECT_NEAR(y, -sign * 64, 0.5) << set;
+        for (const float y : Multiply(x, 1, w, exec)) EXPECT_NEAR(y, -sign * 64, 0.5) << set;
       }
       UseInstructionSet("");
     }
@@ -168,40 +168,40 @@ TEST(MatMul, TheLargestValuesDoNotSaturate) {
 }
 
 TEST(MatMul, StridesLeaveTheRestAlone) {
-  ThreadPool pool(1);
+  ExecContext exec(1);
   const int64_t m = 5, n = 40, k = 9, ldx = 12, ldy = 45;
   const std::vector<float> x = RandomVector(m * ldx, 8);
   for (const WeightFormat format : kFormats) {
-    const PackedMatrix w(RandomMatrix(n, k, 9), format, pool);
+    const PackedMatrix w(RandomMatrix(n, k, 9), format, exec);
     std::vector<float> y(static_cast<size_t>(m * ldy), -7.0f);
-    MatMul(x.data(), ldx, m, w, y.data(), ldy, pool);
+    MatMul(View(x, m, ldx).Cols(0, k), w, View(y, m, ldy).Cols(0, n), exec);
     for (int64_t i = 0; i < m; ++i) {
-      ExpectSameBits(Slice(y, i * ldy, n), Multiply(Slice(x, i * ldx, k), 1, w, pool));
+      ExpectSameBits(Slice(y, i * ldy, n), Multiply(Slice(x, i * ldx, k), 1, w, exec));
       for (int64_t j = n; j < ldy; ++j) EXPECT_EQ(y[i * ldy + j], -7.0f);
     }
   }
 }
 
 TEST(MatMul, AValueThatIsNotFiniteShows) {
-  ThreadPool pool(1);
+  ExecContext exec(1);
   const int64_t n = 40, k = 80;
   for (const WeightFormat format : kFormats) {
-    const PackedMatrix w(RandomMatrix(n, k, 10), format, pool);
+    const PackedMatrix w(RandomMatrix(n, k, 10), format, exec);
     for (const float bad : {std::numeric_limits<float>::infinity(), static_cast<float>(NAN)}) {
       for (const int64_t at : {0, 17, 79}) {
         std::vector<float> x = RandomVector(k, 11);
         x[static_cast<size_t>(at)] = bad;
-        for (const float y : Multiply(x, 1, w, pool)) EXPECT_FALSE(std::isfinite(y)) << WeightFormatName(format);
+        for (const float y : Multiply(x, 1, w, exec)) EXPECT_FALSE(std::isfinite(y)) << WeightFormatName(format);
       }
     }
   }
 }
 
 TEST(PackedMatrix, ErrorsOfQuantization) {
-  ThreadPool pool(1);
+  ExecContext exec(1);
   const Tensor weight = RandomMatrix(64, 256, 12);
   const auto error = [&](WeightFormat format) {
-    const Tensor stored = PackedMatrix(weight, format, pool).Unpack();
+    const Tensor stored = PackedMatrix(weight, format, exec).Unpack();
     double sum = 0, square = 0;
     for (int64_t i = 0; i < weight.size(); ++i) {
       const double w = weight.f32()[i], d = w - stored.f32()[i];
@@ -218,14 +218,14 @@ TEST(PackedMatrix, ErrorsOfQuantization) {
 }
 
 TEST(PackedMatrix, ZerosAndTinyValues) {
-  ThreadPool pool(1);
+  ExecContext exec(1);
   for (const float value : {0.0f, 1e-42f, 1e-30f}) {
     const Tensor weight = Matrix(std::vector<float>(64, value), 2, 32);
     const std::vector<float> x(32, value);
     for (const WeightFormat format : kDotFormats) {
-      const PackedMatrix w(weight, format, pool);
+      const PackedMatrix w(weight, format, exec);
       for (int64_t i = 0; i < 64; ++i) EXPECT_NEAR(w.Unpack().f32()[i], value, 0.01 * value + 1e-40);
-      for (const float y : Multiply(x, 1, w, pool)) EXPECT_NEAR(y, 0, 1e-30);
+      for (const float y : Multiply(x, 1, w, exec)) EXPECT_NEAR(y, 0, 1e-30);
     }
   }
 }

@@ -5,7 +5,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/thread_pool.h"
+#include "ops/exec_context.h"
+#include "tensor/matrix_view.h"
 
 namespace fulgur {
 
@@ -16,24 +17,23 @@ struct ExpertDispatch {
   std::vector<int64_t> token;  // [m * k]: token of each row
 
   // experts [m, k] from Route.
-  void Build(const int32_t* experts, int64_t m, int64_t k, int64_t num_experts);
+  void Build(MatrixViewOf<const int32_t> experts, int64_t num_experts);
 };
 
-// The functions below work on a range of rows or tokens. Arrays are whole: x, y, dx, dy [m, n]; rows, drows [m * k, n];
-// weights, dweights [m, k].
+// The functions below work on a range of rows or tokens. Matrices are whole: x, y, dx, dy [m, n]; rows, drows
+// [m * k, n]; weights, dweights [m, k].
 
-// rows [first, end) <- x of their tokens
-void GatherRows(const ExpertDispatch& dispatch, const float* x, int64_t first, int64_t end, int64_t n, float* rows,
-                ThreadPool& pool);
-// Tokens [first, end): y = sum over ranks of weights * rows
-void CombineRows(const ExpertDispatch& dispatch, const float* rows, const float* weights, int64_t first, int64_t end,
-                 int64_t k, int64_t n, float* y, ThreadPool& pool);
-// Tokens [first, end), from dy [m, n]: drows = weights * dy (overwritten), dweights = dy . rows
-void CombineRowsBackward(const ExpertDispatch& dispatch, const float* dy, const float* rows, const float* weights,
-                         int64_t first, int64_t end, int64_t k, int64_t n, float* drows, float* dweights,
-                         ThreadPool& pool);
-// Tokens [first, end): dx += sum over ranks of drows
-void GatherRowsBackward(const ExpertDispatch& dispatch, const float* drows, int64_t first, int64_t end, int64_t k,
-                        int64_t n, float* dx, ThreadPool& pool);
+// Of the range: rows <- x of their tokens
+void GatherRows(const ExpertDispatch& dispatch, ConstMatrixView x, RowRange range, MatrixView rows, ExecContext& exec);
+// Tokens of the range: y = sum over ranks of weights * rows
+void CombineRows(const ExpertDispatch& dispatch, ConstMatrixView rows, ConstMatrixView weights, RowRange range,
+                 MatrixView y, ExecContext& exec);
+// Tokens of the range, from dy [m, n]: drows = weights * dy (overwritten), dweights = dy . rows
+void CombineRowsBackward(const ExpertDispatch& dispatch, ConstMatrixView dy, ConstMatrixView rows,
+                         ConstMatrixView weights, RowRange range, MatrixView drows, MatrixView dweights,
+                         ExecContext& exec);
+// Tokens of the range: dx += sum over ranks of drows, k of them
+void GatherRowsBackward(const ExpertDispatch& dispatch, ConstMatrixView drows, RowRange range, int64_t k, MatrixView dx,
+                        ExecContext& exec);
 
 }  // namespace fulgur

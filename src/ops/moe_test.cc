@@ -11,7 +11,7 @@ const std::vector<int32_t> kChosen = {2, 0, 0, 3, 3, 2, 2, 3, 0, 2, 3, 0};
 
 TEST(Moe, DispatchSortsByExpertAndKeepsTheOrderOfTokens) {
   ExpertDispatch dispatch;
-  dispatch.Build(kChosen.data(), kTokens, kK, kExperts);
+  dispatch.Build(View(kChosen, kTokens, kK), kExperts);
   EXPECT_THAT(dispatch.first, testing::ElementsAre(0, 4, 4, 8, 12));
   EXPECT_THAT(dispatch.token, testing::ElementsAre(0, 1, 4, 5, 0, 2, 3, 4, 1, 2, 3, 5));
   for (int64_t i = 0; i < kTokens * kK; ++i) {
@@ -25,9 +25,9 @@ TEST(Moe, DispatchSortsByExpertAndKeepsTheOrderOfTokens) {
 
 // Each function over all tokens, and over two ranges, against sums written out.
 TEST(Moe, GatherAndCombineMatchTheReference) {
-  ThreadPool pool(2);
+  ExecContext exec(2);
   ExpertDispatch dispatch;
-  dispatch.Build(kChosen.data(), kTokens, kK, kExperts);
+  dispatch.Build(View(kChosen, kTokens, kK), kExperts);
   const std::vector<float> x = RandomVector(kTokens * kN, 1), expert_out = RandomVector(kTokens * kK * kN, 2);
   const std::vector<float> weights = RandomVector(kTokens * kK, 3), dy = RandomVector(kTokens * kN, 4);
   const auto row = [&](int64_t t, int64_t r) { return dispatch.slot[static_cast<size_t>(t * kK + r)]; };
@@ -36,12 +36,14 @@ TEST(Moe, GatherAndCombineMatchTheReference) {
     std::vector<float> rows(expert_out.size(), -1), y(x.size(), -1), drows(expert_out.size(), -1);
     std::vector<float> dweights(weights.size(), -1), dx(x.size(), 0.5f);
     for (size_t c = 0; c + 1 < cuts.size(); ++c) {
-      const int64_t first = cuts[c], end = cuts[c + 1];
-      GatherRows(dispatch, x.data(), first * kK, end * kK, kN, rows.data(), pool);
-      CombineRows(dispatch, expert_out.data(), weights.data(), first, end, kK, kN, y.data(), pool);
-      CombineRowsBackward(dispatch, dy.data(), expert_out.data(), weights.data(), first, end, kK, kN, drows.data(),
-                          dweights.data(), pool);
-      GatherRowsBackward(dispatch, expert_out.data(), first, end, kK, kN, dx.data(), pool);
+      const RowRange tokens{cuts[c], cuts[c + 1] - cuts[c]}, their_rows{tokens.first * kK, tokens.count * kK};
+      const auto of_rows = [&](auto& values) { return View(values, kTokens * kK, kN); };
+      const auto of_tokens = [&](auto& values) { return View(values, kTokens, kN); };
+      GatherRows(dispatch, of_tokens(x), their_rows, of_rows(rows), exec);
+      CombineRows(dispatch, of_rows(expert_out), View(weights, kTokens, kK), tokens, of_tokens(y), exec);
+      CombineRowsBackward(dispatch, of_tokens(dy), of_rows(expert_out), View(weights, kTokens, kK), tokens,
+                          of_rows(drows), View(dweights, kTokens, kK), exec);
+      GatherRowsBackward(dispatch, of_rows(expert_out), tokens, kK, of_tokens(dx), exec);
     }
     for (int64_t i = 0; i < kTokens * kK; ++i) {
       ExpectSameBits(Slice(rows, i * kN, kN), Slice(x, dispatch.token[static_cast<size_t>(i)] * kN, kN));

@@ -125,17 +125,17 @@ void PackedMatrix::PackPanel(const Tensor& weight, WeightFormat format, int64_t 
                                 : PackPairs(values, n, k, p, reinterpret_cast<bf16*>(out));
 }
 
-PackedMatrix::PackedMatrix(const Tensor& weight, WeightFormat format, ThreadPool& pool) : format_(format) {
+PackedMatrix::PackedMatrix(const Tensor& weight, WeightFormat format, ExecContext& exec) : format_(format) {
   FULGUR_CHECK(weight.shape().size() == 2, "shape {}", ShapeString(weight.shape()));
   n_ = weight.dim(0);
   k_ = weight.dim(1);
   panel_bytes_ = PanelBytes(format, k_);
   data_ = Tensor(DType::kU8, {panels(), static_cast<int64_t>(panel_bytes_)});
-  Update(weight, pool);
+  Update(weight, exec);
 }
 
-PackedMatrix::PackedMatrix(const Tensor& weight, ThreadPool& pool)
-    : PackedMatrix(weight, weight.dtype() == DType::kBF16 ? WeightFormat::kBf16 : WeightFormat::kF32, pool) {}
+PackedMatrix::PackedMatrix(const Tensor& weight, ExecContext& exec)
+    : PackedMatrix(weight, weight.dtype() == DType::kBF16 ? WeightFormat::kBf16 : WeightFormat::kF32, exec) {}
 
 PackedMatrix::PackedMatrix(WeightFormat format, int64_t n, int64_t k, Tensor data)
     : format_(format), n_(n), k_(k), panel_bytes_(PanelBytes(format, k)), data_(std::move(data)) {
@@ -146,11 +146,11 @@ PackedMatrix::PackedMatrix(WeightFormat format, int64_t n, int64_t k, Tensor dat
   }
 }
 
-void PackedMatrix::Update(const Tensor& weight, ThreadPool& pool) {
+void PackedMatrix::Update(const Tensor& weight, ExecContext& exec) {
   FULGUR_CHECK(weight.dim(0) == n_ && weight.dim(1) == k_);
   std::byte* out = data_.raw();
-  pool.ParallelFor(panels(),
-                   [&](int64_t p, int) { PackPanel(weight, format_, p, out + static_cast<size_t>(p) * panel_bytes_); });
+  exec.pool().ParallelFor(
+      panels(), [&](int64_t p, int) { PackPanel(weight, format_, p, out + static_cast<size_t>(p) * panel_bytes_); });
 }
 
 Tensor PackedMatrix::Unpack() const {

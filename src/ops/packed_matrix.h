@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "base/thread_pool.h"
+#include "ops/exec_context.h"
 #include "tensor/tensor.h"
 
 namespace fulgur {
@@ -31,15 +31,15 @@ class PackedMatrix {
 
   PackedMatrix() = default;
   // Packs weight [N, K] of dtype F32, BF16 or F16. kBf16 and kBf16Dot round what is not BF16 yet.
-  PackedMatrix(const Tensor& weight, WeightFormat format, ThreadPool& pool);
+  PackedMatrix(const Tensor& weight, WeightFormat format, ExecContext& exec);
   // In the format of the weight itself: kBf16 for BF16, else kF32.
-  PackedMatrix(const Tensor& weight, ThreadPool& pool);
+  PackedMatrix(const Tensor& weight, ExecContext& exec);
   // Of panels that were packed before: `data` is U8 [panels, PanelBytes(format, k)], perhaps a view of a mapped file.
   // Throws Error if it has another shape.
   PackedMatrix(WeightFormat format, int64_t n, int64_t k, Tensor data);
 
   // Packs again, into the memory this has already (same shape as before).
-  void Update(const Tensor& weight, ThreadPool& pool);
+  void Update(const Tensor& weight, ExecContext& exec);
   // The weights that products see, float32 [N, K].
   Tensor Unpack() const;
 

@@ -88,16 +88,16 @@ namespace {
 
 // loop(rounds, task, sink) -> operations, on all threads: the best rate of a few runs, in 10^9 a second.
 template <typename Loop>
-double BestRate(ThreadPool& pool, const Loop& loop) {
+double BestRate(ExecContext& exec, const Loop& loop) {
   using Clock = std::chrono::steady_clock;
-  const int64_t tasks = int64_t{2} * pool.threads();
+  const int64_t tasks = int64_t{2} * exec.pool().threads();
   std::vector<float> sinks(static_cast<size_t>(tasks) * 16, 0.0f);  // a cache line each
   std::vector<double> operations(static_cast<size_t>(tasks));
   int64_t rounds = 100000;
   double best = 0, measured = 0;
   for (int run = 0; run < 50 && measured < 0.2; ++run) {
     const auto start = Clock::now();
-    pool.ParallelFor(tasks, [&](int64_t i, int) {
+    exec.pool().ParallelFor(tasks, [&](int64_t i, int) {
       operations[static_cast<size_t>(i)] = loop(rounds, i, &sinks[static_cast<size_t>(i) * 16]);
     });
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
@@ -114,39 +114,39 @@ double BestRate(ThreadPool& pool, const Loop& loop) {
 }
 
 // Rate of a dot product's loop, or of float32 if there is none.
-double DotRate(ThreadPool& pool, double (*loop)(int64_t, int, float*)) {
-  if (loop == nullptr) return MeasurePeakGflops(pool);
-  return BestRate(pool,
+double DotRate(ExecContext& exec, double (*loop)(int64_t, int, float*)) {
+  if (loop == nullptr) return MeasurePeakGflops(exec);
+  return BestRate(exec,
                   [&](int64_t rounds, int64_t task, float* out) { return loop(rounds, static_cast<int>(task), out); });
 }
 
 }  // namespace
 
-double MeasurePeakGflops(ThreadPool& pool) {
-  return BestRate(pool, [](int64_t rounds, int64_t task, float* sink) {
+double MeasurePeakGflops(ExecContext& exec) {
+  return BestRate(exec, [](int64_t rounds, int64_t task, float* sink) {
     return HWY_DYNAMIC_DISPATCH(FmaLoop)(rounds, 1e-3f * static_cast<float>(task + 1), sink);
   });
 }
 
-double MeasurePeakBf16Gflops(ThreadPool& pool) { return DotRate(pool, ChosenDotKernels().bf16_peak); }
+double MeasurePeakBf16Gflops(ExecContext& exec) { return DotRate(exec, ChosenDotKernels().bf16_peak); }
 
-double MeasurePeakInt8Gops(ThreadPool& pool) { return DotRate(pool, ChosenDotKernels().int8_peak); }
+double MeasurePeakInt8Gops(ExecContext& exec) { return DotRate(exec, ChosenDotKernels().int8_peak); }
 
-double MeasurePeakOf(WeightFormat format, ThreadPool& pool) {
+double MeasurePeakOf(WeightFormat format, ExecContext& exec) {
   switch (format) {
     case WeightFormat::kF32:
     case WeightFormat::kBf16:
-      return MeasurePeakGflops(pool);
+      return MeasurePeakGflops(exec);
     case WeightFormat::kBf16Dot:
-      return MeasurePeakBf16Gflops(pool);
+      return MeasurePeakBf16Gflops(exec);
     case WeightFormat::kQ8:
     case WeightFormat::kQ4:
-      return MeasurePeakInt8Gops(pool);
+      return MeasurePeakInt8Gops(exec);
   }
   return 0;
 }
 
-double MeasureReadBandwidth(ThreadPool& pool) {
+double MeasureReadBandwidth(ExecContext& exec) {
   using Clock = std::chrono::steady_clock;
   constexpr int64_t kFloats = int64_t{1} << 28, kTask = int64_t{1} << 20;
   AlignedVector<float> memory(static_cast<size_t>(kFloats), 1.0f);
@@ -154,7 +154,7 @@ double MeasureReadBandwidth(ThreadPool& pool) {
   double best = 0;
   for (int run = 0; run < 5; ++run) {
     const auto start = Clock::now();
-    pool.ParallelFor(kFloats / kTask, [&](int64_t i, int) {
+    exec.pool().ParallelFor(kFloats / kTask, [&](int64_t i, int) {
       sums[static_cast<size_t>(i)] = HWY_DYNAMIC_DISPATCH(ReadAll)(memory.data() + i * kTask, kTask);
     });
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();

@@ -155,14 +155,14 @@ size_t EncodedRowBytes(WeightFormat format, int64_t k) {
   return 0;
 }
 
-void EncodeRows(const float* x, int64_t ldx, int64_t m, int64_t k, WeightFormat format, std::byte* out) {
-  const size_t bytes = EncodedRowBytes(format, k);
-  for (int64_t i = 0; i < m; ++i) {
+void EncodeRows(ConstMatrixView x, WeightFormat format, std::byte* out) {
+  const size_t bytes = EncodedRowBytes(format, x.cols);
+  for (int64_t i = 0; i < x.rows; ++i) {
     char* row = reinterpret_cast<char*>(out) + static_cast<size_t>(i) * bytes;
     if (format == WeightFormat::kBf16Dot) {
-      HWY_DYNAMIC_DISPATCH(EncodeBf16Row)(x + i * ldx, k, row);
+      HWY_DYNAMIC_DISPATCH(EncodeBf16Row)(x.row(i), x.cols, row);
     } else {
-      HWY_DYNAMIC_DISPATCH(EncodeInt8Row)(x + i * ldx, k, format == WeightFormat::kQ4 ? 8.0f : 128.0f, row);
+      HWY_DYNAMIC_DISPATCH(EncodeInt8Row)(x.row(i), x.cols, format == WeightFormat::kQ4 ? 8.0f : 128.0f, row);
     }
   }
 }

@@ -6,6 +6,7 @@
 
 #include "ops/dot_kernels.h"
 #include "ops/packed_matrix.h"
+#include "tensor/matrix_view.h"
 #include "tensor/tensor.h"
 
 namespace fulgur {
@@ -26,9 +27,9 @@ QuantizedGroup QuantizeQ4(const float* x);
 // Bytes of a row of K activations, encoded for weights of a format; 0 for those that take float32 as it is.
 size_t EncodedRowBytes(WeightFormat format, int64_t k);
 
-// Rows x [m, K] (ldx elements apart) -> out [m, EncodedRowBytes]. kBf16Dot: rounded to nearest even. kQ8, kQ4: 8 bits
+// Rows x [m, K] -> out [m, EncodedRowBytes]. kBf16Dot: rounded to nearest even. kQ8, kQ4: 8 bits
 // for each group of 32, scale = largest magnitude / 127; a group with a value that is not finite gets a scale that is
 // not a number, so that results show it.
-void EncodeRows(const float* x, int64_t ldx, int64_t m, int64_t k, WeightFormat format, std::byte* out);
+void EncodeRows(ConstMatrixView x, WeightFormat format, std::byte* out);
 
 }  // namespace fulgur

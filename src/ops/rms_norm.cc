@@ -30,14 +30,15 @@ void RmsNormBackwardKernel(const float* dy, const float* x, float inv_rms, int64
   });
 }
 
-// Columns [0, columns) of dy and x, which have row stride n.
-void RmsNormWeightKernel(const float* dy, const float* x, const float* inv_rms, int64_t m, int64_t n, int64_t columns,
-                         float* dw) {
+// Columns [0, columns) of dy and x.
+void RmsNormWeightKernel(ConstMatrixView dy, ConstMatrixView x, ConstMatrixView inv_rms, int64_t columns, float* dw) {
   HWY_ALIGN float sum[64] = {};
-  for (int64_t r = 0; r < m; ++r, dy += n, x += n) {
-    const Row16 inv = Set16(inv_rms[r]);
-    ForEach16(columns, 0.0f,
-              [&](auto load, auto store) HWY_ATTR { store(MulAdd(load(dy), Mul(load(x), inv), load(sum)), sum); });
+  for (int64_t r = 0; r < x.rows; ++r) {
+    const float *const dy_row = dy.row(r), *const x_row = x.row(r);
+    const Row16 inv = Set16(*inv_rms.row(r));
+    ForEach16(columns, 0.0f, [&](auto load, auto store) HWY_ATTR {
+      store(MulAdd(load(dy_row), Mul(load(x_row), inv), load(sum)), sum);
+    });
   }
   ForEach16(columns, 0.0f, [&](auto load, auto store) HWY_ATTR { store(Add(load(dw), load(sum)), dw); });
 }
@@ -57,29 +58,35 @@ float RmsNormRow(const float* x, int64_t n, const float* w, float eps, float* y)
   return HWY_DYNAMIC_DISPATCH(RmsNormKernel)(x, n, w, eps, y);
 }
 
-void RmsNorm(const float* x, int64_t m, int64_t n, const float* w, float eps, float* y, float* inv_rms,
-             ThreadPool& pool) {
-  ParallelRows(pool, m, n, [&](int64_t begin, int64_t end) {
+void RmsNorm(ConstMatrixView x, std::span<const float> w, float eps, MatrixView y, MatrixView inv_rms,
+             ExecContext& exec) {
+  FULGUR_CHECK(y.rows == x.rows && y.cols == x.cols && static_cast<int64_t>(w.size()) == x.cols);
+  ParallelRows(exec, x.rows, x.cols, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
-      const float inv = RmsNormRow(x + r * n, n, w, eps, y + r * n);
-      if (inv_rms != nullptr) inv_rms[r] = inv;
+      const float inv = RmsNormRow(x.row(r), x.cols, w.data(), eps, y.row(r));
+      if (!inv_rms.empty()) *inv_rms.row(r) = inv;
     }
   });
 }
 
-void RmsNormGradInput(const float* dy, const float* x, const float* inv_rms, int64_t m, int64_t n, const float* w,
-                      float* dx, ThreadPool& pool) {
-  ParallelRows(pool, m, n, [&](int64_t begin, int64_t end) {
+void RmsNormGradInput(ConstMatrixView dy, ConstMatrixView x, ConstMatrixView inv_rms, std::span<const float> w,
+                      MatrixView dx, ExecContext& exec) {
+  FULGUR_CHECK(dy.rows == x.rows && dy.cols == x.cols && dx.rows == x.rows && dx.cols == x.cols);
+  ParallelRows(exec, x.rows, x.cols, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
-      HWY_DYNAMIC_DISPATCH(RmsNormBackwardKernel)(dy + r * n, x + r * n, inv_rms[r], n, w, dx + r * n);
+      HWY_DYNAMIC_DISPATCH(RmsNormBackwardKernel)
+      (dy.row(r), x.row(r), *inv_rms.row(r), x.cols, w.data(), dx.row(r));
     }
   });
 }
 
-void RmsNormGradWeight(const float* dy, const float* x, const float* inv_rms, int64_t m, int64_t n, float* dw,
-                       ThreadPool& pool) {
-  ParallelBlocks(pool, n, 64, [&](int64_t begin, int64_t end) {  // one thread adds a column's rows
-    HWY_DYNAMIC_DISPATCH(RmsNormWeightKernel)(dy + begin, x + begin, inv_rms, m, n, end - begin, dw + begin);
+void RmsNormGradWeight(ConstMatrixView dy, ConstMatrixView x, ConstMatrixView inv_rms, std::span<float> dw,
+                       ExecContext& exec) {
+  FULGUR_CHECK(dy.rows == x.rows && dy.cols == x.cols && static_cast<int64_t>(dw.size()) == x.cols);
+  ParallelBlocks(exec, x.cols, 64, [&](int64_t begin, int64_t end) {  // one thread adds a column's rows
+    const int64_t columns = end - begin;
+    HWY_DYNAMIC_DISPATCH(RmsNormWeightKernel)
+    (dy.Cols(begin, columns), x.Cols(begin, columns), inv_rms, columns, dw.data() + begin);
   });
 }
 

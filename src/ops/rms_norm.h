@@ -3,24 +3,26 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
-#include "base/thread_pool.h"
+#include "ops/exec_context.h"
+#include "tensor/matrix_view.h"
 
 namespace fulgur {
 
 // One row: x [n], w [n] -> y [n]; returns inv_rms. y may be x.
 float RmsNormRow(const float* x, int64_t n, const float* w, float eps, float* y);
 
-// x [m, n], w [n] -> y [m, n], and inv_rms [m] unless null. y may be x.
-void RmsNorm(const float* x, int64_t m, int64_t n, const float* w, float eps, float* y, float* inv_rms,
-             ThreadPool& pool);
+// x [m, n], w [n] -> y [m, n], and inv_rms [m, 1] unless it is empty. y may be x.
+void RmsNorm(ConstMatrixView x, std::span<const float> w, float eps, MatrixView y, MatrixView inv_rms,
+             ExecContext& exec);
 
-// dy, x [m, n], inv_rms [m] of the forward pass, w [n] -> dx [m, n] (overwrites; may be dy), with
+// dy, x [m, n], inv_rms [m, 1] of the forward pass, w [n] -> dx [m, n] (overwrites; may be dy), with
 //   dx_i = inv_rms * (w_i dy_i - x_i * inv_rms^2 / n * sum_j w_j dy_j x_j).
-void RmsNormGradInput(const float* dy, const float* x, const float* inv_rms, int64_t m, int64_t n, const float* w,
-                      float* dx, ThreadPool& pool);
+void RmsNormGradInput(ConstMatrixView dy, ConstMatrixView x, ConstMatrixView inv_rms, std::span<const float> w,
+                      MatrixView dx, ExecContext& exec);
 // dw [n] += sum over rows of dy_i x_i inv_rms, in the order of the rows whatever the number of threads.
-void RmsNormGradWeight(const float* dy, const float* x, const float* inv_rms, int64_t m, int64_t n, float* dw,
-                       ThreadPool& pool);
+void RmsNormGradWeight(ConstMatrixView dy, ConstMatrixView x, ConstMatrixView inv_rms, std::span<float> dw,
+                       ExecContext& exec);
 
 }  // namespace fulgur

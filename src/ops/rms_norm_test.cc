@@ -19,12 +19,12 @@ struct Problem {
 
   // y, inv_rms, dx, dw in one vector.
   std::vector<float> Run(int threads) const {
-    ThreadPool pool(threads);
+    ExecContext exec(threads);
     const auto size = static_cast<size_t>(m * n);
     std::vector<float> y(size), inv_rms(static_cast<size_t>(m)), dx(size), dw(static_cast<size_t>(n), 0.5f);
-    RmsNorm(x.data(), m, n, w.data(), kEps, y.data(), inv_rms.data(), pool);
-    RmsNormGradInput(dy.data(), x.data(), inv_rms.data(), m, n, w.data(), dx.data(), pool);
-    RmsNormGradWeight(dy.data(), x.data(), inv_rms.data(), m, n, dw.data(), pool);
+    RmsNorm(View(x, m, n), w, kEps, View(y, m, n), View(inv_rms, m, 1), exec);
+    RmsNormGradInput(View(dy, m, n), View(x, m, n), View(inv_rms, m, 1), w, View(dx, m, n), exec);
+    RmsNormGradWeight(View(dy, m, n), View(x, m, n), View(inv_rms, m, 1), dw, exec);
     for (const std::vector<float>& part : {inv_rms, dx, dw}) y.insert(y.end(), part.begin(), part.end());
     return y;
   }
@@ -59,13 +59,13 @@ TEST(RmsNorm, ForwardAndBackwardMatchTheReference) {
 }
 
 TEST(RmsNorm, GradInputMayOverwriteItsInput) {
-  ThreadPool pool(2);
+  ExecContext exec(2);
   const Problem p(700, 33);
   const std::vector<float> expected = p.Run(1);
   const int64_t size = p.m * p.n;
   const std::vector<float> inv_rms = Slice(expected, size, p.m);
   std::vector<float> dx = p.dy;
-  RmsNormGradInput(dx.data(), p.x.data(), inv_rms.data(), p.m, p.n, p.w.data(), dx.data(), pool);
+  RmsNormGradInput(View(dx, p.m, p.n), View(p.x, p.m, p.n), View(inv_rms, p.m, 1), p.w, View(dx, p.m, p.n), exec);
   ExpectSameBits(dx, Slice(expected, size + p.m, size));
 }
 

@@ -46,16 +46,17 @@ Rotary::Rotary(int64_t rotary_dim, double theta) {
   }
 }
 
-void Rotary::Table(const int64_t* positions, int64_t m, float* table, ThreadPool& pool) const {
+void Rotary::Table(std::span<const int64_t> positions, MatrixView table, ExecContext& exec) const {
   const int64_t half = rotary_dim() / 2;
-  ParallelRows(pool, m, 32 * rotary_dim(), [&](int64_t begin, int64_t end) {
+  FULGUR_CHECK(table.rows == static_cast<int64_t>(positions.size()) && table.cols == 2 * half);
+  ParallelRows(exec, table.rows, 32 * rotary_dim(), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       for (int64_t i = 0; i < half; ++i) {
         // The cosine of the float32 angle, not of the exact one: in double, so that angles of millions are reduced
         // well.
-        const float angle = static_cast<float>(positions[r]) * inv_freq_[static_cast<size_t>(i)];
-        table[r * 2 * half + i] = static_cast<float>(std::cos(static_cast<double>(angle)));
-        table[r * 2 * half + half + i] = static_cast<float>(std::sin(static_cast<double>(angle)));
+        const float angle = static_cast<float>(positions[static_cast<size_t>(r)]) * inv_freq_[static_cast<size_t>(i)];
+        table(r, i) = static_cast<float>(std::cos(static_cast<double>(angle)));
+        table(r, half + i) = static_cast<float>(std::sin(static_cast<double>(angle)));
       }
     }
   });
@@ -63,28 +64,25 @@ void Rotary::Table(const int64_t* positions, int64_t m, float* table, ThreadPool
 
 namespace {
 
-void Rotate(const float* table, float sign, int64_t rotary_dim, int64_t m, int64_t heads, int64_t head_dim, float* x,
-            int64_t ldx, ThreadPool& pool) {
-  FULGUR_CHECK(head_dim >= rotary_dim, "head_dim {} < rotary_dim {}", head_dim, rotary_dim);
-  const int64_t half = rotary_dim / 2;
-  ParallelRows(pool, m, heads * rotary_dim, [&](int64_t begin, int64_t end) {
+void Rotate(ConstMatrixView table, float sign, int64_t heads, MatrixView x, ExecContext& exec) {
+  const int64_t head_dim = x.cols / heads, half = table.cols / 2;
+  FULGUR_CHECK(table.rows == x.rows && head_dim >= table.cols, "head_dim {} < rotary_dim {}", head_dim, table.cols);
+  ParallelRows(exec, x.rows, heads * table.cols, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
-      const float* row = table + r * rotary_dim;
-      HWY_DYNAMIC_DISPATCH(RotateKernel)(row, row + half, sign, half, heads, head_dim, x + r * ldx);
+      const float* row = table.row(r);
+      HWY_DYNAMIC_DISPATCH(RotateKernel)(row, row + half, sign, half, heads, head_dim, x.row(r));
     }
   });
 }
 
 }  // namespace
 
-void Rotary::Apply(const float* table, int64_t m, int64_t heads, int64_t head_dim, float* x, int64_t ldx,
-                   ThreadPool& pool) const {
-  Rotate(table, 1.0f, rotary_dim(), m, heads, head_dim, x, ldx, pool);
+void Rotary::Apply(ConstMatrixView table, int64_t heads, MatrixView x, ExecContext& exec) const {
+  Rotate(table, 1.0f, heads, x, exec);
 }
 
-void Rotary::ApplyBackward(const float* table, int64_t m, int64_t heads, int64_t head_dim, float* dx, int64_t lddx,
-                           ThreadPool& pool) const {
-  Rotate(table, -1.0f, rotary_dim(), m, heads, head_dim, dx, lddx, pool);
+void Rotary::ApplyBackward(ConstMatrixView table, int64_t heads, MatrixView dx, ExecContext& exec) const {
+  Rotate(table, -1.0f, heads, dx, exec);
 }
 
 }  // namespace fulgur

@@ -6,9 +6,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
-#include "base/thread_pool.h"
+#include "ops/exec_context.h"
+#include "tensor/matrix_view.h"
 
 namespace fulgur {
 
@@ -22,14 +24,12 @@ class Rotary {
 
   // positions [m] -> table [m, R]: per row cos of the R/2 angles, then sin. One table serves all layers.
   // Exact to rounding for any position below 2^24 (beyond, the position itself is rounded to float32).
-  void Table(const int64_t* positions, int64_t m, float* table, ThreadPool& pool) const;
+  void Table(std::span<const int64_t> positions, MatrixView table, ExecContext& exec) const;
 
-  // x [m, heads, head_dim] with row stride ldx, rotated in place. head_dim >= R.
-  void Apply(const float* table, int64_t m, int64_t heads, int64_t head_dim, float* x, int64_t ldx,
-             ThreadPool& pool) const;
+  // x [m, heads * head_dim], rotated in place by the rows of the table. head_dim >= R.
+  void Apply(ConstMatrixView table, int64_t heads, MatrixView x, ExecContext& exec) const;
   // The gradient goes through the transpose, which is the rotation by the negative angle: dx in place, as above.
-  void ApplyBackward(const float* table, int64_t m, int64_t heads, int64_t head_dim, float* dx, int64_t lddx,
-                     ThreadPool& pool) const;
+  void ApplyBackward(ConstMatrixView table, int64_t heads, MatrixView dx, ExecContext& exec) const;
 
  private:
   std::vector<float> inv_freq_;  // [R/2]

@@ -15,14 +15,15 @@ const std::vector<int64_t> kPositions = {0, 1, 5, 1000, 123457, 10'239'999};
 
 std::vector<float> Apply(const Rotary& rotary, const std::vector<int64_t>& positions, int64_t heads, int64_t head_dim,
                          std::vector<float> x, int64_t ldx, bool backward, int threads) {
-  ThreadPool pool(threads);
+  ExecContext exec(threads);
   const auto m = static_cast<int64_t>(positions.size());
   std::vector<float> table(static_cast<size_t>(m * rotary.rotary_dim()));
-  rotary.Table(positions.data(), m, table.data(), pool);
+  const MatrixView rows = View(x, m, ldx).Cols(0, heads * head_dim), angles = View(table, m, rotary.rotary_dim());
+  rotary.Table(positions, angles, exec);
   if (backward) {
-    rotary.ApplyBackward(table.data(), m, heads, head_dim, x.data(), ldx, pool);
+    rotary.ApplyBackward(angles, heads, rows, exec);
   } else {
-    rotary.Apply(table.data(), m, heads, head_dim, x.data(), ldx, pool);
+    rotary.Apply(angles, heads, rows, exec);
   }
   return x;
 }

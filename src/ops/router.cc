@@ -26,26 +26,24 @@ void RouteRow(const float* logits, int64_t num_experts, int64_t k, int32_t* expe
 
 }  // namespace
 
-void Route(const float* logits, int64_t m, int64_t num_experts, int64_t k, int32_t* experts, float* weights,
-           ThreadPool& pool) {
+void Route(ConstMatrixView logits, MatrixViewOf<int32_t> experts, MatrixView weights, ExecContext& exec) {
+  const int64_t num_experts = logits.cols, k = experts.cols;
   FULGUR_CHECK(k >= 1 && k <= num_experts, "top {} of {} experts", k, num_experts);
-  ParallelRows(pool, m, num_experts * k, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      RouteRow(logits + r * num_experts, num_experts, k, experts + r * k, weights + r * k);
-    }
+  ParallelRows(exec, logits.rows, num_experts * k, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) RouteRow(logits.row(r), num_experts, k, experts.row(r), weights.row(r));
   });
 }
 
-void RouteBackward(const float* dweights, const float* weights, const int32_t* experts, int64_t m, int64_t num_experts,
-                   int64_t k, float* dlogits, ThreadPool& pool) {
-  ParallelRows(pool, m, num_experts, [&](int64_t begin, int64_t end) {
-    std::fill(dlogits + begin * num_experts, dlogits + end * num_experts, 0.0f);
+void RouteBackward(ConstMatrixView dweights, ConstMatrixView weights, MatrixViewOf<const int32_t> experts,
+                   MatrixView dlogits, ExecContext& exec) {
+  ParallelRows(exec, dlogits.rows, dlogits.cols, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
-      const float* w = weights + r * k;
-      const float* dw = dweights + r * k;
+      std::fill_n(dlogits.row(r), dlogits.cols, 0.0f);
+      const float* w = weights.row(r);
+      const float* dw = dweights.row(r);
       float mean = 0.0f;
-      for (int64_t i = 0; i < k; ++i) mean += w[i] * dw[i];
-      for (int64_t i = 0; i < k; ++i) dlogits[r * num_experts + experts[r * k + i]] = w[i] * (dw[i] - mean);
+      for (int64_t i = 0; i < experts.cols; ++i) mean += w[i] * dw[i];
+      for (int64_t i = 0; i < experts.cols; ++i) dlogits(r, experts(r, i)) = w[i] * (dw[i] - mean);
     }
   });
 }
@@ -55,14 +53,14 @@ AuxLoss::AuxLoss(int64_t num_experts)
       counts_(static_cast<size_t>(num_experts)),
       probabilities_(static_cast<size_t>(num_experts)) {}
 
-void AuxLoss::Add(const float* logits, const int32_t* experts, int64_t m, int64_t k) {
+void AuxLoss::Add(ConstMatrixView logits, MatrixViewOf<const int32_t> experts) {
   std::vector<float> p(static_cast<size_t>(num_experts_));
-  for (int64_t r = 0; r < m; ++r) {
-    Softmax(logits + r * num_experts_, num_experts_, p.data());
+  for (int64_t r = 0; r < logits.rows; ++r) {
+    Softmax(logits.row(r), num_experts_, p.data());
     for (size_t e = 0; e < p.size(); ++e) probabilities_[e] += static_cast<double>(p[e]);
+    for (int64_t i = 0; i < experts.cols; ++i) counts_[static_cast<size_t>(experts(r, i))] += 1;
   }
-  for (int64_t i = 0; i < m * k; ++i) counts_[static_cast<size_t>(experts[i])] += 1;
-  rows_ += m;
+  rows_ += logits.rows;
 }
 
 double AuxLoss::Value() const {
@@ -73,19 +71,20 @@ double AuxLoss::Value() const {
   return static_cast<double>(num_experts_) * sum;
 }
 
-void AuxLoss::AddGradient(const float* logits, int64_t m, double coef, float* dlogits, ThreadPool& pool) const {
+void AuxLoss::AddGradient(ConstMatrixView logits, double coef, MatrixView dlogits, ExecContext& exec) const {
+  const int64_t m = logits.rows;
   if (m == 0) return;
   FULGUR_CHECK(rows_ >= m, "the gradient of {} rows, of which {} were added", m, rows_);
   const double n = static_cast<double>(rows_);
   std::vector<float> f(counts_.size());
   for (size_t e = 0; e < f.size(); ++e) f[e] = static_cast<float>(counts_[e] / n);
   const float scale = static_cast<float>(coef * static_cast<double>(num_experts_) / n);
-  ParallelRows(pool, m, num_experts_, [&](int64_t begin, int64_t end) {
+  ParallelRows(exec, m, num_experts_, [&](int64_t begin, int64_t end) {
     std::vector<float> p(f.size());
     for (int64_t r = begin; r < end; ++r) {
-      Softmax(logits + r * num_experts_, num_experts_, p.data());
+      Softmax(logits.row(r), num_experts_, p.data());
       const float mean = Dot(f.data(), p.data(), num_experts_);
-      float* d = dlogits + r * num_experts_;
+      float* d = dlogits.row(r);
       for (size_t e = 0; e < p.size(); ++e) d[e] += scale * p[e] * (f[e] - mean);
     }
   });

@@ -5,19 +5,19 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/thread_pool.h"
+#include "ops/exec_context.h"
+#include "tensor/matrix_view.h"
 
 namespace fulgur {
 
 // logits [m, E] -> experts [m, k] by decreasing probability (of equals, the lower index first), weights [m, k] that sum
 // to 1. 1 <= k <= E.
-void Route(const float* logits, int64_t m, int64_t num_experts, int64_t k, int32_t* experts, float* weights,
-           ThreadPool& pool);
+void Route(ConstMatrixView logits, MatrixViewOf<int32_t> experts, MatrixView weights, ExecContext& exec);
 
 // dweights [m, k] -> dlogits [m, E] (overwrites). The selection is a constant:
 //   dlogit_i = w_i (dw_i - sum_j w_j dw_j) for the selected, 0 elsewhere.
-void RouteBackward(const float* dweights, const float* weights, const int32_t* experts, int64_t m, int64_t num_experts,
-                   int64_t k, float* dlogits, ThreadPool& pool);
+void RouteBackward(ConstMatrixView dweights, ConstMatrixView weights, MatrixViewOf<const int32_t> experts,
+                   MatrixView dlogits, ExecContext& exec);
 
 // The load-balancing loss (Fedus et al. 2021, eq. 4, for top-k): over n rows, of all layers together,
 //   aux = E * sum_e f[e] P[e],   f[e] = (rows that selected e) / n,   P[e] = mean over rows of softmax(logits)[e].
@@ -28,14 +28,14 @@ class AuxLoss {
   explicit AuxLoss(int64_t num_experts);
 
   // Adds rows: logits [m, E], experts [m, k]. In double, in the order of the rows and of the calls.
-  void Add(const float* logits, const int32_t* experts, int64_t m, int64_t k);
+  void Add(ConstMatrixView logits, MatrixViewOf<const int32_t> experts);
 
   int64_t rows() const { return rows_; }
   double Value() const;  // 0 when there are no rows
 
   // dlogits [m, E] += coef * d aux / d logits of these rows (which were added before, in whatever call):
   //   coef * E / n * p_e (f_e - sum_j f_j p_j)
-  void AddGradient(const float* logits, int64_t m, double coef, float* dlogits, ThreadPool& pool) const;
+  void AddGradient(ConstMatrixView logits, double coef, MatrixView dlogits, ExecContext& exec) const;
 
  private:
   int64_t num_experts_, rows_ = 0;

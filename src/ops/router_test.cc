@@ -16,20 +16,20 @@ struct Routing {
 };
 
 Routing RunRoute(const std::vector<float>& logits, int64_t num_experts, int64_t k, int threads = 1) {
-  ThreadPool pool(threads);
+  ExecContext exec(threads);
   const int64_t m = static_cast<int64_t>(logits.size()) / num_experts;
   Routing r{std::vector<int32_t>(static_cast<size_t>(m * k)), std::vector<float>(static_cast<size_t>(m * k))};
-  Route(logits.data(), m, num_experts, k, r.experts.data(), r.weights.data(), pool);
+  Route(View(logits, m, num_experts), View(r.experts, m, k), View(r.weights, m, k), exec);
   return r;
 }
 
 std::vector<float> RunRouteBackward(const std::vector<float>& dweights, const Routing& routing, int64_t num_experts,
                                     int64_t k, int threads = 1) {
-  ThreadPool pool(threads);
+  ExecContext exec(threads);
   const int64_t m = static_cast<int64_t>(dweights.size()) / k;
   std::vector<float> dlogits(static_cast<size_t>(m * num_experts), 9.0f);
-  RouteBackward(dweights.data(), routing.weights.data(), routing.experts.data(), m, num_experts, k, dlogits.data(),
-                pool);
+  RouteBackward(View(dweights, m, k), View(routing.weights, m, k), View(routing.experts, m, k),
+                View(dlogits, m, num_experts), exec);
   return dlogits;
 }
 
@@ -86,7 +86,7 @@ TEST(Router, SelectsDistinctExpertsEvenFromNonsense) {
 }
 
 TEST(Router, AuxLossMatchesTheReference) {
-  ThreadPool pool(2);
+  ExecContext exec(2);
   const int64_t m = 9, k = 2;
   for (int64_t experts : {7, 16, 33}) {
     SCOPED_TRACE(experts);
@@ -94,13 +94,14 @@ TEST(Router, AuxLossMatchesTheReference) {
     const std::vector<int32_t> selected = RunRoute(logits, experts, k).experts;
     AuxLoss aux(experts);
     EXPECT_EQ(aux.Value(), 0);
-    aux.Add(logits.data(), selected.data(), 4, k);  // in two calls, as of two layers
-    aux.Add(&logits[static_cast<size_t>(4 * experts)], &selected[static_cast<size_t>(4 * k)], m - 4, k);
+    for (const RowRange& rows : {RowRange{0, 4}, RowRange{4, m - 4}}) {  // in two calls, as of two layers
+      aux.Add(View(logits, m, experts).Rows(rows), View(selected, m, k).Rows(rows));
+    }
     EXPECT_EQ(aux.rows(), m);
     EXPECT_NEAR(aux.Value(), ref::AuxLoss(As(logits), experts, k), 1e-6);
 
     std::vector<float> dlogits(logits.size(), 0.25f);  // accumulates
-    aux.AddGradient(logits.data(), m, 10, dlogits.data(), pool);
+    aux.AddGradient(View(logits, m, experts), 10, View(dlogits, m, experts), exec);
     std::vector<double> expected = ComplexStepGradient(
         [&](const std::vector<Complex>& v) { return 10.0 * ref::AuxLoss(v, experts, k); }, As(logits));
     for (double& v : expected) v += 0.25;
@@ -115,7 +116,8 @@ TEST(Router, AuxLossOfPerfectBalanceIsK) {
     for (int e = 0; e < 4; ++e) logits.push_back((e - r + 4) % 4 == 0 ? 2.0f : (e - r + 4) % 4 == 1 ? 1.0f : 0.0f);
   }
   AuxLoss aux(4);
-  aux.Add(logits.data(), RunRoute(logits, 4, 2).experts.data(), 4, 2);
+  const std::vector<int32_t> experts = RunRoute(logits, 4, 2).experts;
+  aux.Add(View(logits, 4, 4), View(experts, 4, 2));
   EXPECT_NEAR(aux.Value(), 2, 1e-6);
 }
 
@@ -127,10 +129,10 @@ std::vector<float> All(int64_t m, int64_t experts, int64_t k, int threads) {
   all.insert(all.end(), r.weights.begin(), r.weights.end());
   all.insert(all.end(), r.experts.begin(), r.experts.end());
   AuxLoss aux(experts);
-  aux.Add(logits.data(), r.experts.data(), m, k);
-  ThreadPool pool(threads);
+  aux.Add(View(logits, m, experts), View(r.experts, m, k));
+  ExecContext exec(threads);
   std::vector<float> dlogits(logits.size());
-  aux.AddGradient(logits.data(), m, 1, dlogits.data(), pool);
+  aux.AddGradient(View(logits, m, experts), 1, View(dlogits, m, experts), exec);
   all.insert(all.end(), dlogits.begin(), dlogits.end());
   all.push_back(static_cast<float>(aux.Value()));
   return all;

@@ -21,9 +21,9 @@ std::vector<float> Values(int64_t n) {
   return x;
 }
 
-ThreadPool& Pool() {
-  static ThreadPool pool;
-  return pool;
+ExecContext& Exec() {
+  static ExecContext exec;
+  return exec;
 }
 
 // floats: read and written in one iteration.
@@ -49,7 +49,7 @@ void BM_RmsNorm(benchmark::State& state) {
   const int64_t m = state.range(0);
   const std::vector<float> x = Values(m * kHidden), w = Values(kHidden);
   std::vector<float> y(x.size());
-  for (auto _ : state) RmsNorm(x.data(), m, kHidden, w.data(), 1e-5f, y.data(), nullptr, Pool());
+  for (auto _ : state) RmsNorm({x.data(), m, kHidden}, w, 1e-5f, {y.data(), m, kHidden}, {}, Exec());
   SetFloats(state, 2 * m * kHidden);
 }
 BENCHMARK(BM_RmsNorm)->Arg(1)->Arg(512)->UseRealTime();
@@ -59,8 +59,9 @@ void BM_RmsNormBackward(benchmark::State& state) {
   const std::vector<float> x = Values(m * kHidden), dy = x, w = Values(kHidden), inv_rms = Values(m);
   std::vector<float> dx(x.size()), dw(w.size());
   for (auto _ : state) {
-    RmsNormGradInput(dy.data(), x.data(), inv_rms.data(), m, kHidden, w.data(), dx.data(), Pool());
-    RmsNormGradWeight(dy.data(), x.data(), inv_rms.data(), m, kHidden, dw.data(), Pool());
+    RmsNormGradInput({dy.data(), m, kHidden}, {x.data(), m, kHidden}, {inv_rms.data(), m, 1}, w,
+                     {dx.data(), m, kHidden}, Exec());
+    RmsNormGradWeight({dy.data(), m, kHidden}, {x.data(), m, kHidden}, {inv_rms.data(), m, 1}, dw, Exec());
   }
   SetFloats(state, 5 * m * kHidden);
 }
@@ -70,7 +71,7 @@ void BM_SwiGlu(benchmark::State& state) {
   const int64_t n = state.range(0) * kInner;
   const std::vector<float> gate = Values(n), up = gate;
   std::vector<float> y(gate.size());
-  for (auto _ : state) SwiGlu(gate.data(), up.data(), n, y.data(), Pool());
+  for (auto _ : state) SwiGlu({gate.data(), 1, n}, {up.data(), 1, n}, {y.data(), 1, n}, Exec());
   SetFloats(state, 3 * n);
 }
 BENCHMARK(BM_SwiGlu)->Arg(1)->Arg(512)->UseRealTime();
@@ -79,7 +80,9 @@ void BM_SwiGluBackward(benchmark::State& state) {
   const int64_t n = state.range(0) * kInner;
   const std::vector<float> gate = Values(n), up = gate, dy = gate;
   std::vector<float> dgate(gate.size()), dup(gate.size());
-  for (auto _ : state) SwiGluBackward(dy.data(), gate.data(), up.data(), n, dgate.data(), dup.data(), Pool());
+  for (auto _ : state)
+    SwiGluBackward({dy.data(), 1, n}, {gate.data(), 1, n}, {up.data(), 1, n}, {dgate.data(), 1, n}, {dup.data(), 1, n},
+                   Exec());
   SetFloats(state, 5 * n);
 }
 BENCHMARK(BM_SwiGluBackward)->Arg(512)->UseRealTime();
@@ -90,7 +93,7 @@ void BM_RotaryTable(benchmark::State& state) {
   std::vector<int64_t> positions(static_cast<size_t>(m));
   for (size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<int64_t>(1000000 + i);
   std::vector<float> table(static_cast<size_t>(m * 64));
-  for (auto _ : state) rotary.Table(positions.data(), m, table.data(), Pool());
+  for (auto _ : state) rotary.Table(positions, {table.data(), m, 64}, Exec());
   state.SetItemsProcessed(state.iterations() * m);
 }
 BENCHMARK(BM_RotaryTable)->Arg(1)->Arg(512)->UseRealTime();
@@ -100,9 +103,9 @@ void BM_RotaryApply(benchmark::State& state) {
   const Rotary rotary(64, 1e7);
   const std::vector<int64_t> positions(static_cast<size_t>(m), 12345);
   std::vector<float> table(static_cast<size_t>(m * 64));
-  rotary.Table(positions.data(), m, table.data(), Pool());
+  rotary.Table(positions, {table.data(), m, 64}, Exec());
   std::vector<float> x = Values(m * heads * head_dim);
-  for (auto _ : state) rotary.Apply(table.data(), m, heads, head_dim, x.data(), heads * head_dim, Pool());
+  for (auto _ : state) rotary.Apply({table.data(), m, 64}, heads, {x.data(), m, heads * head_dim}, Exec());
   SetFloats(state, 2 * m * heads * 64);
 }
 BENCHMARK(BM_RotaryApply)->Arg(1)->Arg(512)->UseRealTime();
@@ -112,7 +115,7 @@ void BM_Route(benchmark::State& state) {
   const std::vector<float> logits = Values(m * kExperts);
   std::vector<int32_t> experts(static_cast<size_t>(2 * m));
   std::vector<float> weights(experts.size());
-  for (auto _ : state) Route(logits.data(), m, kExperts, 2, experts.data(), weights.data(), Pool());
+  for (auto _ : state) Route({logits.data(), m, kExperts}, {experts.data(), m, 2}, {weights.data(), m, 2}, Exec());
   state.SetItemsProcessed(state.iterations() * m);
 }
 BENCHMARK(BM_Route)->Arg(1)->Arg(512)->UseRealTime();
@@ -130,7 +133,7 @@ void BM_LogProbsBackward(benchmark::State& state) {
   const std::vector<int32_t> targets(m, 7);
   std::vector<float> dlogits(logits.size());
   for (auto _ : state) {
-    LogProbsBackward(logits.data(), m, kVocabulary, targets.data(), grad.data(), dlogits.data(), Pool());
+    LogProbsBackward({logits.data(), m, kVocabulary}, targets, grad, {dlogits.data(), m, kVocabulary}, Exec());
   }
   SetFloats(state, 4 * m * kVocabulary);
 }
@@ -148,14 +151,14 @@ void BM_AdamW(benchmark::State& state) {
   std::vector<float> p = Values(n), m = p, v(p.size(), 1.0f);
   const std::vector<float> g = p;
   int64_t step = 0;
-  for (auto _ : state) AdamWStep(p.data(), m.data(), v.data(), g.data(), n, ++step, {}, 1.0f, Pool());
+  for (auto _ : state) AdamWStep(p, m, v, g, ++step, {}, 1.0f, Exec());
   SetFloats(state, 7 * n);
 }
 BENCHMARK(BM_AdamW)->Arg(1 << 22)->UseRealTime();
 
 void BM_SumSquares(benchmark::State& state) {
   const std::vector<float> g = Values(state.range(0));
-  for (auto _ : state) benchmark::DoNotOptimize(SumSquares(g.data(), state.range(0), Pool()));
+  for (auto _ : state) benchmark::DoNotOptimize(SumSquares(g, Exec()));
   SetFloats(state, state.range(0));
 }
 BENCHMARK(BM_SumSquares)->Arg(1 << 22)->UseRealTime();

@@ -21,6 +21,7 @@ namespace {
 struct AttentionShape {
   int64_t heads, kv_heads, d;
   const DotKernels* dot;
+  ExecContext& exec;
 };
 
 // Some rows of a segment, within one block of positions, for one kv head.
@@ -254,9 +255,7 @@ struct Tile {
         layout(item.segment->format, shape.kv_heads, shape.d) {}
 
   int64_t own_block() const { return position / kB; }
-  const float* query(int64_t i) const {
-    return s.q + ((row0 + i / group) * shape.heads + kv * group + i % group) * shape.d;
-  }
+  const float* query(int64_t i) const { return s.q.row(row0 + i / group) + (kv * group + i % group) * shape.d; }
   float query_scale() const { return static_cast<float>(1.4426950408889634 / std::sqrt(static_cast<double>(shape.d))); }
   // Keys of its own block that row i sees.
   int64_t visible(int64_t i) const { return position % kB + i / group + 1; }
@@ -363,18 +362,16 @@ void PackDotQueries(const Tile& t, char* to) {
   const DotKernels& kernels = *t.shape.dot;
   const int64_t d = t.shape.d, plain_bytes = QueryPairs(t) * 4, row_bytes = QueryRowBytes(t);
   const float scale = t.query_scale();
-  static thread_local AlignedVector<bf16> plain;  // kPackedRows rows
-  if (plain.size() < static_cast<size_t>(kPackedRows * plain_bytes / 2)) {
-    plain.resize(static_cast<size_t>(kPackedRows * plain_bytes / 2));
-  }
+  Scratch scratch(t.shape.exec.scratch());
+  bf16* const plain = scratch.Take<bf16>(kPackedRows * plain_bytes / 2);
   for (int64_t i = 0; i < t.m; i += kPackedRows) {
     const int64_t n = std::min<int64_t>(kPackedRows, t.m - i);
     for (int64_t r = 0; r < n; ++r) {
-      bf16* const row = plain.data() + r * plain_bytes / 2;
+      bf16* const row = plain + r * plain_bytes / 2;
       for (int64_t x = 0; x < d; ++x) row[x] = ToBf16(t.query(i + r)[x] * scale);
       if (d % 2 != 0) row[d] = bf16{0};
     }
-    const char* const rows = reinterpret_cast<const char*>(plain.data());
+    const char* const rows = reinterpret_cast<const char*>(plain);
     if (kernels.pack_bf16 != nullptr) {
       kernels.pack_bf16(rows, plain_bytes, static_cast<int>(n), QueryPairs(t), to + i * row_bytes);
     } else {
@@ -435,12 +432,6 @@ void VisitDotBlock(const Tile& t, const char* q, const std::byte* block, bool fi
     product(weights, kWeightBytes, block + bytes, kB / 2, partial.out + p * m * kPanel, kPanel, !first, at(next, bytes),
             value_bytes / 64);
   }
-}
-
-float* Scratch(int64_t floats) {
-  static thread_local AlignedVector<float> memory;
-  if (memory.size() < static_cast<size_t>(floats)) memory.resize(static_cast<size_t>(floats));
-  return memory.data();
 }
 
 // Floats of scratch that VisitSplit needs, and those of a tile's queries.
@@ -553,15 +544,15 @@ void Finish(const Tile& t, const Partial& partial) {
   for (int64_t i = 0; i < t.m; ++i) {
     const int64_t row = t.row0 + i / t.group, head = t.kv * t.group + i % t.group;
     const float sum = ReduceSum(Load16(partial.sums + i * kSums));
-    float* const to = t.s.out + (row * t.shape.heads + head) * d;
+    float* const to = t.s.out.row(row) + head * d;
     for (int64_t p = 0; p * kPanel < d; ++p) {
       float* const from = partial.out + (p * t.m + i) * kPanel;
       Scale(from, kPanel, 1.0f / sum);
       std::memcpy(to + p * kPanel, from, static_cast<size_t>(std::min(kPanel, d - p * kPanel)) * sizeof(float));
     }
-    if (t.s.lse != nullptr) {
+    if (!t.s.lse.empty()) {
       const double log2 = static_cast<double>(partial.max[i]) + std::log2(static_cast<double>(sum));
-      t.s.lse[row * t.shape.heads + head] = static_cast<float>(log2 * 0.6931471805599453);
+      t.s.lse(row, head) = static_cast<float>(log2 * 0.6931471805599453);
     }
   }
 }
@@ -575,7 +566,8 @@ void FinishKernels(const Tile& t) {
 void AttendItem(const AttentionItem& item, const AttentionShape& shape) {
   const Tile t(item, shape);
   const int64_t floats = PartialFloats(t.m, t.padded);
-  float* const q = Scratch(QueryFloats(t) + VisitFloats(t) + 2 * floats);
+  Scratch memory(shape.exec.scratch());
+  float* const q = memory.Take<float>(QueryFloats(t) + VisitFloats(t) + 2 * floats);
   float* const scratch = q + QueryFloats(t);
   const Partial all = PartialAt(scratch + VisitFloats(t), t.m, t.padded);
   const Partial one = PartialAt(scratch + VisitFloats(t) + floats, t.m, t.padded);
@@ -590,7 +582,8 @@ void AttendItem(const AttentionItem& item, const AttentionShape& shape) {
 
 void AttendSplit(const AttentionItem& item, const AttentionShape& shape, int64_t split, float* memory) {
   const Tile t(item, shape);
-  float* const q = Scratch(QueryFloats(t) + VisitFloats(t));
+  Scratch scratch(shape.exec.scratch());
+  float* const q = scratch.Take<float>(QueryFloats(t) + VisitFloats(t));
   PrepareQueries(t, q);
   VisitSplit(t, split, q, q + QueryFloats(t), PartialAt(memory, t.m, t.padded));
   FinishKernels(t);
@@ -608,47 +601,45 @@ void FinishItem(const AttentionItem& item, const AttentionShape& shape, float* m
 
 // Gradient of document `root`, and of those that continue it, for one kv head.
 void BackwardHead(const SoftmaxBackwardArgs& a, std::span<const DocumentRows> documents, int64_t root, int64_t heads,
-                  int64_t kv_heads, int64_t d, int64_t kv) {
-  const int64_t group = heads / kv_heads, q_stride = heads * d, kv_stride = kv_heads * d;
-  static thread_local std::vector<float> scratch;
-  scratch.resize(static_cast<size_t>(2 * d * kB + 2 * kB * kB + kB));
-  float* const kt = scratch.data();   // [D, 64]
-  float* const vt = kt + d * kB;      // [D, 64]
-  float* const p = vt + d * kB;       // [64, 64] probabilities
-  float* const ds = p + kB * kB;      // [64, 64] gradient of the scores
-  float* const delta = ds + kB * kB;  // [64] dout . out
+                  int64_t kv_heads, int64_t kv, ExecContext& exec) {
+  const int64_t d = a.q.cols / heads, group = heads / kv_heads;
+  Scratch scratch(exec.scratch());
+  float* const kt = scratch.Take<float>(d * kB);   // [D, 64]
+  float* const vt = scratch.Take<float>(d * kB);   // [D, 64]
+  float* const p = scratch.Take<float>(kB * kB);   // [64, 64] probabilities
+  float* const ds = scratch.Take<float>(kB * kB);  // [64, 64] gradient of the scores
+  float* const delta = scratch.Take<float>(kB);    // [64] dout . out
   const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(d)));
 
   // Queries [q0, q0 + qn) of a head with the keys [k0, k0 + kn) that kt and vt hold; rows of the batch. The first query
   // sees `seen` of these keys, each further one another.
   const auto queries = [&](int64_t head, int64_t q0, int64_t qn, int64_t k0, int64_t kn, int64_t seen) HWY_ATTR {
-    const float* q = a.q + q0 * q_stride + head * d;
-    const float* dout = a.dout + q0 * q_stride + head * d;
-    const float* out = a.out + q0 * q_stride + head * d;
-    GemmSerial({qn, kn, d, q, q_stride, 1, kt, kB, p, kB});
-    GemmSerial({qn, kn, d, dout, q_stride, 1, vt, kB, ds, kB});
+    const float *const q = a.q.row(q0) + head * d, *const dout = a.dout.row(q0) + head * d;
+    GemmSerial({qn, kn, d, q, a.q.stride, 1, kt, kB, p, kB}, exec);
+    GemmSerial({qn, kn, d, dout, a.dout.stride, 1, vt, kB, ds, kB}, exec);
     for (int64_t i = 0; i < qn; ++i) {
+      const float *const out_row = a.out.row(q0 + i) + head * d, *const dout_row = a.dout.row(q0 + i) + head * d;
       double dot = 0;
-      for (int64_t x = 0; x < d; ++x) dot += static_cast<double>(dout[i * q_stride + x]) * out[i * q_stride + x];
+      for (int64_t x = 0; x < d; ++x) dot += static_cast<double>(dout_row[x]) * out_row[x];
       delta[i] = static_cast<float>(dot);
       float* row = p + i * kB;
       const int64_t visible = std::min(kn, seen + i);
       Scale(row, kB, scale);
       std::fill(row + std::max<int64_t>(visible, 0), row + kB, -std::numeric_limits<float>::infinity());
-      ExpRow(row, kB, a.lse[(q0 + i) * heads + head], row);
+      ExpRow(row, kB, a.lse(q0 + i, head), row);
       for (int64_t j = 0; j < kn; ++j) ds[i * kB + j] = row[j] * (ds[i * kB + j] - delta[i]) * scale;
     }
-    const int64_t k_at = k0 * kv_stride + kv * d;
-    GemmSerial({qn, d, kn, ds, kB, 1, a.k + k_at, kv_stride, a.dq + q0 * q_stride + head * d, q_stride, true});
-    GemmSerial({kn, d, qn, ds, 1, kB, q, q_stride, a.dk + k_at, kv_stride, true});
-    GemmSerial({kn, d, qn, p, 1, kB, dout, q_stride, a.dv + k_at, kv_stride, true});
+    const int64_t at = kv * d;
+    GemmSerial({qn, d, kn, ds, kB, 1, a.k.row(k0) + at, a.k.stride, a.dq.row(q0) + head * d, a.dq.stride, true}, exec);
+    GemmSerial({kn, d, qn, ds, 1, kB, q, a.q.stride, a.dk.row(k0) + at, a.dk.stride, true}, exec);
+    GemmSerial({kn, d, qn, p, 1, kB, dout, a.dout.stride, a.dv.row(k0) + at, a.dv.stride, true}, exec);
   };
   // Keys of `document` with its own queries and those of the documents that continue it.
   const auto keys = [&](const DocumentRows& document, std::span<const int64_t> continuations) HWY_ATTR {
     for (int64_t k0 = 0; k0 < document.rows; k0 += kB) {
       const int64_t kn = std::min(kB, document.rows - k0), row = document.first + k0;
-      Transpose(a.k + row * kv_stride + kv * d, kv_stride, kn, d, kt, kB);
-      Transpose(a.v + row * kv_stride + kv * d, kv_stride, kn, d, vt, kB);
+      Transpose(a.k.row(row) + kv * d, a.k.stride, kn, d, kt, kB);
+      Transpose(a.v.row(row) + kv * d, a.v.stride, kn, d, vt, kB);
       for (int64_t head = kv * group; head < (kv + 1) * group; ++head) {
         for (int64_t q0 = k0; q0 < document.rows; q0 += kB) {
           queries(head, document.first + q0, std::min(kB, document.rows - q0), row, kn, q0 - k0 + 1);
@@ -666,9 +657,9 @@ void BackwardHead(const SoftmaxBackwardArgs& a, std::span<const DocumentRows> do
   const std::vector<int64_t> continuations = Continuations(documents, root);
   const auto zero = [&](const DocumentRows& document) {
     for (int64_t j = document.first; j < document.first + document.rows; ++j) {
-      std::fill_n(a.dk + j * kv_stride + kv * d, d, 0.0f);
-      std::fill_n(a.dv + j * kv_stride + kv * d, d, 0.0f);
-      std::fill_n(a.dq + j * q_stride + kv * group * d, group * d, 0.0f);
+      std::fill_n(a.dk.row(j) + kv * d, d, 0.0f);
+      std::fill_n(a.dv.row(j) + kv * d, d, 0.0f);
+      std::fill_n(a.dq.row(j) + kv * group * d, group * d, 0.0f);
     }
   };
   zero(documents[static_cast<size_t>(root)]);
@@ -700,20 +691,21 @@ int64_t Rows(const AttentionItem& item, const AttentionShape& shape) {
 }
 
 // Keys and values into the blocks.
-void Append(std::span<const SoftmaxSegment> segments, const AttentionShape& shape, ThreadPool& pool) {
-  const int64_t stride = shape.kv_heads * shape.d;
+void Append(std::span<const SoftmaxSegment> segments, const AttentionShape& shape) {
   for (const SoftmaxSegment& s : segments) {
-    if (s.rows == 0) continue;
+    if (s.q.rows == 0) continue;
     const KvLayout layout(s.format, shape.kv_heads, shape.d);
-    const int64_t first = s.position / kKvBlock, blocks = (s.position + s.rows - 1) / kKvBlock + 1 - first;
+    const int64_t total = s.position + s.q.rows;
+    const int64_t first = s.position / kKvBlock, blocks = (total - 1) / kKvBlock + 1 - first;
     const auto write = [&](int64_t i, int) {
       const int64_t b = first + i / shape.kv_heads, h = i % shape.kv_heads;
-      const int64_t begin = std::max(s.position, b * kKvBlock), end = std::min(s.position + s.rows, (b + 1) * kKvBlock);
-      const int64_t at = (begin - s.position) * stride + h * shape.d;
-      layout.Write(s.blocks[static_cast<size_t>(b)], h, begin % kKvBlock, end - begin, s.k + at, s.v + at, stride);
+      const int64_t begin = std::max(s.position, b * kKvBlock), end = std::min(total, (b + 1) * kKvBlock);
+      const RowRange rows{begin - s.position, end - begin};
+      const auto head = [&](ConstMatrixView x) { return x.Rows(rows).Cols(h * shape.d, shape.d); };
+      layout.Write(s.blocks[static_cast<size_t>(b)], h, begin % kKvBlock, head(s.k), head(s.v));
     };
     if (blocks > 1) {
-      pool.ParallelFor(blocks * shape.kv_heads, write);
+      shape.exec.pool().ParallelFor(blocks * shape.kv_heads, write);
     } else {
       for (int64_t h = 0; h < shape.kv_heads; ++h) write(h, 0);
     }
@@ -722,59 +714,57 @@ void Append(std::span<const SoftmaxSegment> segments, const AttentionShape& shap
 
 // All splits of the items, over the threads in any order, then merged in order. A window of them at a time bounds the
 // memory; only its last item can be unfinished, and goes on in the next.
-void AttendInSplits(const std::vector<AttentionItem>& items, const AttentionShape& shape, ThreadPool& pool) {
+void AttendInSplits(const ScratchList<AttentionItem>& items, const AttentionShape& shape) {
   struct Part {
     int64_t item, split;
     float* memory;
   };
-  static thread_local std::vector<Part> kept_parts;
-  static thread_local AlignedVector<float> kept_memory, kept_carry;
-  static thread_local std::vector<int64_t> kept_firsts;  // parts at which an item begins
-  std::vector<Part>& parts = kept_parts;
-  std::vector<int64_t>& firsts = kept_firsts;
+  ThreadPool& pool = shape.exec.pool();
+  Scratch scratch(shape.exec.scratch());
+  ScratchList<Part> parts(scratch);
+  ScratchList<int64_t> firsts(scratch);  // parts at which an item begins
   const int64_t padded = (shape.d + kKvPanel - 1) / kKvPanel * kKvPanel;
   int64_t largest = 0;
   for (const AttentionItem& item : items) largest = std::max(largest, PartialFloats(Rows(item, shape), padded));
   const int64_t room = std::max<int64_t>(int64_t{1} << 20, 4 * pool.threads() * largest);
-  if (kept_memory.size() < static_cast<size_t>(room)) kept_memory.resize(static_cast<size_t>(room));
-  if (kept_carry.size() < static_cast<size_t>(largest)) kept_carry.resize(static_cast<size_t>(largest));
-  float* const carry = kept_carry.data();
+  float* const memory = scratch.Take<float>(room);
+  float* const carry = scratch.Take<float>(largest);
 
   int64_t item = 0, split = 0;
-  while (item < static_cast<int64_t>(items.size())) {
+  while (item < items.size()) {
     parts.clear();
     firsts.clear();
     int64_t used = 0;
-    while (item < static_cast<int64_t>(items.size())) {
-      const AttentionItem& it = items[static_cast<size_t>(item)];
+    while (item < items.size()) {
+      const AttentionItem& it = items[item];
       const int64_t floats = PartialFloats(Rows(it, shape), padded);
       if (used + floats > room) break;
-      if (firsts.empty() || split == 0) firsts.push_back(static_cast<int64_t>(parts.size()));
-      parts.push_back({item, split, kept_memory.data() + used});
+      if (firsts.empty() || split == 0) firsts.push_back(parts.size());
+      parts.push_back({item, split, memory + used});
       used += floats;
       if (++split < it.splits) continue;
       ++item;
       split = 0;
     }
-    firsts.push_back(static_cast<int64_t>(parts.size()));
+    firsts.push_back(parts.size());
     // Neighbours go to one thread, which reads on where it has asked for memory ahead.
-    const int64_t count = static_cast<int64_t>(parts.size());
+    const int64_t count = parts.size();
     const int64_t step = std::clamp<int64_t>(count / (8 * pool.threads()), 1, 16);
     pool.ParallelFor((count + step - 1) / step, [&](int64_t i, int) {
       for (int64_t n = i * step; n < std::min(count, (i + 1) * step); ++n) {
-        const Part& p = parts[static_cast<size_t>(n)];
-        HWY_DYNAMIC_DISPATCH(AttendSplit)(items[static_cast<size_t>(p.item)], shape, p.split, p.memory);
+        const Part& p = parts[n];
+        HWY_DYNAMIC_DISPATCH(AttendSplit)(items[p.item], shape, p.split, p.memory);
       }
     });
-    pool.ParallelFor(static_cast<int64_t>(firsts.size()) - 1, [&](int64_t i, int) {
-      const int64_t begin = firsts[static_cast<size_t>(i)], end = firsts[static_cast<size_t>(i) + 1];
-      const Part& first = parts[static_cast<size_t>(begin)];
-      const AttentionItem& it = items[static_cast<size_t>(first.item)];
+    pool.ParallelFor(firsts.size() - 1, [&](int64_t i, int) {
+      const int64_t begin = firsts[i], end = firsts[i + 1];
+      const Part& first = parts[begin];
+      const AttentionItem& it = items[first.item];
       float* const all = first.split > 0 ? carry : first.memory;
       for (int64_t n = first.split > 0 ? begin : begin + 1; n < end; ++n) {
-        HWY_DYNAMIC_DISPATCH(MergeSplit)(it, shape, parts[static_cast<size_t>(n)].memory, all);
+        HWY_DYNAMIC_DISPATCH(MergeSplit)(it, shape, parts[n].memory, all);
       }
-      if (parts[static_cast<size_t>(end) - 1].split + 1 == it.splits) {
+      if (parts[end - 1].split + 1 == it.splits) {
         HWY_DYNAMIC_DISPATCH(FinishItem)(it, shape, all);
       } else if (all != carry) {
         std::copy_n(all, PartialFloats(Rows(it, shape), padded), carry);
@@ -786,18 +776,17 @@ void AttendInSplits(const std::vector<AttentionItem>& items, const AttentionShap
 }  // namespace
 
 void SoftmaxAttention(std::span<const SoftmaxSegment> segments, int64_t heads, int64_t kv_heads, int64_t head_dim,
-                      ThreadPool& pool) {
-  const AttentionShape shape{heads, kv_heads, head_dim, &ChosenDotKernels()};
-  Append(segments, shape, pool);
-  static thread_local std::vector<AttentionItem> kept_items;
-  std::vector<AttentionItem>& items = kept_items;
-  items.clear();
+                      ExecContext& exec) {
+  const AttentionShape shape{heads, kv_heads, head_dim, &ChosenDotKernels(), exec};
+  Append(segments, shape);
+  Scratch scratch(exec.scratch());
+  ScratchList<AttentionItem> items(scratch);
   const int64_t tile = std::clamp<int64_t>(kTileRows / (heads / kv_heads), 1, kKvBlock);
   int64_t total = 0, largest = 0;  // work in splits
   for (const SoftmaxSegment& s : segments) {
-    for (int64_t r = 0; r < s.rows;) {
+    for (int64_t r = 0; r < s.q.rows;) {
       const int64_t to_boundary = kKvBlock - (s.position + r) % kKvBlock;
-      const int64_t end = std::min({s.rows, r + tile, r + to_boundary});
+      const int64_t end = std::min({s.q.rows, r + tile, r + to_boundary});
       const int64_t splits = (s.position + r) / kKvSplit + 1;
       for (int64_t kv = 0; kv < kv_heads; ++kv) items.push_back({&s, r, end, kv, splits});
       total += kv_heads * splits * (end - r);
@@ -807,21 +796,19 @@ void SoftmaxAttention(std::span<const SoftmaxSegment> segments, int64_t heads, i
   }
   // Whole items where they are small beside what each thread has to do; else their splits are shared out too. What is
   // computed is the same.
-  if (4 * largest * pool.parallelism() <= total || pool.parallelism() == 1) {
-    pool.ParallelFor(static_cast<int64_t>(items.size()), [&](int64_t i, int) {
-      HWY_DYNAMIC_DISPATCH(AttendItem)(items[static_cast<size_t>(i)], shape);
-    });
+  if (4 * largest * exec.pool().parallelism() <= total || exec.pool().parallelism() == 1) {
+    exec.pool().ParallelFor(items.size(), [&](int64_t i, int) { HWY_DYNAMIC_DISPATCH(AttendItem)(items[i], shape); });
   } else {
-    AttendInSplits(items, shape, pool);
+    AttendInSplits(items, shape);
   }
 }
 
 void SoftmaxAttentionBackward(const SoftmaxBackwardArgs& args, std::span<const DocumentRows> documents, int64_t heads,
-                              int64_t kv_heads, int64_t head_dim, ThreadPool& pool) {
-  pool.ParallelFor(static_cast<int64_t>(documents.size()) * kv_heads, [&](int64_t task, int) {
+                              int64_t kv_heads, ExecContext& exec) {
+  exec.pool().ParallelFor(static_cast<int64_t>(documents.size()) * kv_heads, [&](int64_t task, int) {
     const int64_t root = task / kv_heads;
     if (documents[static_cast<size_t>(root)].prefix >= 0) return;
-    HWY_DYNAMIC_DISPATCH(BackwardHead)(args, documents, root, heads, kv_heads, head_dim, task % kv_heads);
+    HWY_DYNAMIC_DISPATCH(BackwardHead)(args, documents, root, heads, kv_heads, task % kv_heads, exec);
   });
 }
 

@@ -11,9 +11,10 @@
 #include <cstdint>
 #include <span>
 
-#include "base/thread_pool.h"
 #include "ops/documents.h"
+#include "ops/exec_context.h"
 #include "ops/kv_cache.h"
+#include "tensor/matrix_view.h"
 
 namespace fulgur {
 
@@ -21,33 +22,26 @@ inline constexpr int64_t kKvSplit = 1024;  // a merge for each costs a row about
 
 // New rows of one sequence. Their keys and values are written into the blocks first.
 struct SoftmaxSegment {
-  const float* q;  // [rows, H, D] after rotary
-  const float* k;  // [rows, K, D] after rotary
-  const float* v;  // [rows, K, D]
-  float* out;      // [rows, H, D]
-  float* lse;      // [rows, H]: log of the sum of exponentials, for backward; or nullptr
-  int64_t rows;
+  ConstMatrixView q;                   // [rows, H * D] after rotary
+  ConstMatrixView k;                   // [rows, K * D] after rotary
+  ConstMatrixView v;                   // [rows, K * D]
+  MatrixView out;                      // [rows, H * D]
+  MatrixView lse;                      // [rows, H]: log of the sum of exponentials, for backward; or empty
   int64_t position;                    // tokens before these rows
   std::span<std::byte* const> blocks;  // KvLayout(format, K, D); enough for position + rows tokens
   KvFormat format = KvFormat::kF32;
 };
 
 void SoftmaxAttention(std::span<const SoftmaxSegment> segments, int64_t heads, int64_t kv_heads, int64_t head_dim,
-                      ThreadPool& pool);
+                      ExecContext& exec);
 
-// Gradient for whole documents. q, out, dout, dq [T, H, D]; k, v, dk, dv [T, K, D]; lse [T, H]. Overwrites dq, dk, dv.
+// Gradient for whole documents. q, out, dout, dq [T, H * D]; k, v, dk, dv [T, K * D]; lse [T, H]. Overwrites dq, dk,
+// dv.
 struct SoftmaxBackwardArgs {
-  const float* q;
-  const float* k;
-  const float* v;
-  const float* out;
-  const float* lse;
-  const float* dout;
-  float* dq;
-  float* dk;
-  float* dv;
+  ConstMatrixView q, k, v, out, lse, dout;
+  MatrixView dq, dk, dv;
 };
 void SoftmaxAttentionBackward(const SoftmaxBackwardArgs& args, std::span<const DocumentRows> documents, int64_t heads,
-                              int64_t kv_heads, int64_t head_dim, ThreadPool& pool);
+                              int64_t kv_heads, ExecContext& exec);
 
 }  // namespace fulgur

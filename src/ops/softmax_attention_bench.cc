@@ -25,16 +25,17 @@ std::vector<float> Random(int64_t n, uint64_t seed) {
 // The cache of a sequence of n tokens.
 class Cache {
  public:
-  Cache(KvFormat format, int64_t kv_heads, int64_t n, ThreadPool& pool)
+  Cache(KvFormat format, int64_t kv_heads, int64_t n, ExecContext& exec)
       : layout_(format, kv_heads, kDim), arena_(static_cast<size_t>(layout_.block_bytes())) {
     for (int64_t b = 0; b < (n + kKvBlock - 1) / kKvBlock; ++b) {
       blocks_.push_back(arena_.Allocate());
       views_.push_back(blocks_.back().get());
     }
     const std::vector<float> rows = Random(2 * kKvBlock * kDim, 1);
-    pool.ParallelFor(static_cast<int64_t>(views_.size()), [&](int64_t b, int) {
+    exec.pool().ParallelFor(static_cast<int64_t>(views_.size()), [&](int64_t b, int) {
       for (int64_t h = 0; h < kv_heads; ++h) {
-        layout_.Write(views_[static_cast<size_t>(b)], h, 0, kKvBlock, rows.data(), rows.data() + kKvBlock * kDim, kDim);
+        const ConstMatrixView both(rows.data(), 2 * kKvBlock, kDim);
+        layout_.Write(views_[static_cast<size_t>(b)], h, 0, both.Rows({0, kKvBlock}), both.Rows({kKvBlock, kKvBlock}));
       }
     });
   }
@@ -49,24 +50,37 @@ class Cache {
 };
 
 struct Rows {
-  Rows(int64_t rows, int64_t kv_heads)
-      : q(Random(rows * kv_heads * kGroup * kDim, 2)),
-        k(Random(rows * kv_heads * kDim, 3)),
-        v(Random(rows * kv_heads * kDim, 4)),
+  Rows(int64_t count, int64_t heads)
+      : rows(count),
+        kv_heads(heads),
+        q(Random(count * heads * kGroup * kDim, 2)),
+        k(Random(count * heads * kDim, 3)),
+        v(Random(count * heads * kDim, 4)),
         out(q.size()) {}
+  SoftmaxSegment Segment(int64_t position, const Cache& cache) {
+    const int64_t q_width = kv_heads * kGroup * kDim, width = kv_heads * kDim;
+    return {{q.data(), rows, q_width},
+            {k.data(), rows, width},
+            {v.data(), rows, width},
+            {out.data(), rows, q_width},
+            {},
+            position,
+            cache.views(),
+            cache.layout().format()};
+  }
+  int64_t rows, kv_heads;
   std::vector<float> q, k, v, out;
 };
 
 void BM_SoftmaxPrefill(benchmark::State& state, KvFormat format) {
   const int64_t depth = state.range(0), rows = 512, kv_heads = 2;
-  ThreadPool pool(static_cast<int>(state.range(1)));
-  const Cache cache(format, kv_heads, depth + rows, pool);
+  ExecContext exec(static_cast<int>(state.range(1)));
+  const Cache cache(format, kv_heads, depth + rows, exec);
   Rows r(rows, kv_heads);
-  const SoftmaxSegment segment{r.q.data(), r.k.data(), r.v.data(),    r.out.data(), nullptr,
-                               rows,       depth,      cache.views(), format};
+  const SoftmaxSegment segment = r.Segment(depth, cache);
   // Of the arithmetic that is used.
-  const double peak = format == KvFormat::kBf16Dot ? MeasurePeakBf16Gflops(pool) : MeasurePeakGflops(pool);
-  const auto attend = [&] { SoftmaxAttention({&segment, 1}, kv_heads * kGroup, kv_heads, kDim, pool); };
+  const double peak = format == KvFormat::kBf16Dot ? MeasurePeakBf16Gflops(exec) : MeasurePeakGflops(exec);
+  const auto attend = [&] { SoftmaxAttention({&segment, 1}, kv_heads * kGroup, kv_heads, kDim, exec); };
   attend();
   for (auto _ : state) attend();
   // Scores and weighted values, of every row with every token it sees.
@@ -93,23 +107,21 @@ BENCHMARK_CAPTURE(BM_SoftmaxPrefill, int8, KvFormat::kInt8)->Apply(PrefillCases)
 void BM_SoftmaxDecode(benchmark::State& state, KvFormat format) {
   const int64_t depth = state.range(0), kv_heads = state.range(1);
   const bool cached = state.range(3) != 0;
-  ThreadPool pool(static_cast<int>(state.range(2)));
+  ExecContext exec(static_cast<int>(state.range(2)));
   // As many sequences in turn as no cache holds.
   std::vector<std::unique_ptr<Cache>> caches;
   const KvLayout layout(format, kv_heads, kDim);
   const int64_t bytes = layout.token_bytes() * depth;
   for (int64_t held = 0; held < (cached ? 1 : int64_t{3} << 29); held += bytes) {
-    caches.push_back(std::make_unique<Cache>(format, kv_heads, depth, pool));
+    caches.push_back(std::make_unique<Cache>(format, kv_heads, depth, exec));
   }
   Rows r(1, kv_heads);
-  const double bandwidth = MeasureReadBandwidth(pool);
-  const double peak = format == KvFormat::kBf16Dot ? MeasurePeakBf16Gflops(pool) : MeasurePeakGflops(pool);
+  const double bandwidth = MeasureReadBandwidth(exec);
+  const double peak = format == KvFormat::kBf16Dot ? MeasurePeakBf16Gflops(exec) : MeasurePeakGflops(exec);
   size_t turn = 0;
   for (auto _ : state) {
-    const SoftmaxSegment segment{r.q.data(), r.k.data(), r.v.data(), r.out.data(),
-                                 nullptr,    1,          depth - 1,  caches[turn++ % caches.size()]->views(),
-                                 format};
-    SoftmaxAttention({&segment, 1}, kv_heads * kGroup, kv_heads, kDim, pool);
+    const SoftmaxSegment segment = r.Segment(depth - 1, *caches[turn++ % caches.size()]);
+    SoftmaxAttention({&segment, 1}, kv_heads * kGroup, kv_heads, kDim, exec);
   }
   const auto rate = benchmark::Counter::kIsIterationInvariantRate;
   const double gb = 1e-9 * static_cast<double>(bytes);

@@ -40,20 +40,19 @@ double Tolerance(KvFormat format) { return format == KvFormat::kBf16Dot ? 1e-2 :
 
 // Output, then log-sum-exp, of n rows that arrive in pieces of `chunk`.
 std::vector<float> RunPieces(const Shape3& s, const Inputs& in, int64_t chunk, int threads, Cache& cache) {
-  ThreadPool pool(threads);
+  ExecContext exec(threads);
   std::vector<float> out(in.q.size()), lse(static_cast<size_t>(s.n * s.heads));
   for (int64_t at = 0; at < s.n; at += chunk) {
     const int64_t rows = std::min(chunk, s.n - at);
-    const SoftmaxSegment segment{in.q.data() + at * s.heads * s.d,
-                                 in.k.data() + at * s.kv_heads * s.d,
-                                 in.v.data() + at * s.kv_heads * s.d,
-                                 out.data() + at * s.heads * s.d,
-                                 lse.data() + at * s.heads,
-                                 rows,
+    const SoftmaxSegment segment{View(in.q, s.n, s.heads * s.d).Rows({at, rows}),
+                                 View(in.k, s.n, s.kv_heads * s.d).Rows({at, rows}),
+                                 View(in.v, s.n, s.kv_heads * s.d).Rows({at, rows}),
+                                 View(out, s.n, s.heads * s.d).Rows({at, rows}),
+                                 View(lse, s.n, s.heads).Rows({at, rows}),
                                  at,
                                  cache.views,
                                  cache.layout.format()};
-    SoftmaxAttention({&segment, 1}, s.heads, s.kv_heads, s.d, pool);
+    SoftmaxAttention({&segment, 1}, s.heads, s.kv_heads, s.d, exec);
   }
   out.insert(out.end(), lse.begin(), lse.end());
   return out;
@@ -181,18 +180,26 @@ TEST(SoftmaxAttention, LongSequencesSharedByThreads) {
       for (size_t b = 0; b < cache.views.size(); ++b) {  // every block a little different
         std::vector<float> rows = row;
         for (float& x : rows) x *= 0.5f + 0.01f * static_cast<float>(b % 97);
-        cache.layout.Write(cache.views[b], 0, 0, kKvBlock, rows.data(), rows.data() + d * kKvBlock, d);
+        const ConstMatrixView both = View(rows, 2 * kKvBlock, d);
+        cache.layout.Write(cache.views[b], 0, 0, both.Rows({0, kKvBlock}), both.Rows({kKvBlock, kKvBlock}));
       }
     }
     const auto run = [&](int threads, const std::vector<size_t>& which) {
-      ThreadPool pool(threads);
+      ExecContext exec(threads);
       std::vector<float> out(which.size() * static_cast<size_t>(heads * d));
       std::vector<SoftmaxSegment> segments;
       for (size_t i = 0; i < which.size(); ++i) {
-        segments.push_back({in.q.data(), in.k.data(), in.v.data(), out.data() + static_cast<int64_t>(i) * heads * d,
-                            nullptr, 1, positions[which[i]], caches[which[i]].views, format});
+        const MatrixView all = View(out, static_cast<int64_t>(which.size()), heads * d);
+        segments.push_back({Row(in.q),
+                            Row(in.k),
+                            Row(in.v),
+                            all.Rows({static_cast<int64_t>(i), 1}),
+                            {},
+                            positions[which[i]],
+                            caches[which[i]].views,
+                            format});
       }
-      SoftmaxAttention(segments, heads, 1, d, pool);
+      SoftmaxAttention(segments, heads, 1, d, exec);
       return out;
     };
     const std::vector<float> one = run(1, {0, 1, 2, 3});
@@ -233,7 +240,7 @@ TEST(SoftmaxAttention, GradientMatchesComplexStep) {
   const std::vector<int64_t> starts = {0, 4, 4, 75};
   const Inputs in(s, 5);
   const std::vector<float> dout = RandomVector(s.n * s.heads * s.d, 9);
-  ThreadPool pool(2);
+  ExecContext exec(2);
   std::vector<float> out(in.q.size()), lse(static_cast<size_t>(s.n * s.heads));
   for (size_t doc = 0; doc + 1 < starts.size(); ++doc) {
     const int64_t first = starts[doc], rows = starts[doc + 1] - first;
@@ -246,18 +253,20 @@ TEST(SoftmaxAttention, GradientMatchesComplexStep) {
     std::copy_n(got.begin(), rows * s.heads * s.d, out.begin() + first * s.heads * s.d);
     std::copy_n(got.begin() + rows * s.heads * s.d, rows * s.heads, lse.begin() + first * s.heads);
   }
-  const auto backward = [&](ThreadPool& p) {
+  const auto backward = [&](ExecContext& p) {
     std::vector<float> dq(in.q.size(), NAN), dk(in.k.size(), NAN), dv(in.v.size(), NAN);
-    SoftmaxAttentionBackward(
-        {in.q.data(), in.k.data(), in.v.data(), out.data(), lse.data(), dout.data(), dq.data(), dk.data(), dv.data()},
-        DocumentsAt(starts), s.heads, s.kv_heads, s.d, p);
+    const auto of_q = [&](auto& values) { return View(values, s.n, s.heads * s.d); };
+    const auto of_k = [&](auto& values) { return View(values, s.n, s.kv_heads * s.d); };
+    SoftmaxAttentionBackward({of_q(in.q), of_k(in.k), of_k(in.v), of_q(out), View(lse, s.n, s.heads), of_q(dout),
+                              of_q(dq), of_k(dk), of_k(dv)},
+                             DocumentsAt(starts), s.heads, s.kv_heads, p);
     dq.insert(dq.end(), dk.begin(), dk.end());
     dq.insert(dq.end(), dv.begin(), dv.end());
     return dq;
   };
-  ExpectSameOnAllInstructionSets([&] { return backward(pool); });
-  ThreadPool one(1);
-  const std::vector<float> grads = backward(pool);
+  ExpectSameOnAllInstructionSets([&] { return backward(exec); });
+  ExecContext one(1);
+  const std::vector<float> grads = backward(exec);
   ExpectSameBits(backward(one), grads);
   const int64_t q_size = static_cast<int64_t>(in.q.size()), k_size = static_cast<int64_t>(in.k.size());
   const std::vector<float> dq = Slice(grads, 0, q_size), dk = Slice(grads, q_size, k_size),
@@ -309,7 +318,7 @@ TEST(SoftmaxAttention, GradientMatchesComplexStep) {
 // As of whole documents that begin with the continued one's rows.
 TEST(SoftmaxAttention, GradientOfContinuedDocuments) {
   const int64_t heads = 4, kv_heads = 2, d = 8, q_step = heads * d, kv_step = kv_heads * d;
-  ThreadPool pool(2);
+  ExecContext exec(2);
   struct Gradient {
     std::vector<float> q, k, v;
   };
@@ -327,9 +336,12 @@ TEST(SoftmaxAttention, GradientOfContinuedDocuments) {
                               const std::vector<float>& dy, const std::vector<DocumentRows>& rows) {
       Gradient g{std::vector<float>(x.q.size(), NAN), std::vector<float>(x.k.size(), NAN),
                  std::vector<float>(x.v.size(), NAN)};
+      const int64_t m = static_cast<int64_t>(l.size()) / heads;
+      const auto of_q = [&](auto& values) { return View(values, m, q_step); };
+      const auto of_k = [&](auto& values) { return View(values, m, kv_step); };
       SoftmaxAttentionBackward(
-          {x.q.data(), x.k.data(), x.v.data(), y.data(), l.data(), dy.data(), g.q.data(), g.k.data(), g.v.data()}, rows,
-          heads, kv_heads, d, pool);
+          {of_q(x.q), of_k(x.k), of_k(x.v), of_q(y), View(l, m, heads), of_q(dy), of_q(g.q), of_k(g.k), of_k(g.v)},
+          rows, heads, kv_heads, exec);
       return g;
     };
     for (const DocumentRows& document : documents) {

@@ -13,6 +13,7 @@
 
 #include "base/rng.h"
 #include "ops/gemm.h"
+#include "tensor/matrix_view.h"
 
 namespace fulgur {
 
@@ -36,6 +37,23 @@ std::vector<T> As(const std::vector<float>& x) {
 template <typename T>
 std::vector<T> Slice(const std::vector<T>& x, int64_t begin, int64_t n) {
   return std::vector<T>(x.begin() + begin, x.begin() + begin + n);
+}
+
+// The numbers of a vector as a matrix, row after row.
+template <typename T>
+MatrixViewOf<T> View(std::vector<T>& x, int64_t rows, int64_t cols) {
+  EXPECT_EQ(static_cast<int64_t>(x.size()), rows * cols);
+  return {x.data(), rows, cols};
+}
+template <typename T>
+MatrixViewOf<const T> View(const std::vector<T>& x, int64_t rows, int64_t cols) {
+  EXPECT_EQ(static_cast<int64_t>(x.size()), rows * cols);
+  return {x.data(), rows, cols};
+}
+// As a matrix of one row.
+template <typename T>
+auto Row(T& x) {
+  return View(x, 1, static_cast<int64_t>(x.size()));
 }
 
 // sum_i a_i b_i: a scalar function of an operation's result, whose gradient is the operation's backward pass applied to

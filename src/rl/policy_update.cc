@@ -91,11 +91,12 @@ std::vector<PolicyBatch> PackSamples(std::span<const PolicySample> samples, int6
   return batches;
 }
 
-std::vector<std::vector<float>> ComputeLogprobs(Model& model, std::span<const PolicySample> samples,
+std::vector<std::vector<float>> ComputeLogprobs(const Model& model, std::span<const PolicySample> samples,
                                                 int64_t micro_tokens) {
   std::vector<std::vector<float>> logprobs(samples.size());
+  Pass pass(model);
   for (const PolicyBatch& batch : PackSamples(samples, micro_tokens)) {
-    EvaluateLoss(model, batch.tokens, [&](std::span<const float> rows, std::span<float>) {
+    EvaluateLoss(pass, batch.tokens, [&](std::span<const float> rows, std::span<float>) {
       for (size_t d = 0; d < batch.samples.size(); ++d) {
         const size_t i = batch.samples[d];
         logprobs[i] = Gather(batch, d, samples[i].response->trajectory, rows);
@@ -106,7 +107,7 @@ std::vector<std::vector<float>> ComputeLogprobs(Model& model, std::span<const Po
   return logprobs;
 }
 
-PolicyGradientReport AddPolicyGradient(Model& model, std::span<const PolicySample> samples, const Objective& objective,
+PolicyGradientReport AddPolicyGradient(Pass& pass, std::span<const PolicySample> samples, const Objective& objective,
                                        const PolicyGradientOptions& options, Params& grads, Agreement* agreement) {
   std::vector<int64_t> group_sizes, lengths;
   for (size_t i = 0; i < samples.size(); ++i) {
@@ -144,11 +145,11 @@ PolicyGradientReport AddPolicyGradient(Model& model, std::span<const PolicySampl
     gradient.aux_coef = options.aux_coef * share;
     gradient.recompute = options.recompute;
     gradient.entropies = true;
-    const LossReport micro = AddGradient(model, batch.tokens, loss, gradient, grads);
+    const LossReport micro = AddGradient(pass, batch.tokens, loss, gradient, grads);
     report.loss += micro.row_loss;
     report.aux += micro.aux * share;
     for (const float entropy : micro.entropies) report.entropy_sum += entropy;
-    report.flops += TrainingFlops(model.config(), batch.tokens.documents());
+    report.flops += TrainingFlops(pass.model().config(), batch.tokens.documents());
   }
   return report;
 }

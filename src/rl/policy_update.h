@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "model/gradient.h"
-#include "model/model.h"
 #include "rl/objective.h"
 #include "rl/rollout.h"
 
@@ -47,7 +46,7 @@ struct PolicyBatch {
 std::vector<PolicyBatch> PackSamples(std::span<const PolicySample> samples, int64_t micro_tokens);
 
 // Log-probabilities of the sampled tokens under `model`, for each sample.
-std::vector<std::vector<float>> ComputeLogprobs(Model& model, std::span<const PolicySample> samples,
+std::vector<std::vector<float>> ComputeLogprobs(const Model& model, std::span<const PolicySample> samples,
                                                 int64_t micro_tokens);
 
 struct PolicyGradientOptions {
@@ -66,7 +65,7 @@ struct PolicyGradientReport {
 
 // Adds the gradient of the objective over these samples to `grads`. Samples of a group follow one another. agreement,
 // if not null, compares what the pass computes with what was recorded.
-PolicyGradientReport AddPolicyGradient(Model& model, std::span<const PolicySample> samples, const Objective& objective,
+PolicyGradientReport AddPolicyGradient(Pass& pass, std::span<const PolicySample> samples, const Objective& objective,
                                        const PolicyGradientOptions& options, Params& grads, Agreement* agreement);
 
 }  // namespace fulgur

@@ -34,8 +34,8 @@ class LateJudge : public Judge {
 
 // Argument: whether the judge is late.
 void BM_Rollouts(benchmark::State& state) {
-  ThreadPool pool;
-  LoadedModel nano = LoadedModel::Load(std::filesystem::path(FULGUR_SOURCE_DIR) / "models/nano", pool);
+  ExecContext exec;
+  LoadedModel nano = LoadedModel::Load(std::filesystem::path(FULGUR_SOURCE_DIR) / "models/nano", exec);
   RolloutSettings settings;
   settings.responses = 8;
   settings.window = 512;

@@ -23,16 +23,16 @@ RolloutModel::RolloutModel(Model& trained, WeightFormat weights, WeightFormat lm
       WeightFormat format = weights;
       if (name == "lm_head.weight") format = lm_head;
       if (name.ends_with("block_sparse_moe.gate.weight")) format = WeightFormat::kF32;
-      parameter.packed = PackedMatrix(parameter.weight, format, trained.pool());
+      parameter.packed = PackedMatrix(parameter.weight, format, trained.exec());
     }
   });
-  model_ = std::make_unique<Model>(trained.config(), std::move(params), trained.pool());
+  model_ = std::make_unique<Model>(trained.config(), std::move(params), trained.exec());
 }
 
 void RolloutModel::Refresh() {
   const std::vector<Linear*> from = Linears(trained_.config(), trained_.params());
   const std::vector<Linear*> to = Linears(trained_.config(), model_->params());
-  for (size_t i = 0; i < from.size(); ++i) to[i]->packed.Update(from[i]->weight, trained_.pool());
+  for (size_t i = 0; i < from.size(); ++i) to[i]->packed.Update(from[i]->weight, trained_.exec());
 }
 
 }  // namespace fulgur

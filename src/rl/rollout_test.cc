@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/rng.h"
 #include "base/test_folder.h"
+#include "model/pass.h"
 #include "rl/policy_update.h"
 #include "rl/rollout_model.h"
 #include "rl/test_util.h"
@@ -27,7 +28,7 @@ class RolloutTest : public testing::Test {
   RolloutTest() {
     WriteTinyModel(folder_ / "model");
     text_ = std::make_unique<TextFiles>(TextFiles::FromFolder(folder_ / "model"));
-    model_ = Model::Load(folder_ / "model", pool_, true);
+    model_ = Model::Load(folder_ / "model", exec_, true);
     settings_.responses = 3;
     settings_.window = 30;
     settings_.seed = 11;
@@ -68,7 +69,7 @@ class RolloutTest : public testing::Test {
   SingleTurnEnv env_;
   RuleJudge rule_{RuleOf};
   TestFolder folder_;
-  ThreadPool pool_{2};
+  ExecContext exec_{2};
   std::unique_ptr<TextFiles> text_;
   std::unique_ptr<Model> model_;
   RolloutSettings settings_;
@@ -366,7 +367,8 @@ TEST_F(RolloutTest, RecomputedLogprobsAreTheRecordedOnesBitForBit) {
     ids.insert(ids.end(), written.ids.begin(), written.ids.end());
     SequenceState state = model_->NewState();
     const Segment segment{&state, ids};
-    const std::span<const float> logits = model_->Forward({&segment, 1}, LogitRows::kAll);
+    Pass pass(*model_);
+    const std::span<const float> logits = pass.Forward({&segment, 1}, LogitRows::kAll);
     for (size_t t = 0; t < written.ids.size(); ++t) {
       if (written.sampled[t] == 0) continue;
       const float* row = logits.data() + static_cast<int64_t>(prompt.size() + t - 1) * v;
@@ -387,14 +389,15 @@ TEST_F(RolloutTest, RecomputedLogprobsAreTheRecordedOnesBitForBit) {
     // The gradient's pass too; the ratio is 1 for every token, and nothing is clipped.
     for (const bool recompute : {false, true}) {
       Params grads = ZerosLike(model_->config(), model_->params());
+      Pass pass(*model_);
       Agreement in_gradient;
-      const PolicyGradientReport report = AddPolicyGradient(*model_, samples, NamedObjective("grpo"),
-                                                            {micro_tokens, recompute, 0}, grads, &in_gradient);
+      const PolicyGradientReport report =
+          AddPolicyGradient(pass, samples, NamedObjective("grpo"), {micro_tokens, recompute, 0}, grads, &in_gradient);
       EXPECT_EQ(in_gradient.equal, sampled);
       EXPECT_EQ(report.stats.ratio_one, sampled);
       EXPECT_EQ(report.stats.clipped, 0);
       EXPECT_NEAR(report.entropy_sum, entropy, 1e-4 * entropy);
-      EXPECT_GT(GlobalNorm(model_->config(), grads, pool_), 0);
+      EXPECT_GT(GlobalNorm(model_->config(), grads, exec_), 0);
     }
   }
 }
@@ -414,14 +417,15 @@ TEST_F(RolloutTest, PolicyGradientsAgreeWithADifferenceQuotient) {
   Objective objective = NamedObjective("grpo");
   objective.normalization = {.sample = 0.5, .group = 0.5};
   const ModelConfig& config = model_->config();
+  Pass pass(*model_);
   const auto evaluate = [&](int64_t micro_tokens, Params& grads) {
-    return AddPolicyGradient(*model_, samples, objective, {micro_tokens, false, 0}, grads, nullptr).loss;
+    return AddPolicyGradient(pass, samples, objective, {micro_tokens, false, 0}, grads, nullptr).loss;
   };
   Params grads = ZerosLike(config, model_->params()), other = ZerosLike(config, model_->params());
   const double loss = evaluate(100000, grads);
   EXPECT_NEAR(evaluate(100, other), loss, 1e-9);
-  const double norm = GlobalNorm(config, grads, pool_);
-  EXPECT_NEAR(GlobalNorm(config, other, pool_), norm, 1e-4 * norm);
+  const double norm = GlobalNorm(config, grads, exec_);
+  EXPECT_NEAR(GlobalNorm(config, other, exec_), norm, 1e-4 * norm);
 
   // Weights a step of length h along the gradient change the loss by h * norm.
   const double h = 0.01;

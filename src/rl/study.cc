@@ -215,7 +215,7 @@ StudyRun StudyRun::FromJson(const Json& json, const std::string& where) {
   return run;
 }
 
-bool RunStudy(const StudyConfig& config, ThreadPool& pool, const StudyOptions& options) {
+bool RunStudy(const StudyConfig& config, ExecContext& exec, const StudyOptions& options) {
   using Clock = std::chrono::steady_clock;
   int64_t number = 0;
   // One run; false if it was stopped.
@@ -229,7 +229,7 @@ bool RunStudy(const StudyConfig& config, ThreadPool& pool, const StudyOptions& o
     rl.stop = options.stop;
     rl.quiet = true;
     rl.version = options.version;
-    if (!TrainWithRl(run_config, pool, rl).finished) return false;
+    if (!TrainWithRl(run_config, exec, rl).finished) return false;
     if (was_complete) return true;
     const StudyRun done = ReadRun(folder, run_config.batches).value();
     options.say(fmt::format("{}, lr {:g}, seed {}: {:.1f} % of the held-out problems before, {:.1f} % after; {:.0f} s",

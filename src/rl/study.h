@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/json.h"
-#include "base/thread_pool.h"
+#include "ops/exec_context.h"
 #include "rl/config.h"
 
 namespace fulgur {
@@ -59,7 +59,7 @@ struct StudyOptions {
 
 // Does what is left to do. Error if a folder has a run of another config. False if it was stopped, or if runs of other
 // parts have to end first.
-bool RunStudy(const StudyConfig& config, ThreadPool& pool, const StudyOptions& options);
+bool RunStudy(const StudyConfig& config, ExecContext& exec, const StudyOptions& options);
 
 // The runs of a study that are complete, in the config's order: those that tune, and with the rate that they chose
 // those that count.

@@ -47,26 +47,26 @@ TEST(Study, RunsTheGridAndGoesOnWhereItStopped) {
   EXPECT_EQ(run.seed, 2u);
   EXPECT_EQ(run.schedule.lr, 0.01);
 
-  ThreadPool pool(2);
+  ExecContext exec(2);
   std::vector<std::string> said;
   StudyOptions options;
   options.say = [&](const std::string& line) { said.push_back(line); };
   // Two parts: neither can choose the rates before both have tuned.
   options.parts = 2;
-  EXPECT_FALSE(RunStudy(config, pool, options));
+  EXPECT_FALSE(RunStudy(config, exec, options));
   ASSERT_EQ(said.size(), 3u);
   EXPECT_THAT(said[2], HasSubstr("start again"));
   options.part = 1;
-  EXPECT_TRUE(RunStudy(config, pool, options));
+  EXPECT_TRUE(RunStudy(config, exec, options));
   EXPECT_EQ(said.size(), 3u + 2 + 2);
   EXPECT_EQ(CollectStudy(config).size(), 6u);
   options.part = 0;
   options.parts = 1;
   said.clear();
-  EXPECT_TRUE(RunStudy(config, pool, options));  // what is left of the first part
+  EXPECT_TRUE(RunStudy(config, exec, options));  // what is left of the first part
   EXPECT_EQ(said.size(), 2u);
   EXPECT_THAT(said[0], HasSubstr("CISPO 5, lr 0.0"));
-  EXPECT_TRUE(RunStudy(config, pool, options));
+  EXPECT_TRUE(RunStudy(config, exec, options));
   EXPECT_EQ(said.size(), 2u);  // nothing was left
 
   const std::vector<StudyRun> runs = CollectStudy(config);
@@ -79,7 +79,7 @@ TEST(Study, RunsTheGridAndGoesOnWhereItStopped) {
                         std::filesystem::copy_options::recursive);
   EXPECT_EQ(CollectStudy(config).size(), 8u);
   changed["base"]["micro_tokens"] = 500;
-  EXPECT_THROW(RunStudy(Written(dir.path(), changed), pool, options), Error);
+  EXPECT_THROW(RunStudy(Written(dir.path(), changed), exec, options), Error);
   for (const StudyRun& r : runs) {
     EXPECT_THAT(r.steps, ElementsAre(0, 1, 2));
     EXPECT_EQ(r.accuracy.size(), 3u);

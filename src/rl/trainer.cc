@@ -147,10 +147,10 @@ RunLength Length() {
 
 class RlTrainer : public RunWork {
  public:
-  RlTrainer(const RlConfig& config, ThreadPool& pool, const RlOptions& options)
+  RlTrainer(const RlConfig& config, ExecContext& exec, const RlOptions& options)
       : config_(config),
         options_(options),
-        pool_(pool),
+        exec_(exec),
         text_(TextFiles::FromFolder(config.model)),
         architecture_(ModelConfig::FromFile(config.model / kConfigFile)),
         fingerprint_(Fingerprint(config)),
@@ -169,8 +169,8 @@ class RlTrainer : public RunWork {
         stages_(config.stages, config.stage_rule) {
     stop_tokens_ = GenerationDefaults::FromFolder(config.model, architecture_, text_.tokenizer).stop_tokens;
     if (stop_tokens_.empty()) throw Error("{} names no token that ends an answer", config.model.string());
-    learner_.emplace(Model::Load(config.model, pool_, /*keep_weights=*/true), config.optimizer, config.decay_norms);
-    if (config.objective.kl != 0) reference_ = Model::Load(config.model, pool_);
+    learner_.emplace(Model::Load(config.model, exec_, /*keep_weights=*/true), config.optimizer, config.decay_norms);
+    if (config.objective.kl != 0) reference_ = Model::Load(config.model, exec_);
     Restore();
   }
 
@@ -182,7 +182,7 @@ class RlTrainer : public RunWork {
     }
     loop_.PrintStart(fmt::format("{}; batches of {} prompts x {} responses, {} updates each", config_.objective_name,
                                  config_.rollouts.prompts, config_.rollouts.responses, config_.updates),
-                     pool_.threads());
+                     exec_.pool().threads());
     result_.finished = FilterProblems() && loop_.Run(*this);
     result_.batches = loop_.state().step;
     result_.updates = updates_;
@@ -334,7 +334,7 @@ class RlTrainer : public RunWork {
 
   void WriteRunInfo() {
     if (!options_.config_text.empty()) WriteFileAtomic(config_.out / "config.json", options_.config_text);
-    Json session = MachineState(pool_.threads());
+    Json session = MachineState(exec_.pool().threads());
     session["version"] = options_.version;
     session["git"] = GitState();
     session["batch"] = loop_.state().step;
@@ -477,7 +477,7 @@ class RlTrainer : public RunWork {
       learner_->ZeroGradient();
       const bool on_policy = norms.empty() && !rollout_model_;
       const PolicyGradientReport r =
-          AddPolicyGradient(learner_->model(), std::span<const PolicySample>(samples).subspan(first, last - first),
+          AddPolicyGradient(learner_->pass(), std::span<const PolicySample>(samples).subspan(first, last - first),
                             objective, {config_.micro_tokens, config_.recompute, config_.aux_coef}, learner_->grads(),
                             on_policy ? &agreement : nullptr);
       lr = config_.schedule.At((state.step - 1) * config_.updates + u + 1);
@@ -601,7 +601,7 @@ class RlTrainer : public RunWork {
 
   RlConfig config_;
   RlOptions options_;
-  ThreadPool& pool_;
+  ExecContext& exec_;
   TextFiles text_;
   ModelConfig architecture_;
   Json fingerprint_;
@@ -627,8 +627,8 @@ class RlTrainer : public RunWork {
 
 }  // namespace
 
-RlResult TrainWithRl(const RlConfig& config, ThreadPool& pool, const RlOptions& options) {
-  return RlTrainer(config, pool, options).Run();
+RlResult TrainWithRl(const RlConfig& config, ExecContext& exec, const RlOptions& options) {
+  return RlTrainer(config, exec, options).Run();
 }
 
 int64_t ExportRlModel(const RlConfig& config, const fs::path& dir) {

@@ -17,7 +17,7 @@
 #include <string>
 
 #include "base/json.h"
-#include "base/thread_pool.h"
+#include "ops/exec_context.h"
 #include "rl/config.h"
 #include "train/run_loop.h"
 
@@ -37,7 +37,7 @@ struct RlResult {
 };
 
 // Starts or resumes the run. Errors as Train.
-RlResult TrainWithRl(const RlConfig& config, ThreadPool& pool, const RlOptions& options);
+RlResult TrainWithRl(const RlConfig& config, ExecContext& exec, const RlOptions& options);
 
 // Writes the newest checkpoint of the run as a model to `dir`; returns its batch. Error if there is none.
 int64_t ExportRlModel(const RlConfig& config, const std::filesystem::path& dir);

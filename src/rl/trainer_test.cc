@@ -24,13 +24,13 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 RlResult TrainQuietly(const Json& json, int threads = 1, bool fresh = false) {
-  ThreadPool pool(threads);
+  ExecContext exec(threads);
   RlOptions options;
   options.quiet = true;
   options.fresh = fresh;
   options.peak_gflops = 100;
   options.config_text = json.dump(2);
-  return TrainWithRl(RlConfig::FromJson(json, "test"), pool, options);
+  return TrainWithRl(RlConfig::FromJson(json, "test"), exec, options);
 }
 
 std::vector<Json> Groups(const std::filesystem::path& path) {
@@ -49,12 +49,12 @@ TEST(RlTrainer, TheReportIsThereAfterEveryBatchAndChangesNothing) {
   EXPECT_FALSE(std::filesystem::exists(folder / "run/report.html"));
   const Json reported = In(folder, json, "reported");
   const auto train = [&](double report_seconds, const std::atomic<bool>* stop) {
-    ThreadPool pool(1);
+    ExecContext exec(1);
     RlOptions options;
     options.quiet = true;
     options.report_seconds = report_seconds;
     options.stop = stop;
-    return TrainWithRl(RlConfig::FromJson(reported, "test"), pool, options);
+    return TrainWithRl(RlConfig::FromJson(reported, "test"), exec, options);
   };
   const std::filesystem::path report = folder / "reported/report.html";
   const std::atomic<bool> stop{true};
@@ -148,8 +148,8 @@ TEST(RlTrainer, LearnsWhatItIsRewardedForAndLeavesACompleteRun) {
   ASSERT_EQ(Lines(folder / "run/sessions.jsonl").size(), 1u);
   EXPECT_TRUE(Lines(folder / "run/sessions.jsonl")[0].contains("git"));
   EXPECT_TRUE(std::filesystem::exists(folder / "run/tensorboard"));
-  ThreadPool pool(1);
-  EXPECT_NO_THROW(Model::Load(folder / "run/model", pool));
+  ExecContext exec(1);
+  EXPECT_NO_THROW(Model::Load(folder / "run/model", exec));
   EXPECT_EQ(ReadTrainedTasks(folder / "run/model"), (std::set<std::string>{"addition"}));
 
   // It is finished; and can be written once more.
@@ -279,11 +279,11 @@ TEST(RlTrainer, StoppedAndContinuedItReusesRollouts) {
   EXPECT_EQ(Lines(folder / "parts/metrics.jsonl")[0]["rollout"]["reused"], 0);
 
   std::atomic<bool> stop{true};
-  ThreadPool pool(1);
+  ExecContext exec(1);
   RlOptions options;
   options.quiet = true;
   options.stop = &stop;
-  const RlResult result = TrainWithRl(RlConfig::FromJson(In(folder, json, "stopped"), "test"), pool, options);
+  const RlResult result = TrainWithRl(RlConfig::FromJson(In(folder, json, "stopped"), "test"), exec, options);
   EXPECT_FALSE(result.finished);
   EXPECT_EQ(result.batches, 0);
 }
@@ -318,11 +318,11 @@ TEST(RlTrainer, StoppedInAnEvaluationItKeepsTheBatch) {
     while (!std::filesystem::exists(folder / "stopped/evaluations/step-000002.jsonl.gz")) std::this_thread::yield();
     stop = true;
   });
-  ThreadPool pool(1);
+  ExecContext exec(1);
   RlOptions options;
   options.quiet = true;
   options.stop = &stop;
-  const RlResult result = TrainWithRl(RlConfig::FromJson(stopped, "test"), pool, options);
+  const RlResult result = TrainWithRl(RlConfig::FromJson(stopped, "test"), exec, options);
   stopper.join();
   EXPECT_FALSE(result.finished);
   EXPECT_EQ(result.batches, 2);

@@ -31,10 +31,10 @@ int64_t FirstNotFinite(const float* values, int64_t count) {
 
 std::string NotFinite::ToString() const { return fmt::format("{}[{}] is {}", tensor, index, Number(value)); }
 
-std::optional<NotFinite> FirstNotFinite(const ModelConfig& config, Params& params, ThreadPool& pool) {
+std::optional<NotFinite> FirstNotFinite(const ModelConfig& config, Params& params, ExecContext& exec) {
   const auto tensors = ListTensors(config, params);
   std::vector<int64_t> first(tensors.size());
-  pool.ParallelFor(static_cast<int64_t>(tensors.size()), [&](int64_t i, int) {
+  exec.pool().ParallelFor(static_cast<int64_t>(tensors.size()), [&](int64_t i, int) {
     const Tensor& tensor = *tensors[static_cast<size_t>(i)].second;
     first[static_cast<size_t>(i)] = FirstNotFinite(tensor.f32(), tensor.size());
   });
@@ -46,27 +46,28 @@ std::optional<NotFinite> FirstNotFinite(const ModelConfig& config, Params& param
 
 Learner::Learner(std::unique_ptr<Model> model, const AdamWOptions& options, bool decay_norms)
     : model_(std::move(model)),
+      pass_(*model_),
       grads_(ZerosLike(model_->config(), model_->params())),
       optimizer_(model_->config(), model_->params(), options, decay_norms) {}
 
-void Learner::ZeroGradient() { SetZero(config(), grads_, model_->pool()); }
+void Learner::ZeroGradient() { SetZero(config(), grads_, model_->exec()); }
 
 double Learner::Update(const std::string& where, double loss, int64_t number, double lr, double clip) {
-  ThreadPool& pool = model_->pool();
-  const double norm = GlobalNorm(config(), grads_, pool);
+  ExecContext& exec = model_->exec();
+  const double norm = GlobalNorm(config(), grads_, exec);
   if (!std::isfinite(loss) || !std::isfinite(norm)) {
     std::string cause = "all weights and the gradient are finite";
-    if (const auto weight = FirstNotFinite(config(), params(), pool)) {
+    if (const auto weight = FirstNotFinite(config(), params(), exec)) {
       cause = "among the weights, " + weight->ToString();
-    } else if (const auto gradient = FirstNotFinite(config(), grads_, pool)) {
+    } else if (const auto gradient = FirstNotFinite(config(), grads_, exec)) {
       cause = "the weights are finite; in the gradient, " + gradient->ToString();
     }
     throw Error("{}: the loss is {} and the gradient's norm {}: {}; a smaller learning rate (here {:g}) may help",
                 where, Number(loss), Number(norm), cause, lr);
   }
   ++updates_;
-  optimizer_.Step(params(), grads_, number, lr, clip > 0 && norm > clip ? clip / norm : 1.0, pool);
-  if (const auto weight = FirstNotFinite(config(), params(), pool)) {
+  optimizer_.Step(params(), grads_, number, lr, clip > 0 && norm > clip ? clip / norm : 1.0, exec);
+  if (const auto weight = FirstNotFinite(config(), params(), exec)) {
     throw Error("{}: among the weights after it, {}; a smaller learning rate (here {:g}) may help", where,
                 weight->ToString(), lr);
   }

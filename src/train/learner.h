@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
-#include "base/thread_pool.h"
-#include "model/model.h"
+#include "model/pass.h"
+#include "ops/exec_context.h"
 #include "train/optimizer.h"
 
 namespace fulgur {
@@ -20,7 +20,7 @@ struct NotFinite {
   std::string ToString() const;  // "model.norm.weight[3] is NaN"
 };
 // The first in checkpoint order, whatever the number of threads.
-std::optional<NotFinite> FirstNotFinite(const ModelConfig& config, Params& params, ThreadPool& pool);
+std::optional<NotFinite> FirstNotFinite(const ModelConfig& config, Params& params, ExecContext& exec);
 
 class Learner {
  public:
@@ -28,6 +28,7 @@ class Learner {
   Learner(std::unique_ptr<Model> model, const AdamWOptions& options, bool decay_norms);
 
   Model& model() { return *model_; }
+  Pass& pass() { return pass_; }  // for AddGradient
   const ModelConfig& config() const { return model_->config(); }
   Params& params() { return model_->params(); }
   Params& m() { return optimizer_.m(); }
@@ -47,6 +48,7 @@ class Learner {
 
  private:
   std::unique_ptr<Model> model_;
+  Pass pass_;
   Params grads_;
   Optimizer optimizer_;
   int64_t updates_ = 0;

@@ -17,9 +17,9 @@ using testing::HasSubstr;
 
 class LearnerTest : public testing::Test {
  protected:
-  ThreadPool pool{2};
+  ExecContext exec{2};
   ModelConfig config = TinyConfig(40);
-  Learner learner{std::make_unique<Model>(config, RandomParams(config, 5), pool, true), AdamWOptions{}, true};
+  Learner learner{std::make_unique<Model>(config, RandomParams(config, 5), exec, true), AdamWOptions{}, true};
 
   Tensor& Named(Params& params, const std::string& name) {
     for (auto& [n, tensor] : ListTensors(config, params)) {
@@ -35,15 +35,15 @@ class LearnerTest : public testing::Test {
 };
 
 TEST_F(LearnerTest, FindsTheFirstThatIsNotFinite) {
-  EXPECT_FALSE(FirstNotFinite(config, learner.params(), pool));
+  EXPECT_FALSE(FirstNotFinite(config, learner.params(), exec));
   Fill(learner.grads(), std::numeric_limits<float>::max());
-  EXPECT_FALSE(FirstNotFinite(config, learner.grads(), pool));
+  EXPECT_FALSE(FirstNotFinite(config, learner.grads(), exec));
   Named(learner.grads(), "model.norm.weight").f32()[2] = std::numeric_limits<float>::infinity();
-  EXPECT_EQ(FirstNotFinite(config, learner.grads(), pool)->ToString(), "model.norm.weight[2] is inf");
+  EXPECT_EQ(FirstNotFinite(config, learner.grads(), exec)->ToString(), "model.norm.weight[2] is inf");
   Tensor& embedding = Named(learner.grads(), "model.embed_tokens.weight");
   for (const int64_t at : {embedding.size() - 1, int64_t{300}}) {
     embedding.f32()[at] = NAN;
-    EXPECT_EQ(FirstNotFinite(config, learner.grads(), pool)->ToString(),
+    EXPECT_EQ(FirstNotFinite(config, learner.grads(), exec)->ToString(),
               fmt::format("model.embed_tokens.weight[{}] is NaN", at));
   }
 }

@@ -8,13 +8,14 @@ namespace fulgur {
 namespace {
 
 // Bodies for all tensors, the largest first so that the last ones to finish are small.
-void ForEachTensorInParallel(const std::vector<std::pair<std::string, Tensor*>>& tensors, ThreadPool& pool,
+void ForEachTensorInParallel(const std::vector<std::pair<std::string, Tensor*>>& tensors, ExecContext& exec,
                              const std::function<void(size_t)>& body) {
   std::vector<size_t> order(tensors.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return tensors[a].second->size() > tensors[b].second->size(); });
-  pool.ParallelFor(static_cast<int64_t>(order.size()), [&](int64_t i, int) { body(order[static_cast<size_t>(i)]); });
+  exec.pool().ParallelFor(static_cast<int64_t>(order.size()),
+                          [&](int64_t i, int) { body(order[static_cast<size_t>(i)]); });
 }
 
 }  // namespace
@@ -53,33 +54,32 @@ Optimizer::Optimizer(const ModelConfig& config, Params& params, const AdamWOptio
       m_(ZerosLike(config, params)),
       v_(ZerosLike(config, params)) {}
 
-void Optimizer::Step(Params& params, Params& grads, int64_t step, double lr, double grad_scale, ThreadPool& pool) {
+void Optimizer::Step(Params& params, Params& grads, int64_t step, double lr, double grad_scale, ExecContext& exec) {
   const auto p = ListTensors(config_, params), m = ListTensors(config_, m_), v = ListTensors(config_, v_),
              g = ListTensors(config_, grads);
-  ForEachTensorInParallel(p, pool, [&](size_t i) {
+  ForEachTensorInParallel(p, exec, [&](size_t i) {
     Tensor& tensor = *p[i].second;
     AdamWOptions options = options_;
     options.lr = lr;
     const bool vector = tensor.shape().size() == 1 || tensor.dim(0) == 1;
     if (vector && !decay_norms_) options.weight_decay = 0;
-    AdamWStep(tensor.f32(), m[i].second->f32(), v[i].second->f32(), g[i].second->f32(), tensor.size(), step, options,
-              static_cast<float>(grad_scale), pool);
+    AdamWStep(tensor.values<float>(), m[i].second->values<float>(), v[i].second->values<float>(),
+              g[i].second->values<float>(), step, options, static_cast<float>(grad_scale), exec);
   });
 }
 
-double GlobalNorm(const ModelConfig& config, Params& grads, ThreadPool& pool) {
+double GlobalNorm(const ModelConfig& config, Params& grads, ExecContext& exec) {
   const auto g = ListTensors(config, grads);
   std::vector<double> squares(g.size());
-  ForEachTensorInParallel(g, pool,
-                          [&](size_t i) { squares[i] = SumSquares(g[i].second->f32(), g[i].second->size(), pool); });
+  ForEachTensorInParallel(g, exec, [&](size_t i) { squares[i] = SumSquares(g[i].second->values<float>(), exec); });
   double sum = 0;
   for (const double s : squares) sum += s;
   return std::sqrt(sum);
 }
 
-void SetZero(const ModelConfig& config, Params& grads, ThreadPool& pool) {
+void SetZero(const ModelConfig& config, Params& grads, ExecContext& exec) {
   const auto g = ListTensors(config, grads);
-  ForEachTensorInParallel(g, pool, [&](size_t i) { std::memset(g[i].second->raw(), 0, g[i].second->bytes()); });
+  ForEachTensorInParallel(g, exec, [&](size_t i) { std::memset(g[i].second->raw(), 0, g[i].second->bytes()); });
 }
 
 }  // namespace fulgur

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "base/thread_pool.h"
 #include "model/params.h"
 #include "ops/adamw.h"
+#include "ops/exec_context.h"
 
 namespace fulgur {
 
@@ -36,7 +36,7 @@ class Optimizer {
   // One AdamW step number `step` (from 1) with the rate `lr`; gradients are multiplied by grad_scale first. The bits do
   // not depend on the number of threads. decay_norms false: vectors (norms, the shared coefficient) have no weight
   // decay.
-  void Step(Params& params, Params& grads, int64_t step, double lr, double grad_scale, ThreadPool& pool);
+  void Step(Params& params, Params& grads, int64_t step, double lr, double grad_scale, ExecContext& exec);
 
   Params& m() { return m_; }
   Params& v() { return v_; }
@@ -52,9 +52,9 @@ class Optimizer {
 std::vector<std::pair<std::string, Tensor*>> ListTensors(const ModelConfig& config, Params& params);
 
 // The Euclidean norm of all gradients together, in an order that does not depend on threads.
-double GlobalNorm(const ModelConfig& config, Params& grads, ThreadPool& pool);
+double GlobalNorm(const ModelConfig& config, Params& grads, ExecContext& exec);
 
 // Sets every gradient to zero.
-void SetZero(const ModelConfig& config, Params& grads, ThreadPool& pool);
+void SetZero(const ModelConfig& config, Params& grads, ExecContext& exec);
 
 }  // namespace fulgur

@@ -55,7 +55,7 @@ struct Trained {
 };
 
 Trained ThreeSteps(const ModelConfig& config, int threads, bool decay_norms, double grad_scale) {
-  ThreadPool pool(threads);
+  ExecContext exec(threads);
   Trained run;
   Params shapes;
   ForEachParameter(config, shapes, [](const std::string&, Tensor&, const Shape&) {});
@@ -65,7 +65,7 @@ Trained ThreeSteps(const ModelConfig& config, int threads, bool decay_norms, dou
   run.optimizer = std::make_unique<Optimizer>(config, run.params, AdamWOptions{}, decay_norms);
   for (int64_t step = 1; step <= 3; ++step) {
     Fill(config, run.grads, 10 + static_cast<uint64_t>(step), 1e-3);
-    run.optimizer->Step(run.params, run.grads, step, 1e-2 / static_cast<double>(step), grad_scale, pool);
+    run.optimizer->Step(run.params, run.grads, step, 1e-2 / static_cast<double>(step), grad_scale, exec);
   }
   return run;
 }
@@ -107,8 +107,8 @@ TEST(Optimizer, EveryTensorFollowsTheFormula) {
 TEST(Optimizer, BitsDoNotDependOnThreads) {
   const ModelConfig config = TinyConfig(64);
   Trained one = ThreeSteps(config, 1, true, 0.7), three = ThreeSteps(config, 3, true, 0.7);
-  ThreadPool pool1(1), pool3(3);
-  EXPECT_EQ(GlobalNorm(config, one.grads, pool1), GlobalNorm(config, three.grads, pool3));
+  ExecContext exec1(1), exec3(3);
+  EXPECT_EQ(GlobalNorm(config, one.grads, exec1), GlobalNorm(config, three.grads, exec3));
   for (auto get :
        {+[](Trained& r) -> Params& { return r.params; }, +[](Trained& r) -> Params& { return r.optimizer->m(); },
         +[](Trained& r) -> Params& { return r.optimizer->v(); }}) {
@@ -121,15 +121,15 @@ TEST(Optimizer, BitsDoNotDependOnThreads) {
 
 TEST(Optimizer, NormAndZero) {
   const ModelConfig config = TinyConfig(64);
-  ThreadPool pool(2);
+  ExecContext exec(2);
   Trained run = ThreeSteps(config, 2, true, 1);
   double sum = 0;
   for (const auto& [name, tensor] : ListTensors(config, run.grads)) {
     for (const float x : tensor->values<float>()) sum += static_cast<double>(x) * x;
   }
-  EXPECT_NEAR(GlobalNorm(config, run.grads, pool), std::sqrt(sum), 1e-9 * std::sqrt(sum));
-  SetZero(config, run.grads, pool);
-  EXPECT_EQ(GlobalNorm(config, run.grads, pool), 0);
+  EXPECT_NEAR(GlobalNorm(config, run.grads, exec), std::sqrt(sum), 1e-9 * std::sqrt(sum));
+  SetZero(config, run.grads, exec);
+  EXPECT_EQ(GlobalNorm(config, run.grads, exec), 0);
 }
 
 }  // namespace

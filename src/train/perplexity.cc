@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "model/pass.h"
 #include "ops/cross_entropy.h"
 
 namespace fulgur {
@@ -14,14 +15,14 @@ constexpr int64_t kChunk = 256;  // tokens a pass, which bounds the logits
 // Logits of all rows of a document, a chunk at a time.
 class Reader {
  public:
-  explicit Reader(Model& model) : model_(model), state_(model.NewState()) {}
+  explicit Reader(Pass& pass) : pass_(pass), state_(pass.model().NewState()) {}
   const float* Next(std::span<const int32_t> tokens) {
     const Segment segment{&state_, tokens};
-    return model_.Forward({&segment, 1}, LogitRows::kAll).data();
+    return pass_.Forward({&segment, 1}, LogitRows::kAll).data();
   }
 
  private:
-  Model& model_;
+  Pass& pass_;
   SequenceState state_;
 };
 
@@ -72,17 +73,19 @@ PerplexityReport MeasurePerplexity(Model& model, Model* reference, std::span<con
   double loss = 0, reference_loss = 0, kl = 0;
   int64_t right = 0, reference_right = 0, same = 0, done = 0;
   std::vector<double> divergences;
+  Pass pass(model);
+  std::optional<Pass> reference_pass;
+  if (reference != nullptr) reference_pass.emplace(*reference);
   for (const Example& example : examples) {
-    Reader reader(model);
+    Reader reader(pass);
     std::optional<Reader> other;
-    if (reference != nullptr) other.emplace(*reference);
+    if (reference_pass) other.emplace(*reference_pass);
     const std::span<const int32_t> tokens = example.tokens;
     const auto length = static_cast<int64_t>(tokens.size());
     for (int64_t first = 0; first + 1 < length; first += kChunk) {
       const auto part =
           tokens.subspan(static_cast<size_t>(first), static_cast<size_t>(std::min(kChunk, length - first)));
       const float* rows = reader.Next(part);
-      // The two models may share nothing, but a model's logits are its own until its next pass.
       const float* other_rows = other ? other->Next(part) : nullptr;
       for (int64_t i = 0; i < static_cast<int64_t>(part.size()); ++i) {
         const auto next = static_cast<size_t>(first + i + 1);

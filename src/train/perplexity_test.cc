@@ -8,14 +8,15 @@
 #include "base/rng.h"
 #include "model/checkpoint.h"
 #include "model/gradient.h"
+#include "model/pass.h"
 #include "train/test_util.h"
 
 namespace fulgur {
 namespace {
 
-std::unique_ptr<Model> RandomModel(uint64_t seed, ThreadPool& pool, int64_t vocab = 50) {
+std::unique_ptr<Model> RandomModel(uint64_t seed, ExecContext& exec, int64_t vocab = 50) {
   const ModelConfig config = TinyConfig(vocab);
-  return std::make_unique<Model>(config, RandomParams(config, seed), pool, true);
+  return std::make_unique<Model>(config, RandomParams(config, seed), exec, true);
 }
 
 std::vector<Example> Examples() {
@@ -33,14 +34,15 @@ std::vector<Example> Examples() {
 }
 
 TEST(Perplexity, LossIsTheTrainersAndTheModelDoesNotDivergeFromItself) {
-  ThreadPool pool(2);
-  const auto model = RandomModel(1, pool);
+  ExecContext exec(2);
+  const auto model = RandomModel(1, exec);
   const std::vector<Example> examples = Examples();
   const PerplexityReport report = MeasurePerplexity(*model, model.get(), examples);
 
   TokenBatch batch;
   for (const Example& e : examples) batch.AddDocument(e.tokens, e.counts);
-  const LossReport trainer = EvaluateLoss(*model, batch, CrossEntropy(batch));
+  Pass pass(*model);
+  const LossReport trainer = EvaluateLoss(pass, batch, CrossEntropy(batch));
   EXPECT_EQ(report.tokens, batch.targets_counted());
   EXPECT_NEAR(report.loss, trainer.row_loss, 1e-6);
   EXPECT_NEAR(report.perplexity(), std::exp(trainer.row_loss), 1e-4);
@@ -51,14 +53,15 @@ TEST(Perplexity, LossIsTheTrainersAndTheModelDoesNotDivergeFromItself) {
 }
 
 TEST(Perplexity, DivergenceIsWhatTheLogitsSay) {
-  ThreadPool pool(1);
-  const auto model = RandomModel(1, pool), other = RandomModel(2, pool);
+  ExecContext exec(1);
+  const auto model = RandomModel(1, exec), other = RandomModel(2, exec);
   const std::vector<Example> one = {{{3, 7}, {1, 1}}};
   const PerplexityReport report = MeasurePerplexity(*model, other.get(), one);
   const auto probabilities = [&](Model& m) {
     SequenceState state = m.NewState();
     const Segment segment{&state, std::span<const int32_t>(one[0].tokens).first(1)};
-    const std::span<const float> row = m.Forward({&segment, 1}, LogitRows::kAll);
+    Pass pass(m);
+    const std::span<const float> row = pass.Forward({&segment, 1}, LogitRows::kAll);
     std::vector<double> p;
     double sum = 0;
     for (const float x : row) sum += std::exp(static_cast<double>(x));
@@ -76,8 +79,8 @@ TEST(Perplexity, DivergenceIsWhatTheLogitsSay) {
 }
 
 TEST(Perplexity, WhatCannotBeComparedIsAnError) {
-  ThreadPool pool(1);
-  const auto model = RandomModel(1, pool), other = RandomModel(2, pool, 60);
+  ExecContext exec(1);
+  const auto model = RandomModel(1, exec), other = RandomModel(2, exec, 60);
   EXPECT_THROW(MeasurePerplexity(*model, other.get(), Examples()), Error);
   const std::vector<Example> nothing = {{{3, 7}, {1, 0}}};
   EXPECT_THROW(MeasurePerplexity(*model, nullptr, nothing), Error);

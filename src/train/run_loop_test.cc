@@ -54,7 +54,7 @@ class RunLoopTest : public testing::Test {
 
   // One process of the run in folder/NAME; what happens in it, `change` says.
   void Session(const std::string& name, const std::function<void(Work&)>& change = {}, int64_t steps = 6) {
-    ThreadPool pool(1);
+    ExecContext exec(1);
     const ModelConfig config = TinyConfig(300);
     RunPlan plan;
     plan.out = folder / name;
@@ -66,7 +66,7 @@ class RunLoopTest : public testing::Test {
     RunOptions options;
     options.quiet = true;
     RunLoop loop(plan, options);
-    Learner learner(std::make_unique<Model>(config, RandomParams(config, 5), pool, true), AdamWOptions{}, true);
+    Learner learner(std::make_unique<Model>(config, RandomParams(config, 5), exec, true), AdamWOptions{}, true);
     loop.Restore(learner, 0);
     started = loop.state().step;
     Work work(learner);

@@ -9,6 +9,7 @@
 #include "model/checkpoint.h"
 #include "model/cost.h"
 #include "model/gradient.h"
+#include "model/pass.h"
 #include "ops/cross_entropy.h"
 #include "train/trained_tasks.h"
 
@@ -82,10 +83,10 @@ RunLength Length() {
 
 class Trainer : public RunWork {
  public:
-  Trainer(const TrainConfig& config, ThreadPool& pool, const TrainOptions& options)
+  Trainer(const TrainConfig& config, ExecContext& exec, const TrainOptions& options)
       : config_(config),
         options_(options),
-        pool_(pool),
+        exec_(exec),
         text_(TextFiles::FromFolder(config.model.tokenizer)),
         encoder_(text_.tokenizer, text_.chat_template, config.batch.max_length),
         architecture_(StartingArchitecture(config, text_.tokenizer, encoder_.conversation().end_of_turn())),
@@ -101,13 +102,13 @@ class Trainer : public RunWork {
       validation_ = ValidationExamples(config.validation.data, encoder_, config.validation.instances,
                                        Mix(config.seed, kValidationStream));
     }
-    learner_.emplace(std::make_unique<Model>(architecture_, StartingParams(config, architecture_), pool_, true),
+    learner_.emplace(std::make_unique<Model>(architecture_, StartingParams(config, architecture_), exec_, true),
                      config.optimizer, config.decay_norms);
     loop_.Restore(*learner_, config.data.size());
   }
 
   TrainResult Run() {
-    loop_.PrintStart(fmt::format("steps of up to {} tokens", config_.batch.tokens), pool_.threads());
+    loop_.PrintStart(fmt::format("steps of up to {} tokens", config_.batch.tokens), exec_.pool().threads());
     result_.finished = loop_.Run(*this);
     result_.step = loop_.state().step;
     result_.tokens = loop_.state().tokens;
@@ -130,7 +131,7 @@ class Trainer : public RunWork {
       options.aux_coef = coef * share;
       options.recompute = config_.batch.recompute;
       const LossReport report =
-          AddGradient(learner_->model(), micro, CrossEntropy(micro, data.targets), options, learner_->grads());
+          AddGradient(learner_->pass(), micro, CrossEntropy(micro, data.targets), options, learner_->grads());
       ce += report.row_loss;
       aux += report.aux * share;
       flops += TrainingFlops(architecture_, micro.documents());
@@ -197,7 +198,7 @@ class Trainer : public RunWork {
  private:
   TrainConfig config_;
   TrainOptions options_;
-  ThreadPool& pool_;
+  ExecContext& exec_;
   TextFiles text_;
   RecordEncoder encoder_;
   ModelConfig architecture_;
@@ -257,8 +258,8 @@ ModelConfig StartingArchitecture(const TrainConfig& config, const Tokenizer& tok
   return architecture;
 }
 
-TrainResult Train(const TrainConfig& config, ThreadPool& pool, const TrainOptions& options) {
-  return Trainer(config, pool, options).Run();
+TrainResult Train(const TrainConfig& config, ExecContext& exec, const TrainOptions& options) {
+  return Trainer(config, exec, options).Run();
 }
 
 int64_t ExportModel(const TrainConfig& config, const fs::path& dir) {
@@ -271,7 +272,8 @@ int64_t ExportModel(const TrainConfig& config, const fs::path& dir) {
   return ExportRun(config.out, architecture, shapes, config.data.size(), FilesOf(config), dir);
 }
 
-ValidationResult Validate(Model& model, const std::vector<Example>& examples, int64_t micro_tokens) {
+ValidationResult Validate(const Model& model, const std::vector<Example>& examples, int64_t micro_tokens) {
+  Pass pass(model);
   const int64_t vocab = model.config().vocab_size;
   micro_tokens = std::min(micro_tokens, std::max<int64_t>(256, (int64_t{1} << 25) / vocab));  // 128 MB of logits
   double sum = 0;
@@ -287,7 +289,7 @@ ValidationResult Validate(Model& model, const std::vector<Example>& examples, in
     std::vector<Segment> segments;
     for (size_t i = begin; i < end; ++i) states.push_back(model.NewState());
     for (size_t i = begin; i < end; ++i) segments.push_back({&states[i - begin], examples[i].tokens});
-    const float* row = model.Forward(segments, LogitRows::kAll).data();
+    const float* row = pass.Forward(segments, LogitRows::kAll).data();
     for (size_t i = begin; i < end; ++i) {
       const Example& example = examples[i];
       for (size_t t = 0; t < example.tokens.size(); ++t, row += vocab) {

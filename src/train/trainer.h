@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <filesystem>
 
-#include "base/thread_pool.h"
 #include "model/model.h"
+#include "ops/exec_context.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 #include "train/config.h"
@@ -40,7 +40,7 @@ struct TrainResult {
 // Starts or resumes the run. Errors: `out` holds a run of another config (names a key that differs), or other files, or
 // is in use by another process; the loss, the gradient or a weight is not finite; and whatever is wrong with the files
 // that the config names.
-TrainResult Train(const TrainConfig& config, ThreadPool& pool, const TrainOptions& options);
+TrainResult Train(const TrainConfig& config, ExecContext& exec, const TrainOptions& options);
 
 // Writes the newest checkpoint of the run as a model to `dir`; returns its step. Error if there is none.
 int64_t ExportModel(const TrainConfig& config, const std::filesystem::path& dir);
@@ -50,7 +50,7 @@ struct ValidationResult {
   double loss = 0, accuracy = 0;
   int64_t targets = 0;
 };
-ValidationResult Validate(Model& model, const std::vector<Example>& examples, int64_t micro_tokens);
+ValidationResult Validate(const Model& model, const std::vector<Example>& examples, int64_t micro_tokens);
 
 // Arithmetic of forward and backward (three times ForwardFlops, model/cost.h) on these documents (TokenBatch).
 // Recomputation does not count.

@@ -26,12 +26,12 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 TrainResult TrainQuietly(const Json& json, int threads = 1, bool fresh = false) {
-  ThreadPool pool(threads);
+  ExecContext exec(threads);
   TrainOptions options;
   options.quiet = true;
   options.fresh = fresh;
   options.peak_gflops = 100;
-  return Train(TrainConfig::FromJson(json, "test"), pool, options);
+  return Train(TrainConfig::FromJson(json, "test"), exec, options);
 }
 
 TEST(Trainer, LearnsAndWritesACompleteModel) {
@@ -62,8 +62,8 @@ TEST(Trainer, LearnsAndWritesACompleteModel) {
   EXPECT_EQ(lines[29]["validation"]["addition"]["loss"], last["loss"]);
   EXPECT_EQ(lines.back()["tokens"], result.tokens);
 
-  ThreadPool pool(1);
-  const auto model = Model::Load(folder / "run/model", pool);
+  ExecContext exec(1);
+  const auto model = Model::Load(folder / "run/model", exec);
   EXPECT_EQ(model->config().vocab_size, 291);
   EXPECT_EQ(model->config().eos_token_ids, std::vector<int64_t>{256 + 20});  // <end_of_sentence>
   EXPECT_NO_THROW(TextFiles::FromFolder(folder / "run/model"));
@@ -119,17 +119,17 @@ TEST(Trainer, StopsAfterTheStepAndGoesOn) {
   TrainQuietly(whole);
   std::atomic<bool> stop{true};  // from the start: one step each time
   for (int64_t step = 1; step <= 5; ++step) {
-    ThreadPool pool(2);
+    ExecContext exec(2);
     TrainOptions options;
     options.quiet = true;
     options.stop = &stop;
-    const TrainResult result = Train(TrainConfig::FromJson(parts, "test"), pool, options);
+    const TrainResult result = Train(TrainConfig::FromJson(parts, "test"), exec, options);
     EXPECT_EQ(result.step, step);
     EXPECT_FALSE(result.finished);
   }
   EXPECT_EQ(ExportModel(TrainConfig::FromJson(parts, "test"), folder / "exported"), 5);
-  ThreadPool pool(1);
-  EXPECT_NO_THROW(Model::Load(folder / "exported", pool));
+  ExecContext exec(1);
+  EXPECT_NO_THROW(Model::Load(folder / "exported", exec));
   EXPECT_EQ(ReadTrainedTasks(folder / "exported"), (std::set<std::string>{"addition"}));
   TrainQuietly(parts);
   EXPECT_EQ(Weights(whole), Weights(parts));
@@ -266,11 +266,11 @@ TEST(Trainer, ARunWithADecayCanBecomeLongerBeforeItOnly) {
   Json early = In(folder, json, "early");
   early["steps"] = 6;  // falls after step 3
   const std::atomic<bool> stop{true};
-  ThreadPool pool(1);
+  ExecContext exec(1);
   TrainOptions options;
   options.quiet = true;
   options.stop = &stop;
-  Train(TrainConfig::FromJson(early, "test"), pool, options);  // one step
+  Train(TrainConfig::FromJson(early, "test"), exec, options);  // one step
   early["steps"] = 8;
   TrainQuietly(early);
   EXPECT_EQ(Weights(early), Weights(whole));
