@@ -71,10 +71,16 @@ export async function run(url, apiKey) {
   await test('claude_code: a session with tools', async () => {
     const messages = [{role: 'user', content: [{type: 'text', text: 'List the files.'}, {type: 'text', text: question, ...cache}]}];
     let read = 0;
+    // The first block of the system prompt is another in every turn.
+    const system = () => [
+      {type: 'text', text: `x-anthropic-billing-header: cc_version=2.1.37.3a3; cc_entrypoint=cli; cch=${read}${read}ab1;`},
+      ...session.system,
+    ];
     for (const name of ['weather', 'weather', undefined]) {
       const tool_choice = name ? {type: 'tool', name} : undefined;
       const thinking = name ? {type: 'disabled'} : {type: 'enabled', budget_tokens: 1024};
-      const made = message(await ask(path, {...session, messages, tool_choice, thinking, max_tokens: 600}, headers));
+      const made = message(await ask(
+          path, {...session, system: system(), messages, tool_choice, thinking, max_tokens: 600}, headers));
       if (read > 0) assert.ok(made.usage.cache_read_input_tokens > 100, 'the second turn reads all anew');
       ++read;
       assert.ok(made.usage.output_tokens > 0);

@@ -23,6 +23,8 @@ function read(events) {
       assert.equal(event.text, text);
     } else if (event.type === 'response.function_call_arguments.done') {
       assert.equal(event.arguments, text);
+    } else if (event.type === 'response.custom_tool_call_input.done') {
+      assert.equal(event.input, text);
     } else if (event.type === 'response.output_item.done') {
       assert.equal(event.output_index, items.length);
       assert.equal(event.item.id, added[items.length].id);
@@ -52,7 +54,13 @@ export async function run(url, apiKey) {
   const session = {
     model: 'nano',
     instructions: 'You are a coding agent that runs in a terminal. ' + 'Keep to the conventions of the repository. '.repeat(20),
-    tools: [shell, {type: 'function', name: 'weather', description: 'Of a city.', strict: true, parameters: weather}],
+    tools: [
+      shell,
+      {type: 'function', name: 'weather', description: 'Of a city.', strict: true, parameters: weather},
+      {type: 'custom', name: 'apply_patch', description: 'Edits files. FREEFORM: no JSON.',
+       format: {type: 'grammar', syntax: 'lark', definition: 'start: /.+/s'}},
+      {type: 'web_search', external_web_access: false},
+    ],
     tool_choice: 'auto',
     parallel_tool_calls: false,
     reasoning: {effort: 'none', summary: 'auto'},
@@ -106,6 +114,28 @@ export async function run(url, apiKey) {
       assert.deepEqual(bare(whole.output), bare(made.output));
     }
     assert.ok(cut);
+  });
+
+  await test('codex: a patch as a custom tool, whole and cut off', async () => {
+    const tool_choice = {type: 'custom', name: 'apply_patch'};
+    const input = [say('user', question)];
+    const answer = await post(path, {...session, input, tool_choice, max_output_tokens: 900}, headers);
+    assert.match(answer.headers.get('x-fulgur-ignored-fields'), /web_search/);
+    const made = read(answer.events);
+    const call = made.output.at(-1);
+    assert.equal(call.type, 'custom_tool_call');
+    assert.equal(call.name, 'apply_patch');
+    if (made.status === 'completed') assert.equal(call.status, 'completed');
+    const cut = read(await ask(path, {...session, input, tool_choice, max_output_tokens: made.usage.output_tokens - 12}, headers));
+    assert.equal(cut.status, 'incomplete');
+    assert.equal(cut.output.at(-1).status, 'incomplete');
+    assert.ok(call.input.startsWith(cut.output.at(-1).input));
+    // Both go back, with what came of them.
+    for (const {output} of [made, cut]) {
+      input.push(...output, {type: 'custom_tool_call_output', call_id: output.at(-1).call_id, output: 'Done.'});
+    }
+    const last = read(await ask(path, {...session, input, tool_choice: 'none', max_output_tokens: 20}, headers));
+    assert.ok(last.output.every(item => item.type === 'message'));
   });
 
   await test('codex: answers without a tool, whose log-probabilities are theirs', async () => {
