@@ -11,6 +11,8 @@ namespace fulgur {
 using Rational = mpq_class;
 using Integer = mpz_class;
 
+inline bool IsWhole(const Rational& value) { return value.get_den() == 1; }
+
 // A complex number of fixed precision in bits. A thin owner of an mpc_t; operations are MPC's own functions on get().
 class BigComplex {
  public:

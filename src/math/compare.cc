@@ -5,203 +5,12 @@
 #include <utility>
 
 #include "base/error.h"
+#include "math/answer_forms.h"
+#include "math/region.h"
 #include "math/units.h"
 
 namespace fulgur {
 namespace {
-
-constexpr size_t kMaxElements = 200;  // of a list that is matched with another in any order
-
-bool IsEquation(const Expr& expr) {
-  return expr.kind == Kind::kRelation &&
-         std::all_of(expr.ops.begin(), expr.ops.end(), [](const std::string& op) { return op == "=" || op == "~"; });
-}
-bool IsInequality(const Expr& expr) { return expr.kind == Kind::kRelation && !IsEquation(expr); }
-
-bool IsCollection(const Expr& expr) {
-  return expr.kind == Kind::kList || expr.kind == Kind::kTuple || expr.kind == Kind::kSet;
-}
-
-// Sets that are more than a few elements.
-bool IsRegion(const Expr& expr) {
-  switch (expr.kind) {
-    case Kind::kInterval:
-    case Kind::kUnion:
-    case Kind::kIntersect:
-    case Kind::kSetMinus:
-    case Kind::kEmptySet:
-    case Kind::kNumberSet:
-    case Kind::kMember:
-    case Kind::kSetBuilder:
-      return true;
-    default:
-      return IsInequality(expr);
-  }
-}
-
-// dy/dx, d^2y/dx^2, d/dx: a quotient of products that begin with d or \partial.
-bool IsDerivative(const Expr& expr) {
-  if (expr.kind != Kind::kDivide) return false;
-  return std::all_of(expr.children.begin(), expr.children.end(), [](const ExprPtr& part) {
-    const Expr* first = part->kind == Kind::kMul ? part->children[0].get() : part.get();
-    if (first->kind == Kind::kPower) first = first->children[0].get();
-    return first->kind == Kind::kSymbol && (first->name == "d" || first->name == "partial");
-  });
-}
-
-// A letter, f(x), a_n, x_{n+1}, dy/dx, or letters side by side that name something (AB).
-bool IsVariable(const Expr& expr) {
-  if (expr.kind == Kind::kSymbol || IsDerivative(expr)) return true;
-  if (expr.kind == Kind::kFunction) return expr.name.rfind("call ", 0) == 0 || expr.name.rfind("index ", 0) == 0;
-  if (expr.kind == Kind::kConstant) return expr.name == "e" || expr.name == "i";
-  return false;
-}
-
-// What stands on the left of "= value" and says what the value is of: anything with a symbol in it.
-bool IsAssignment(const Expr& expr) {
-  if (!IsEquation(expr)) return false;
-  const Expr& left = *expr.children[0];
-  if (IsVariable(left)) return true;
-  if (left.kind == Kind::kFunction && left.name == "unknown int") return true;
-  if (left.kind == Kind::kMul) {
-    if (IsDerivative(*left.children[0])) return true;  // d/dx x^3
-    return std::all_of(left.children.begin(), left.children.end(), [](const ExprPtr& c) { return IsVariable(*c); });
-  }
-  if (left.kind == Kind::kTuple) {
-    return std::all_of(left.children.begin(), left.children.end(), [](const ExprPtr& c) { return IsVariable(*c); });
-  }
-  if (left.kind == Kind::kFunction && left.name == "ratio") return !Symbols(left).empty();
-  return left.kind == Kind::kFunction && left.name == "abs" && !Symbols(left).empty();
-}
-
-// P(3, 4), as its coordinates.
-bool IsPoint(const Expr& expr) { return expr.kind == Kind::kFunction && expr.name.rfind("point ", 0) == 0; }
-
-// What says of an unknown of a formula which values it takes: k in Z, x != 0, n >= 1.
-bool IsSideCondition(const Expr& expr) {
-  if (expr.kind == Kind::kMember) {
-    return expr.children[0]->kind == Kind::kSymbol && expr.children[1]->kind == Kind::kNumberSet;
-  }
-  if (expr.kind != Kind::kRelation || expr.ops.size() != 1 || expr.children[0]->kind != Kind::kSymbol) return false;
-  if (!Symbols(*expr.children[1]).empty()) return false;
-  static const std::set<std::string> kCounters = {"n", "k", "m", "j"};
-  const std::string& op = expr.ops[0];
-  return op == "!=" || ((op == ">=" || op == ">") && kCounters.count(expr.children[0]->name) > 0);
-}
-
-// An answer and the side conditions behind it.
-struct Conditioned {
-  ExprPtr core;
-  std::vector<ExprPtr> conditions;
-};
-Conditioned SplitConditions(const ExprPtr& expr) {
-  Conditioned split{expr, {}};
-  if (expr->kind != Kind::kList || expr->name == "or") return split;
-  std::vector<ExprPtr> core = expr->children;
-  while (core.size() > 1 && IsSideCondition(*core.back())) {
-    split.conditions.insert(split.conditions.begin(), core.back());
-    core.pop_back();
-  }
-  std::set<std::string> symbols;
-  for (const ExprPtr& part : core) {
-    if (IsRegion(*part)) return {expr, {}};
-    symbols.merge(Symbols(*part));
-  }
-  for (const ExprPtr& condition : split.conditions) {
-    if (symbols.count(condition->children[0]->name) == 0) return {expr, {}};
-  }
-  if (!split.conditions.empty()) {
-    split.core = core.size() == 1 ? core[0] : MakeExpr(Kind::kList, std::move(core), expr->name);
-  }
-  return split;
-}
-
-std::string BaseLetter(const Expr& variable) {
-  if (variable.kind != Kind::kSymbol) return Key(variable);
-  return variable.name.substr(0, variable.name.find('_'));
-}
-
-// All \pm at once: the reading with the upper signs, or with the lower ones.
-ExprPtr ChooseSign(const ExprPtr& expr, bool upper) {
-  if (!Contains(*expr, Kind::kPlusMinus)) return expr;
-  std::vector<ExprPtr> children;
-  for (const ExprPtr& child : expr->children) children.push_back(ChooseSign(child, upper));
-  if (expr->kind != Kind::kPlusMinus) return WithChildren(*expr, std::move(children));
-  const bool plus = (expr->name == "+") == upper;
-  if (!plus) children.back() = MakeExpr(Kind::kNegate, {children.back()});
-  return children.size() == 1 ? children[0] : MakeExpr(Kind::kAdd, std::move(children));
-}
-
-ExprPtr EntryWise(const Expr& matrix, Kind kind, const std::vector<ExprPtr>& with) {
-  std::vector<ExprPtr> entries;
-  for (const ExprPtr& entry : matrix.children) {
-    std::vector<ExprPtr> parts = {entry};
-    parts.insert(parts.end(), with.begin(), with.end());
-    entries.push_back(parts.size() == 1 && kind != Kind::kNegate ? parts[0] : MakeExpr(kind, std::move(parts)));
-  }
-  return MakeMatrix(std::move(entries), matrix.rows, matrix.columns);
-}
-
-// The product of matrices and numbers, in order; `otherwise` if their sizes do not fit.
-ExprPtr Product(const std::vector<ExprPtr>& factors, const ExprPtr& otherwise) {
-  ExprPtr total;
-  std::vector<ExprPtr> numbers;
-  for (const ExprPtr& factor : factors) {
-    if (factor->kind != Kind::kMatrix) {
-      numbers.push_back(factor);
-    } else if (total == nullptr) {
-      total = factor;
-    } else {
-      if (total->columns != factor->rows) return otherwise;
-      std::vector<ExprPtr> entries;
-      for (int64_t i = 0; i < total->rows; ++i) {
-        for (int64_t j = 0; j < factor->columns; ++j) {
-          std::vector<ExprPtr> terms;
-          for (int64_t k = 0; k < total->columns; ++k) {
-            terms.push_back(MakeExpr(Kind::kMul, {total->children[static_cast<size_t>(i * total->columns + k)],
-                                                  factor->children[static_cast<size_t>(k * factor->columns + j)]}));
-          }
-          entries.push_back(MakeExpr(Kind::kAdd, std::move(terms)));
-        }
-      }
-      total = MakeMatrix(std::move(entries), total->rows, factor->columns);
-    }
-  }
-  return numbers.empty() ? total : EntryWise(*total, Kind::kMul, numbers);
-}
-
-// Multiples, quotients, negatives, products and sums of matrices, entry by entry.
-ExprPtr FoldMatrix(const ExprPtr& expr) {
-  if (expr->kind == Kind::kMatrix || !Contains(*expr, Kind::kMatrix)) return expr;
-  if (expr->kind == Kind::kNegate || expr->kind == Kind::kDivide || expr->kind == Kind::kMul ||
-      expr->kind == Kind::kAdd) {
-    std::vector<ExprPtr> children;
-    for (const ExprPtr& child : expr->children) children.push_back(FoldMatrix(child));
-    const auto is_matrix = [](const ExprPtr& c) { return c->kind == Kind::kMatrix; };
-    const auto count = std::count_if(children.begin(), children.end(), is_matrix);
-    if (expr->kind == Kind::kAdd) {
-      if (count != static_cast<int64_t>(children.size())) return expr;
-      ExprPtr total = children[0];
-      for (size_t k = 1; k < children.size(); ++k) {
-        if (children[k]->rows != total->rows || children[k]->columns != total->columns) return expr;
-        std::vector<ExprPtr> entries;
-        for (size_t i = 0; i < total->children.size(); ++i) {
-          entries.push_back(MakeExpr(Kind::kAdd, {total->children[i], children[k]->children[i]}));
-        }
-        total = MakeMatrix(std::move(entries), total->rows, total->columns);
-      }
-      return total;
-    }
-    if (count > 1 && expr->kind == Kind::kMul) return Product(children, expr);
-    if (count != 1) return expr;
-    const auto at = std::find_if(children.begin(), children.end(), is_matrix);
-    if (expr->kind == Kind::kDivide && at != children.begin()) return expr;
-    const ExprPtr matrix = *at;
-    children.erase(at);
-    return EntryWise(*matrix, expr->kind, children);
-  }
-  return expr;
-}
 
 class Comparer {
  public:
@@ -217,71 +26,6 @@ class Comparer {
   }
 
  private:
-  // --- One form for what is written in several
-
-  ExprPtr Simplify(ExprPtr expr) {
-    if (expr->kind == Kind::kList || expr->kind == Kind::kSet) {
-      std::vector<ExprPtr> elements;
-      for (const ExprPtr& child : expr->children) {
-        for (const ExprPtr& sign : Signs(child)) elements.push_back(sign);
-      }
-      if (elements.size() > kMaxElements) throw Error("more than {} elements", kMaxElements);
-      expr = WithChildren(*expr, std::move(elements));
-      if (expr->kind == Kind::kList) expr = Distribute(expr);
-    } else if (Contains(*expr, Kind::kPlusMinus)) {
-      expr = MakeExpr(Kind::kList, Signs(expr), "or");
-    }
-    if (expr->kind == Kind::kRelation && expr->children.size() == 2 && expr->ops[0] == "=" &&
-        expr->children[0]->kind == Kind::kTuple && expr->children[1]->kind == Kind::kTuple &&
-        expr->children[0]->children.size() == expr->children[1]->children.size() && IsAssignment(*expr)) {
-      std::vector<ExprPtr> equations;  // (x, y) = (1, 2)
-      for (size_t i = 0; i < expr->children[0]->children.size(); ++i) {
-        equations.push_back(MakeRelation({expr->children[0]->children[i], expr->children[1]->children[i]}, {"="}));
-      }
-      expr = MakeExpr(Kind::kList, std::move(equations), "and");
-    }
-    if (expr->kind == Kind::kSetBuilder) {
-      const Expr& what = *expr->children[0];
-      if (what.kind == Kind::kSymbol || what.kind == Kind::kMember) {
-        expr = Condition(expr->children[1]);
-      } else if (IsSideCondition(*expr->children[1]) && !IsCollection(what)) {  // {k pi : k in Z}
-        expr = MakeExpr(Kind::kList, {expr->children[0], expr->children[1]}, ",");
-      }
-    }
-    return FoldMatrix(expr);
-  }
-
-  // {x | x in R, x > 2}: that x is real says nothing here.
-  static ExprPtr Condition(const ExprPtr& condition) {
-    if (condition->kind != Kind::kList) return condition;
-    std::vector<ExprPtr> parts;
-    for (const ExprPtr& part : condition->children) {
-      const bool real =
-          part->kind == Kind::kMember && part->children[1]->kind == Kind::kNumberSet && part->children[1]->name == "R";
-      if (!real) parts.push_back(part);
-    }
-    if (parts.size() == 1) return parts[0];
-    return MakeExpr(Kind::kList, std::move(parts), condition->name == "or" ? "or" : "and");
-  }
-
-  static std::vector<ExprPtr> Signs(const ExprPtr& expr) {
-    if (!Contains(*expr, Kind::kPlusMinus)) return {expr};
-    return {ChooseSign(expr, true), ChooseSign(expr, false)};
-  }
-
-  // "n = 1, 2, 3": the variable belongs to all of them.
-  static ExprPtr Distribute(const ExprPtr& list) {
-    const auto& elements = list->children;
-    if (elements.empty() || !IsAssignment(*elements[0]) || elements[0]->children[0]->kind == Kind::kTuple) return list;
-    for (size_t i = 1; i < elements.size(); ++i) {
-      if (IsEquation(*elements[i]) || IsRegion(*elements[i])) return list;
-    }
-    std::vector<ExprPtr> all = {elements[0]};
-    for (size_t i = 1; i < elements.size(); ++i)
-      all.push_back(MakeRelation({elements[0]->children[0], elements[i]}, {"="}));
-    return WithChildren(*list, std::move(all));
-  }
-
   // --- Comparison by kind
 
   bool SameSimplified(ExprPtr gold, ExprPtr answer) {
@@ -329,15 +73,6 @@ class Comparer {
     return SameScalars(gold, answer);
   }
 
-  // A product of matrices that FoldMatrix left: its factors do not commute, which Key does not know.
-  static bool HasMatrixProduct(const Expr& expr) {
-    if (expr.kind == Kind::kMul && std::count_if(expr.children.begin(), expr.children.end(),
-                                                 [](const ExprPtr& c) { return Contains(*c, Kind::kMatrix); }) > 1)
-      return true;
-    return std::any_of(expr.children.begin(), expr.children.end(),
-                       [](const ExprPtr& child) { return HasMatrixProduct(*child); });
-  }
-
   // The same formula, and the same side conditions where both have some; a bound unknown may have another name.
   bool SameConditioned(const Conditioned& gold, Conditioned answer) {
     if (gold.conditions.empty() || answer.conditions.empty()) return Same(gold.core, answer.core);
@@ -361,38 +96,6 @@ class Comparer {
         return false;
     }
     return Same(gold.core, answer.core);
-  }
-
-  static bool ListOfRegions(const Expr& expr) {
-    return expr.kind == Kind::kList &&
-           std::any_of(expr.children.begin(), expr.children.end(), [](const ExprPtr& c) { return IsRegion(*c); });
-  }
-
-  // Without variables and functions of which nothing is known.
-  static bool IsConstant(const Expr& expr) {
-    if (expr.kind == Kind::kSymbol) return false;
-    if (expr.kind == Kind::kFunction && (expr.name.rfind("call ", 0) == 0 || expr.name.rfind("index ", 0) == 0))
-      return false;
-    return std::all_of(expr.children.begin(), expr.children.end(),
-                       [](const ExprPtr& child) { return IsConstant(*child); });
-  }
-
-  // An expression in one unknown that is not the unknown itself, nor a function of it with a name.
-  static bool IsEquationToSolve(const Expr& left) {
-    if (IsVariable(left) || Symbols(left).size() != 1) return false;
-    switch (left.kind) {
-      case Kind::kAdd:
-      case Kind::kMul:
-      case Kind::kNegate:
-      case Kind::kDivide:
-      case Kind::kPower:
-      case Kind::kRoot:
-        return std::all_of(left.children.begin(), left.children.end(), [](const ExprPtr& child) {
-          return child->kind == Kind::kSymbol || Symbols(*child).empty() || IsEquationToSolve(*child);
-        });
-      default:
-        return false;
-    }
   }
 
   // Whether the value that an equation ends in is the gold answer: 5 of "x = 5", of "2 + 3 = 5", of "a + b = 2 + 3 = 5"
@@ -469,15 +172,11 @@ class Comparer {
     return true;
   }
 
-  static ExprPtr Difference(const Expr& relation, size_t i = 0) {
-    return MakeExpr(Kind::kAdd, {relation.children[i], MakeExpr(Kind::kNegate, {relation.children[i + 1]})});
-  }
-
   bool SameInequalities(const Expr& gold, const Expr& answer) {
     const auto gold_symbols = Symbols(gold), answer_symbols = Symbols(answer);
     if (gold_symbols != answer_symbols) return false;
     if (gold_symbols.size() == 1) {
-      const auto a = Region(gold), b = Region(answer);
+      const auto a = ReadRegion(gold, budget_), b = ReadRegion(answer, budget_);
       if (a && b) return SamePieces(*a, *b);
     }
     if (gold.children.size() != answer.children.size()) return false;
@@ -503,246 +202,7 @@ class Comparer {
     return Proportional(*a, *b, /*positive=*/true, budget_);
   }
 
-  // --- Regions of the line: pieces between two ends
-
-  struct Piece {
-    ExprPtr lo, hi;  // infinite ends are open
-    bool lo_open = true, hi_open = true;
-  };
-  using Pieces = std::vector<Piece>;
-
-  static ExprPtr Infinity(bool negative) {
-    ExprPtr inf = MakeExpr(Kind::kConstant, {}, "inf");
-    return negative ? MakeExpr(Kind::kNegate, {inf}) : inf;
-  }
-  // -1, 1 for an infinite end, otherwise 0.
-  static int Infinite(const Expr& expr) {
-    if (expr.kind == Kind::kConstant && expr.name == "inf") return 1;
-    if (expr.kind == Kind::kNegate) return -Infinite(*expr.children[0]);
-    return 0;
-  }
-
-  std::optional<int> Order(const Expr& a, const Expr& b) {
-    const int x = Infinite(a), y = Infinite(b);
-    if (x != 0 || y != 0) return x < y ? -1 : x > y ? 1 : 0;
-    return CompareReal(a, b, budget_);
-  }
-
-  // nullopt if it is no region of the line whose ends can be put in order.
-  std::optional<Pieces> Region(const Expr& expr) {
-    budget_->Spend(20);
-    switch (expr.kind) {
-      case Kind::kInterval: {
-        Piece piece{expr.children[0], expr.children[1], expr.name[0] == '(', expr.name[1] == ')'};
-        if (Infinite(*piece.lo) != 0) piece.lo_open = true;
-        if (Infinite(*piece.hi) != 0) piece.hi_open = true;
-        return Normal({piece});
-      }
-      case Kind::kTuple:
-        if (expr.children.size() != 2) return std::nullopt;
-        return Normal({Piece{expr.children[0], expr.children[1], true, true}});
-      case Kind::kSet: {
-        Pieces points;
-        for (const ExprPtr& child : expr.children) points.push_back({child, child, false, false});
-        return Normal(std::move(points));
-      }
-      case Kind::kEmptySet:
-        return Pieces{};
-      case Kind::kNumberSet:
-        if (expr.name == "R") return Pieces{Whole()};
-        if (expr.name == "R^+" || expr.name == "R_+" || expr.name == "R^-") {
-          const bool plus = expr.name[2] == '+';
-          const ExprPtr zero = MakeNumber(0);
-          return Pieces{plus ? Piece{zero, Infinity(false)} : Piece{Infinity(true), zero}};
-        }
-        return std::nullopt;
-      case Kind::kMember:
-        return Region(*Simplify(expr.children[1]));
-      case Kind::kSetBuilder:
-        return std::nullopt;
-      case Kind::kUnion:
-      case Kind::kIntersect:
-      case Kind::kSetMinus: {
-        auto a = Region(*expr.children[0]), b = Region(*expr.children[1]);
-        if (!a || !b) return std::nullopt;
-        if (expr.kind == Kind::kUnion) {
-          a->insert(a->end(), b->begin(), b->end());
-          return Normal(std::move(*a));
-        }
-        if (expr.kind == Kind::kSetMinus) b = Complement(*b);
-        if (!b) return std::nullopt;
-        return Intersect(*a, *b);
-      }
-      case Kind::kList: {
-        // "x < 1 or x > 2", "x > 1 and x < 2"; of a comma, whichever is not empty
-        std::optional<Pieces> meet = Pieces{Whole()};
-        Pieces join;
-        std::set<std::string> symbols;
-        for (const ExprPtr& child : expr.children) {
-          const auto part = Region(*child);
-          if (!part) return std::nullopt;
-          if (child->kind == Kind::kRelation) symbols.merge(Symbols(*child));
-          meet = Intersect(*meet, *part);
-          if (!meet) return std::nullopt;
-          join.insert(join.end(), part->begin(), part->end());
-        }
-        if (symbols.size() > 1) return std::nullopt;
-        const bool relations = !symbols.empty();
-        if (relations && (expr.name == "and" || (expr.name == "," && !meet->empty()))) return meet;
-        return Normal(std::move(join));
-      }
-      case Kind::kRelation:
-        return Chain(expr);
-      default:
-        return std::nullopt;
-    }
-  }
-
-  static Piece Whole() { return {Infinity(true), Infinity(false), true, true}; }
-
-  // 1 < x <= 2, 2x > 4, x != 3, 0 < f(x) < 1: linear in its one symbol, or about the values of one function.
-  std::optional<Pieces> Chain(const Expr& relation) {
-    std::vector<ExprPtr> terms = relation.children;
-    for (ExprPtr& term : terms) {
-      if (term->kind == Kind::kFunction && term->name.rfind("call ", 0) == 0)
-        term = MakeExpr(Kind::kSymbol, {}, Key(*term));
-    }
-    const ExprPtr replaced = WithChildren(relation, std::move(terms));
-    const Expr& expr = *replaced;
-    const auto symbols = Symbols(expr);
-    if (symbols.size() != 1) return std::nullopt;
-    Pieces region = {Whole()};
-    for (size_t i = 0; i < expr.ops.size(); ++i) {
-      const auto part = Linear(expr, i, *symbols.begin());
-      if (!part) return std::nullopt;
-      const auto meet = Intersect(region, *part);
-      if (!meet) return std::nullopt;
-      region = *meet;
-    }
-    return region;
-  }
-
-  std::optional<Pieces> Linear(const Expr& expr, size_t i, const std::string& symbol) {
-    const ExprPtr zero = MakeNumber(0);
-    std::string op = expr.ops[i];
-    // x < oo says nothing.
-    const int left = Infinite(*expr.children[i]), right = Infinite(*expr.children[i + 1]);
-    if (left != 0 || right != 0) {
-      const bool up = op[0] == '<' ? (left < 0 || right > 0) : (left > 0 || right < 0);
-      return up && (op[0] == '<' || op[0] == '>') ? std::optional<Pieces>(Pieces{Whole()}) : std::nullopt;
-    }
-    // |x - 1| < 2 is two inequalities.
-    for (const size_t k : {i, i + 1}) {
-      const Expr& bars = *expr.children[k];
-      const ExprPtr& bound = expr.children[k == i ? i + 1 : i];
-      if (bars.kind != Kind::kFunction || bars.name != "abs" || !Symbols(*bound).empty()) continue;
-      const bool below = (op[0] == '<') == (k == i);
-      if (op[0] != '<' && op[0] != '>') return std::nullopt;
-      const std::string less = op.size() == 1 ? "<" : "<=", more = op.size() == 1 ? ">" : ">=";
-      const ExprPtr low = MakeExpr(Kind::kNegate, {bound}), inner = bars.children[0];
-      const auto order = CompareReal(*bound, *zero, budget_);
-      if (!order || *order <= 0) return std::nullopt;
-      const auto first = Linear(*MakeRelation({inner, bound}, {below ? less : more}), 0, symbol);
-      const auto second = Linear(*MakeRelation({inner, low}, {below ? more : less}), 0, symbol);
-      if (!first || !second) return std::nullopt;
-      if (below) return Intersect(*first, *second);
-      Pieces both = *first;
-      both.insert(both.end(), second->begin(), second->end());
-      return Normal(std::move(both));
-    }
-    const ExprPtr f = Difference(expr, i);
-    if (f->kind != Kind::kAdd || Contains(*f, Kind::kTuple) || Contains(*f, Kind::kList)) return std::nullopt;
-    const ExprPtr f0 = Substitute(f, symbol, zero);
-    const ExprPtr slope = MakeExpr(Kind::kAdd, {Substitute(f, symbol, MakeNumber(1)), MakeExpr(Kind::kNegate, {f0})});
-    const ExprPtr line = MakeExpr(Kind::kAdd, {f0, MakeExpr(Kind::kMul, {slope, MakeExpr(Kind::kSymbol, {}, symbol)})});
-    if (SameValue(*f, *line, budget_) != Equality::kEqual) return std::nullopt;
-    const auto sign = CompareReal(*slope, *zero, budget_);
-    if (!sign || *sign == 0) return std::nullopt;
-    // As short as possible: the end may be compared with a decimal.
-    ExprPtr end = MakeExpr(Kind::kDivide, {MakeExpr(Kind::kNegate, {f0}), slope});
-    for (const size_t k : {i, i + 1}) {
-      const Expr& other = *expr.children[k == i ? i + 1 : i];
-      if (other.kind == Kind::kSymbol && Symbols(*expr.children[k]).empty()) end = expr.children[k];
-    }
-    if (op[0] == '<' || op[0] == '>') {
-      const bool below = (op[0] == '<') == (*sign > 0);
-      const bool open = op.size() == 1;
-      return Pieces{below ? Piece{Infinity(true), end, true, open} : Piece{end, Infinity(false), open, true}};
-    }
-    if (op == "!=") return Pieces{{Infinity(true), end, true, true}, {end, Infinity(false), true, true}};
-    if (op == "=") return Pieces{{end, end, false, false}};
-    return std::nullopt;
-  }
-
-  std::optional<Pieces> Normal(Pieces pieces) {
-    if (pieces.size() > kMaxElements) throw Error("more than {} pieces", kMaxElements);
-    Pieces kept;
-    for (Piece& piece : pieces) {
-      const auto order = Order(*piece.lo, *piece.hi);
-      if (!order) return std::nullopt;
-      if (*order < 0 || (*order == 0 && !piece.lo_open && !piece.hi_open)) kept.push_back(std::move(piece));
-    }
-    // By insertion: Order may fail, which no std::sort takes.
-    Pieces sorted;
-    for (Piece& piece : kept) {
-      size_t at = sorted.size();
-      while (at > 0) {
-        const auto order = Order(*piece.lo, *sorted[at - 1].lo);
-        if (!order) return std::nullopt;
-        if (*order > 0 || (*order == 0 && (piece.lo_open || !sorted[at - 1].lo_open))) break;
-        --at;
-      }
-      sorted.insert(sorted.begin() + static_cast<int64_t>(at), std::move(piece));
-    }
-    Pieces merged;
-    for (Piece& piece : sorted) {
-      if (!merged.empty()) {
-        Piece& last = merged.back();
-        const auto order = Order(*last.hi, *piece.lo);
-        if (!order) return std::nullopt;
-        if (*order > 0 || (*order == 0 && !(last.hi_open && piece.lo_open))) {
-          const auto ends = Order(*last.hi, *piece.hi);
-          if (!ends) return std::nullopt;
-          if (*ends < 0) last.hi = piece.hi, last.hi_open = piece.hi_open;
-          if (*ends == 0) last.hi_open = last.hi_open && piece.hi_open;
-          continue;
-        }
-      }
-      merged.push_back(std::move(piece));
-    }
-    return merged;
-  }
-
-  std::optional<Pieces> Intersect(const Pieces& a, const Pieces& b) {
-    Pieces result;
-    for (const Piece& p : a) {
-      for (const Piece& q : b) {
-        budget_->Spend(50);
-        const auto lows = Order(*p.lo, *q.lo), highs = Order(*p.hi, *q.hi);
-        if (!lows || !highs) return std::nullopt;
-        Piece both = p;
-        if (*lows < 0) both.lo = q.lo, both.lo_open = q.lo_open;
-        if (*lows == 0) both.lo_open = p.lo_open || q.lo_open;
-        if (*highs > 0) both.hi = q.hi, both.hi_open = q.hi_open;
-        if (*highs == 0) both.hi_open = p.hi_open || q.hi_open;
-        result.push_back(std::move(both));
-      }
-    }
-    return Normal(std::move(result));
-  }
-
-  std::optional<Pieces> Complement(const Pieces& pieces) {
-    Pieces result = {Whole()};
-    for (const Piece& piece : pieces) {
-      Pieces outside;
-      if (Infinite(*piece.lo) == 0) outside.push_back({Infinity(true), piece.lo, true, !piece.lo_open});
-      if (Infinite(*piece.hi) == 0) outside.push_back({piece.hi, Infinity(false), !piece.hi_open, true});
-      const auto meet = Intersect(result, outside);
-      if (!meet) return std::nullopt;
-      result = *meet;
-    }
-    return result;
-  }
+  // --- Regions of the line
 
   bool SamePieces(const Pieces& gold, const Pieces& answer) {
     if (gold.size() != answer.size()) return false;
@@ -767,9 +227,9 @@ class Comparer {
     };
     const auto gold_symbols = symbols(gold), answer_symbols = symbols(answer);
     if (!gold_symbols.empty() && !answer_symbols.empty() && gold_symbols != answer_symbols) return false;
-    const auto a = Region(gold);
+    const auto a = ReadRegion(gold, budget_);
     if (a) {
-      const auto b = Region(answer);
+      const auto b = ReadRegion(answer, budget_);
       if (b) return SamePieces(*a, *b);
       if (a->size() == 1 && !IsCollection(answer) && !IsRegion(answer)) {  // {5} against 5
         return (*a)[0].lo == (*a)[0].hi && SameScalars((*a)[0].lo, std::make_shared<Expr>(answer));
@@ -827,7 +287,7 @@ class Comparer {
       if (gold.rows != answer.rows || gold.columns != answer.columns) return false;
     } else {
       // A row or column against the same numbers as a tuple.
-      if (const ExprPtr rows = Nested(gold.kind == Kind::kMatrix ? answer : gold)) {
+      if (const ExprPtr rows = MatrixOfRows(gold.kind == Kind::kMatrix ? answer : gold)) {
         return gold.kind == Kind::kMatrix ? SameMatrices(gold, *rows) : SameMatrices(*rows, answer);
       }
       const Expr& matrix = gold.kind == Kind::kMatrix ? gold : answer;
@@ -840,23 +300,6 @@ class Comparer {
       if ((other.kind != Kind::kTuple && !brackets) || (matrix.rows != 1 && matrix.columns != 1)) return false;
     }
     return InOrder(gold.children, answer.children);
-  }
-
-  // The rows of [[1, 2], [3, 4]] as a matrix; nullptr if it is none.
-  static ExprPtr Nested(const Expr& expr) {
-    if (expr.kind != Kind::kTuple && expr.kind != Kind::kInterval) return nullptr;
-    std::vector<ExprPtr> entries;
-    for (const ExprPtr& row : expr.children) {
-      const bool brackets = row->kind == Kind::kTuple || (row->kind == Kind::kInterval && row->name == "[]");
-      if (!brackets || row->children.size() != expr.children[0]->children.size()) return nullptr;
-      for (const ExprPtr& entry : row->children) {
-        if (IsCollection(*entry) || IsRegion(*entry)) return nullptr;
-        entries.push_back(entry);
-      }
-    }
-    if (entries.empty()) return nullptr;
-    return MakeMatrix(std::move(entries), static_cast<int64_t>(expr.children.size()),
-                      static_cast<int64_t>(expr.children[0]->children.size()));
   }
 
   bool InOrder(const std::vector<ExprPtr>& gold, const std::vector<ExprPtr>& answer) {

@@ -40,6 +40,8 @@ struct Point {
   double scale = 0;  // other than 0: values of about this size
 };
 
+// From this precision on, what is lost to rounding makes a value unknown, instead of the one beside it: 5 + e^-1000.
+inline constexpr mpfr_prec_t kFinePrecision = 1024;
 // nullopt where the value is undefined, infinite, or beyond 2^900 in size (at which differences of 1 would be lost).
 // Functions of which nothing is known are replaced by fixed smooth functions, the same for the same name, so that an
 // equality of values is one whatever the function is.

@@ -22,7 +22,7 @@ enum class Kind {
   kDivide,      // numerator, denominator
   kPower,       // base, exponent
   kRoot,        // radicand, index
-  kFunction,    // name; the arguments. What is not in evaluate.cc is a function of which nothing is known
+  kFunction,    // name; the arguments. What is not in numeric_value.cc is a function of which nothing is known
   kPlusMinus,   // a, b for a +- b, or b for +-b; name "+" or "-" (the latter for \mp)
   kPercent,     // one
   kDegree,      // one

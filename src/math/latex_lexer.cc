@@ -9,6 +9,7 @@
 
 #include "base/ascii.h"
 #include "base/error.h"
+#include "math/phrases.h"
 #include "math/unicode.h"
 #include "math/units.h"
 #include "math/words.h"
@@ -651,10 +652,10 @@ class Lexer {
       Add(Token::kName, content);
     } else if (kFunctions.count(content) > 0) {
       Add(Token::kCommand, content);
-    } else if (const auto modulus = Modulus(lower)) {
+    } else if (const auto modulus = ModulusPhrase(lower)) {
       text_ = "\\pmod{" + *modulus + "}" + text_.substr(at_);
       at_ = 0;
-    } else if (const auto rounded = Rounded(lower)) {
+    } else if (const auto rounded = RoundedPhrase(lower)) {
       Add(Token::kOp, "~");
       Inline(*rounded);
     } else if (IsDigit(content[0]) ||
@@ -663,35 +664,6 @@ class Lexer {
     } else {
       Add(Token::kText, content);
     }
-  }
-
-  // 13 of "(mod 13)".
-  static std::optional<std::string> Modulus(std::string_view lower) {
-    const bool bracket = lower.front() == '(' && lower.back() == ')';
-    if (bracket) lower = Trim(lower.substr(1, lower.size() - 2));
-    for (const std::string_view word : {"modulo ", "mod "}) {
-      if (lower.substr(0, word.size()) != word) continue;
-      const std::string_view rest = Trim(lower.substr(word.size()));
-      if (!rest.empty() && std::all_of(rest.begin(), rest.end(), IsDigit)) return std::string(rest);
-    }
-    return std::nullopt;
-  }
-
-  // 0.833 of "(or about 0.833)".
-  static std::optional<std::string> Rounded(std::string_view lower) {
-    const bool bracket = lower.front() == '(' && lower.back() == ')';
-    if (bracket) lower = Trim(lower.substr(1, lower.size() - 2));
-    bool said = false;
-    for (const std::string_view word : {"or ", "that is, ", "i.e., ", "i.e. ", "about ", "approximately ", "approx. ",
-                                        "approx ", "roughly ", "around "}) {
-      if (lower.substr(0, word.size()) != word) continue;
-      said = said || (word[0] != 'o' && word[0] != 't' && word[0] != 'i');
-      lower = Trim(lower.substr(word.size()));
-    }
-    if (!said || lower.empty() || !(IsDigit(lower[0]) || lower[0] == '-' || lower[0] == '.')) return std::nullopt;
-    const bool number =
-        std::all_of(lower.begin(), lower.end(), [](char c) { return IsDigit(c) || c == '.' || c == '-' || c == ','; });
-    return number ? std::optional<std::string>(lower) : std::nullopt;
   }
 
   std::string text_;

@@ -1,7 +1,6 @@
 #include "math/latex_parser.h"
 
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -9,6 +8,7 @@
 #include "base/ascii.h"
 #include "base/error.h"
 #include "math/latex_lexer.h"
+#include "math/phrases.h"
 #include "math/units.h"
 #include "math/words.h"
 
@@ -16,53 +16,6 @@ namespace fulgur {
 namespace {
 
 const std::set<std::string_view> kRelations = {"=", "!=", "<", "<=", ">", ">=", "~"};
-
-// The set that a text says an unknown is from, "is an integer", "for all real numbers": "Z", "N", "Z^+", "R"; "" if
-// it only leads to a condition, "for all", "where". nullopt for anything else.
-std::optional<std::string> ConditionText(std::string_view text, bool lead) {
-  static const std::set<std::string_view> kLeads = {"where", "for", "with", "given"};
-  static const std::set<std::string_view> kFillers = {"where", "for",  "with",  "given",     "all",     "any", "every",
-                                                      "each",  "some", "a",     "an",        "the",     "is",  "are",
-                                                      "that",  "and",  "being", "arbitrary", "denotes", "of",  "be"};
-  static const std::map<std::string_view, std::string_view> kSets = {{"integer", "Z"},
-                                                                     {"integers", "Z"},
-                                                                     {"integral", "Z"},
-                                                                     {"natural", "N"},
-                                                                     {"natural number", "N"},
-                                                                     {"natural numbers", "N"},
-                                                                     {"naturals", "N"},
-                                                                     {"positive integer", "Z^+"},
-                                                                     {"positive integers", "Z^+"},
-                                                                     {"non-negative integer", "N"},
-                                                                     {"nonnegative integer", "N"},
-                                                                     {"non-negative integers", "N"},
-                                                                     {"nonnegative integers", "N"},
-                                                                     {"real", "R"},
-                                                                     {"real number", "R"},
-                                                                     {"real numbers", "R"},
-                                                                     {"reals", "R"},
-                                                                     {"constant", "R"},
-                                                                     {"real constant", "R"},
-                                                                     {"integer values", "Z"},
-                                                                     {"integer constant", "Z"},
-                                                                     {"constant of integration", "R"},
-                                                                     {"constant integration", "R"},
-                                                                     {"integration constant", "R"},
-                                                                     {"whole number", "Z"},
-                                                                     {"whole numbers", "Z"}};
-  for (const char c : text) {
-    if (!IsLetter(c) && c != ' ' && c != '-' && c != ',' && c != '.' && c != '(' && c != ')') return std::nullopt;
-  }
-  const std::vector<std::string> words = SplitWords(text);
-  if (words.empty() || (lead && kLeads.count(words[0]) == 0)) return std::nullopt;
-  std::string rest;
-  for (const std::string& word : words) {
-    if (kFillers.count(word) == 0) rest += (rest.empty() ? "" : " ") + word;
-  }
-  if (rest.empty()) return lead ? std::optional<std::string>("") : std::nullopt;
-  const auto set = kSets.find(rest);
-  return set == kSets.end() ? std::nullopt : std::optional<std::string>(set->second);
-}
 
 class Parser {
  public:

@@ -1,5 +1,3 @@
-#include "math/evaluate.h"
-
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -8,229 +6,16 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "math/evaluate.h"
 
 namespace fulgur {
 namespace {
 
-constexpr mpfr_prec_t kLow = 256, kHigh = 1024, kHighest = 2048;
+using Bindings = std::map<std::string, Rational>;
+
 constexpr int64_t kMaxTerms = 1000;                         // of a sum or product
 constexpr long kMaxExponent = 900;                          // values beyond 2^900 are not compared as floating point
 constexpr mpfr_exp_t kNoExponent = -(mpfr_exp_t{1} << 60);  // that of 0
-constexpr int kPoints = 12;
-constexpr int kEnoughPoints = 3;
-
-using Bindings = std::map<std::string, Rational>;
-
-int64_t Bits(const Rational& value) {
-  return static_cast<int64_t>(mpz_sizeinbase(value.get_num_mpz_t(), 2) + mpz_sizeinbase(value.get_den_mpz_t(), 2));
-}
-
-bool IsWhole(const Rational& value) { return value.get_den() == 1; }
-
-// --- Exact
-
-class ExactEvaluator {
- public:
-  explicit ExactEvaluator(Budget* budget) : budget_(budget) {}
-
-  std::optional<Rational> Value(const Expr& expr) {
-    budget_->Spend(2);
-    std::optional<Rational> value = Compute(expr);
-    if (value) {
-      const int64_t bits = Bits(*value);
-      if (bits > kMaxBits) return std::nullopt;
-      budget_->Spend(bits / 64);
-    }
-    return value;
-  }
-
- private:
-  std::optional<Rational> Compute(const Expr& expr) {
-    switch (expr.kind) {
-      case Kind::kNumber:
-        return expr.value;
-      case Kind::kSymbol: {
-        const auto bound = bindings_.find(expr.name);
-        if (bound == bindings_.end()) return std::nullopt;
-        return bound->second;
-      }
-      case Kind::kAdd:
-      case Kind::kMul: {
-        const bool add = expr.kind == Kind::kAdd;
-        Rational total = add ? 0 : 1;
-        for (const ExprPtr& child : expr.children) {
-          const auto value = Value(*child);
-          if (!value || Bits(*value) + Bits(total) > kMaxBits) return std::nullopt;
-          if (add) {
-            total += *value;
-          } else {
-            total *= *value;
-          }
-          budget_->Spend(Bits(total) / 64);
-        }
-        return total;
-      }
-      case Kind::kNegate: {
-        auto value = Value(*expr.children[0]);
-        if (value) *value = -*value;
-        return value;
-      }
-      case Kind::kPercent: {
-        auto value = Value(*expr.children[0]);
-        if (value) *value /= 100;
-        return value;
-      }
-      case Kind::kUnit:
-        return Value(*expr.children[0]);
-      case Kind::kDivide: {
-        const auto a = Value(*expr.children[0]), b = Value(*expr.children[1]);
-        if (!a || !b || sgn(*b) == 0) return std::nullopt;
-        return Rational(*a / *b);
-      }
-      case Kind::kPower:
-        return Power(expr);
-      case Kind::kRoot:
-        return Root(expr);
-      case Kind::kFunction:
-        return Function(expr);
-      default:
-        return std::nullopt;
-    }
-  }
-
-  std::optional<Rational> Power(const Expr& expr) {
-    const auto base = Value(*expr.children[0]);
-    if (!base) return std::nullopt;
-    const auto exponent = Value(*expr.children[1]);
-    if (!exponent || !IsWhole(*exponent)) return std::nullopt;
-    if (sgn(*exponent) == 0) return sgn(*base) == 0 ? std::nullopt : std::optional<Rational>(1);
-    if (sgn(*base) == 0) return sgn(*exponent) < 0 ? std::nullopt : std::optional<Rational>(0);
-    if (*base == 1) return 1;
-    if (*base == -1) return mpz_even_p(exponent->get_num_mpz_t()) ? 1 : -1;
-    if (!exponent->get_num().fits_slong_p()) return std::nullopt;
-    const long n = exponent->get_num().get_si();
-    const unsigned long times = n < 0 ? 0ul - static_cast<unsigned long>(n) : static_cast<unsigned long>(n);
-    if (times > static_cast<unsigned long>(kMaxBits) || static_cast<int64_t>(times) * (Bits(*base) - 1) > kMaxBits)
-      return std::nullopt;
-    Rational result;
-    mpz_pow_ui(result.get_num_mpz_t(), base->get_num_mpz_t(), times);
-    mpz_pow_ui(result.get_den_mpz_t(), base->get_den_mpz_t(), times);
-    if (n < 0) result = 1 / result;
-    result.canonicalize();
-    return result;
-  }
-
-  std::optional<Rational> Root(const Expr& expr) {
-    const auto value = Value(*expr.children[0]), index = Value(*expr.children[1]);
-    if (!value || !index || !IsWhole(*index) || *index < 2 || *index > 64) return std::nullopt;
-    const unsigned long n = index->get_num().get_ui();
-    if (sgn(*value) < 0 && n % 2 == 0) return std::nullopt;
-    Rational root;
-    if (mpz_root(root.get_num_mpz_t(), value->get_num_mpz_t(), n) == 0) return std::nullopt;
-    if (mpz_root(root.get_den_mpz_t(), value->get_den_mpz_t(), n) == 0) return std::nullopt;
-    return root;
-  }
-
-  std::optional<Rational> Function(const Expr& expr) {
-    const std::string& name = expr.name;
-    if (name == "sum" || name == "prod") return Series(expr);
-    static const std::set<std::string_view> kExact = {"abs", "floor", "ceil", "factorial", "factorial2", "binom",
-                                                      "gcd", "lcm",   "max",  "min",       "mod",        "ratio"};
-    if (kExact.count(name) == 0) return std::nullopt;
-    std::vector<Rational> values;
-    for (const ExprPtr& child : expr.children) {
-      auto value = Value(*child);
-      if (!value) return std::nullopt;
-      values.push_back(std::move(*value));
-    }
-    if (values.empty()) return std::nullopt;
-    const Rational& x = values[0];
-    if (name == "abs" && values.size() == 1) return Rational(::abs(x));
-    if ((name == "floor" || name == "ceil") && values.size() == 1)
-      return name == "floor" ? Floor(x) : Rational(-Floor(-x));
-    if (name == "max") return *std::max_element(values.begin(), values.end());
-    if (name == "min") return *std::min_element(values.begin(), values.end());
-    if (name == "ratio") {
-      if (values.size() != 2 || sgn(values[1]) == 0) return std::nullopt;
-      return Rational(x / values[1]);
-    }
-    if (!std::all_of(values.begin(), values.end(), IsWhole)) return std::nullopt;
-    if (name == "factorial" || name == "factorial2") {
-      if (values.size() != 1 || sgn(x) < 0 || x > 20000) return std::nullopt;
-      const unsigned long n = x.get_num().get_ui();
-      budget_->Spend(static_cast<int64_t>(n));
-      Integer result;
-      if (name == "factorial") {
-        mpz_fac_ui(result.get_mpz_t(), n);
-      } else {
-        mpz_2fac_ui(result.get_mpz_t(), n);
-      }
-      return Rational(result);
-    }
-    if (name == "binom") {
-      if (values.size() != 2 || sgn(values[1]) < 0 || values[1] > 2000 || Bits(x) > 64) return std::nullopt;
-      budget_->Spend(2000);
-      Integer result;
-      mpz_bin_ui(result.get_mpz_t(), x.get_num_mpz_t(), values[1].get_num().get_ui());
-      return Rational(result);
-    }
-    if (name == "mod") {
-      if (values.size() != 2 || sgn(values[1]) <= 0) return std::nullopt;
-      Integer result;
-      mpz_mod(result.get_mpz_t(), x.get_num_mpz_t(), values[1].get_num_mpz_t());
-      return Rational(result);
-    }
-    Integer total = x.get_num();  // gcd, lcm
-    for (const Rational& value : values) {
-      if (name == "gcd") {
-        mpz_gcd(total.get_mpz_t(), total.get_mpz_t(), value.get_num_mpz_t());
-      } else {
-        if (Bits(value) + static_cast<int64_t>(mpz_sizeinbase(total.get_mpz_t(), 2)) > kMaxBits) return std::nullopt;
-        mpz_lcm(total.get_mpz_t(), total.get_mpz_t(), value.get_num_mpz_t());
-      }
-    }
-    return Rational(total);
-  }
-
-  static Rational Floor(const Rational& x) {
-    Integer result;
-    mpz_fdiv_q(result.get_mpz_t(), x.get_num_mpz_t(), x.get_den_mpz_t());
-    return result;
-  }
-
-  std::optional<Rational> Series(const Expr& expr) {
-    const auto lower = Value(*expr.children[1]), upper = Value(*expr.children[2]);
-    if (!lower || !upper || !IsWhole(*lower) || !IsWhole(*upper)) return std::nullopt;
-    if (*upper - *lower >= kMaxTerms || *upper < *lower) return std::nullopt;
-    const bool add = expr.name == "sum";
-    const std::string& name = expr.children[0]->name;
-    const auto outer =
-        bindings_.find(name) == bindings_.end() ? std::nullopt : std::optional<Rational>(bindings_[name]);
-    std::optional<Rational> total = add ? 0 : 1;
-    for (Rational k = *lower; k <= *upper; k += 1) {
-      bindings_[name] = k;
-      const auto term = Value(*expr.children[3]);
-      if (!term || Bits(*term) + Bits(*total) > kMaxBits) {
-        total = std::nullopt;
-        break;
-      }
-      if (add) {
-        *total += *term;
-      } else {
-        *total *= *term;
-      }
-      budget_->Spend(Bits(*total) / 64);
-    }
-    bindings_.erase(name);
-    if (outer) bindings_[name] = *outer;
-    return total;
-  }
-
-  Budget* budget_;
-  Bindings bindings_;
-};
-
-// --- Numeric
 
 uint64_t Hash(std::string_view text) {
   uint64_t hash = 0xcbf29ce484222325ull;
@@ -250,7 +35,7 @@ void SetHashed(mpfr_ptr out, uint64_t hash, unsigned long lo_hundredths, unsigne
 class NumericEvaluator {
  public:
   NumericEvaluator(const Point& point, mpfr_prec_t precision, Budget* budget)
-      : point_(point), precision_(precision), scale_(precision > kLow ? 8 : 1), budget_(budget) {}
+      : point_(point), precision_(precision), scale_(precision > 256 ? 8 : 1), budget_(budget) {}
 
   // false if undefined.
   bool Value(const Expr& expr, BigComplex* out) {
@@ -264,7 +49,7 @@ class NumericEvaluator {
   BigComplex New() const { return BigComplex(precision_); }
   bool Real() const { return point_.domain == Domain::kReal; }
   // At high precision what is lost to rounding makes a value unknown, instead of one beside it.
-  bool Fine() const { return precision_ >= kHigh; }
+  bool Fine() const { return precision_ >= kFinePrecision; }
   void SpendTranscendental() { budget_->Spend(200 * scale_); }
 
   bool Compute(const Expr& expr, BigComplex* out) {
@@ -750,186 +535,12 @@ class NumericEvaluator {
   bool failed_ = false;
 };
 
-// --- Comparison
-
-struct Pair {
-  BigComplex a, b;
-};
-
-std::optional<Pair> Both(const Expr& a, const Expr& b, const Point& point, mpfr_prec_t precision, Budget* budget) {
-  std::optional<BigComplex> x = NumericValue(a, point, precision, budget);
-  if (!x) return std::nullopt;
-  std::optional<BigComplex> y = NumericValue(b, point, precision, budget);
-  if (!y) return std::nullopt;
-  return Pair{std::move(*x), std::move(*y)};
-}
-
-mpfr_exp_t DifferenceExponent(const Pair& pair) {
-  BigComplex difference(pair.a.precision());
-  mpc_sub(difference.get(), pair.a.get(), pair.b.get(), MPC_RNDNN);
-  return difference.Exponent();
-}
-
-// Two values agree if their difference is rounding error: within 2^-(precision - 100) of their size, or, where terms
-// cancel, a difference that shrinks with the precision.
-Equality AtPoint(const Expr& a, const Expr& b, const Point& point, Budget* budget) {
-  const auto low = Both(a, b, point, kLow, budget);
-  if (!low) return Equality::kUnknown;
-  const mpfr_exp_t low_size = std::max(low->a.Exponent(), low->b.Exponent());
-  const mpfr_exp_t low_difference = DifferenceExponent(*low);
-  if (low_difference > low_size - 60 && low_difference > -60) return Equality::kDifferent;
-  const auto high = Both(a, b, point, kHigh, budget);
-  if (!high) return Equality::kUnknown;
-  const mpfr_exp_t size = std::max(high->a.Exponent(), high->b.Exponent());
-  const mpfr_exp_t difference = DifferenceExponent(*high);
-  if (difference <= kNoExponent) return Equality::kEqual;
-  if (difference <= size - (kHigh - 110)) {
-    // A difference that is none of rounding does not get smaller with more digits.
-    const auto highest = Both(a, b, point, kHighest, budget);
-    if (!highest) return Equality::kUnknown;
-    return DifferenceExponent(*highest) < difference - 500 ? Equality::kEqual : Equality::kDifferent;
-  }
-  // Rounding error at both precisions: then the difference falls by about the bits gained. 2^-60 at the low one
-  // leaves room for a cancellation of 190 bits.
-  if (difference < low_difference - 400 && difference < -400) return Equality::kEqual;
-  return Equality::kDifferent;
-}
-
-// Functions with steps or corners. Two formulas may agree on one side of a corner only.
-bool HasCorner(const Expr& expr) {
-  static const std::set<std::string_view> kCorners = {"max", "min", "floor", "ceil", "mod", "gcd", "lcm"};
-  if (expr.kind == Kind::kFunction && kCorners.count(expr.name) > 0 && !Symbols(expr).empty()) return true;
-  return std::any_of(expr.children.begin(), expr.children.end(), [](const ExprPtr& c) { return HasCorner(*c); });
-}
-bool HasBars(const Expr& expr) {
-  if (expr.kind == Kind::kFunction && (expr.name == "abs" || expr.name == "norm")) return true;
-  return std::any_of(expr.children.begin(), expr.children.end(), [](const ExprPtr& c) { return HasBars(*c); });
-}
-bool CornersDiffer(const Expr& a, const Expr& b) {
-  const bool x = HasCorner(a), y = HasCorner(b);
-  return x != y && !HasBars(x ? b : a);
-}
-
-// The sizes of the constants in a formula, where they are beyond the fixed points: where its terms change places.
-void AddScales(const Expr& expr, std::set<double>* scales, Budget* budget) {
-  if (expr.kind == Kind::kNumber || Symbols(expr).empty()) {
-    if (expr.kind == Kind::kNumber && abs(expr.value) < 8) return;
-    const auto value = NumericValue(expr, {Domain::kReal, 0}, kLow, budget);
-    if (!value) return;
-    const double size = std::abs(mpfr_get_d(value->re(), MPFR_RNDN));
-    if (size >= 8 && size < 1e250) scales->insert(size);
-    return;
-  }
-  for (const ExprPtr& child : expr.children) AddScales(*child, scales, budget);
-}
-
-// Points as far out as the constants of the formulas are large: two formulas may differ beyond them only.
-std::vector<Point> FarPoints(const Expr& a, const Expr& b, Budget* budget) {
-  std::set<double> scales;
-  AddScales(a, &scales, budget);
-  AddScales(b, &scales, budget);
-  if (scales.empty()) return {};
-  double all = 1;
-  for (const double scale : scales) all = std::min(all * scale, 1e250);
-  scales.insert(all);
-  while (scales.size() > 4) scales.erase(scales.begin());
-  std::vector<Point> points;
-  for (const double scale : scales) {
-    for (const int index : {0, 3, 4, 5, 6}) points.push_back({Domain::kReal, index, scale});
-  }
-  return points;
-}
-
-bool SameFarOut(const Expr& a, const Expr& b, Budget* budget) {
-  const std::vector<Point> points = FarPoints(a, b, budget);
-  return std::none_of(points.begin(), points.end(),
-                      [&](const Point& point) { return AtPoint(a, b, point, budget) == Equality::kDifferent; });
-}
-
 }  // namespace
-
-void Budget::Spend(int64_t units) {
-  left_ -= units;
-  if (left_ < 0) throw Error("takes too long to compute");
-}
-
-std::optional<Rational> ExactValue(const Expr& expr, Budget* budget) { return ExactEvaluator(budget).Value(expr); }
 
 std::optional<BigComplex> NumericValue(const Expr& expr, const Point& point, mpfr_prec_t precision, Budget* budget) {
   BigComplex value(precision);
   if (!NumericEvaluator(point, precision, budget).Value(expr, &value)) return std::nullopt;
   return value;
-}
-
-Equality SameValue(const Expr& a, const Expr& b, Budget* budget) {
-  if (Key(a) == Key(b)) return Equality::kEqual;
-  const auto exact_a = ExactValue(a, budget), exact_b = ExactValue(b, budget);
-  if (exact_a && exact_b) return *exact_a == *exact_b ? Equality::kEqual : Equality::kDifferent;
-  const bool constant = Symbols(a).empty() && Symbols(b).empty();
-  if (CornersDiffer(a, b)) return Equality::kUnknown;
-  for (const Domain domain : {Domain::kReal, Domain::kComplex}) {
-    if (constant) {
-      const Equality equality = AtPoint(a, b, {domain, 0}, budget);
-      if (equality != Equality::kUnknown) return equality;
-      continue;
-    }
-    int agreed = 0;
-    for (int i = 0; i < kPoints && (agreed < kEnoughPoints || i <= 8); ++i) {
-      const Equality equality = AtPoint(a, b, {domain, i}, budget);
-      if (equality == Equality::kDifferent) return equality;
-      agreed += equality == Equality::kEqual ? 1 : 0;
-    }
-    if (agreed >= kEnoughPoints) return SameFarOut(a, b, budget) ? Equality::kEqual : Equality::kDifferent;
-  }
-  return Equality::kUnknown;
-}
-
-bool Proportional(const Expr& a, const Expr& b, bool positive, Budget* budget) {
-  const bool constant = Symbols(a).empty() && Symbols(b).empty();
-  if (constant || CornersDiffer(a, b)) return false;
-  for (const Domain domain : {Domain::kReal, Domain::kComplex}) {
-    // First with few digits, which tells most apart.
-    for (const mpfr_prec_t precision : {kLow, kHighest}) {
-      std::optional<BigComplex> ratio;
-      std::vector<Point> points;
-      for (int i = 0; i < kPoints; ++i) points.push_back({domain, i});
-      if (precision > kLow && domain == Domain::kReal) {
-        for (const Point& point : FarPoints(a, b, budget)) points.push_back(point);
-      }
-      int agreed = 0;
-      for (const Point& point : points) {
-        const auto pair = Both(a, b, point, precision, budget);
-        if (!pair || pair->a.IsZero() || pair->b.IsZero()) continue;
-        BigComplex quotient(precision);
-        mpc_div(quotient.get(), pair->b.get(), pair->a.get(), MPC_RNDNN);
-        if (ratio) {
-          const Pair quotients{*ratio, quotient};
-          if (DifferenceExponent(quotients) > ratio->Exponent() - (precision - precision / 8 - 74)) return false;
-        } else {
-          if (positive && (!quotient.IsReal() || mpfr_sgn(quotient.re()) < 0)) return false;
-          if (quotient.Exponent() < -100 || quotient.Exponent() > 100) return false;  // one is 0 but for rounding
-          ratio = quotient;
-        }
-        ++agreed;
-      }
-      if (agreed < kEnoughPoints) break;
-      if (precision > kLow) return true;
-    }
-    if (positive) return false;  // in the complex domain nothing is above 0
-  }
-  return false;
-}
-
-std::optional<int> CompareReal(const Expr& a, const Expr& b, Budget* budget) {
-  const auto exact_a = ExactValue(a, budget), exact_b = ExactValue(b, budget);
-  if (exact_a && exact_b) return cmp(*exact_a, *exact_b) < 0 ? -1 : cmp(*exact_a, *exact_b) > 0 ? 1 : 0;
-  if (!Symbols(a).empty() || !Symbols(b).empty()) return std::nullopt;
-  const Equality equality = AtPoint(a, b, {Domain::kReal, 0}, budget);
-  if (equality == Equality::kUnknown) return std::nullopt;
-  if (equality == Equality::kEqual) return 0;
-  const auto pair = Both(a, b, {Domain::kReal, 0}, kHigh, budget);
-  if (!pair) return std::nullopt;
-  return mpfr_cmp(pair->a.re(), pair->b.re()) < 0 ? -1 : 1;
 }
 
 }  // namespace fulgur
