@@ -388,6 +388,7 @@ class Comparer {
       ordered = ordered || !OneVariable(a);
       a = Values(a);
     } else if (answer_assigns) {
+      if (gold.kind == Kind::kSet && !OneVariable(b)) return false;
       ordered = ordered || !OneVariable(b);
       b = Values(ByLetter(b));
     }

@@ -507,7 +507,8 @@ class Lexer {
           }
           return;
         case '$':
-          return;  // a currency
+          result_.dollars = true;
+          return;
         case ',':
         case ';':
         case ':':
@@ -689,6 +690,13 @@ LexResult LexMath(std::string_view text, bool commas_group) {
   while (!plain.empty() && (IsSpace(plain.back()) || plain.back() == '\\')) plain.pop_back();
   LexResult result = Lexer(std::move(plain), commas_group).Run();
   ResolveWords(&result.tokens);
+  // \$5 is five dollars, whatever stands between the sign and the end of the number.
+  if (result.dollars && result.tokens.size() > 1 && result.tokens[result.tokens.size() - 2].type == Token::kNumber) {
+    Token unit;
+    unit.type = Token::kText;
+    unit.text = "dollars";
+    result.tokens.insert(result.tokens.end() - 1, unit);
+  }
   return result;
 }
 

@@ -29,6 +29,7 @@ struct Token {
 
 struct LexResult {
   std::vector<Token> tokens;      // ends with kEnd
+  bool dollars = false;           // there is a dollar sign as currency, \$
   bool ambiguous_commas = false;  // there is a comma that may group thousands or separate
 };
 

@@ -233,6 +233,16 @@ MathScore JudgeMath(const std::vector<ExprPtr>& golds, const std::vector<ExprPtr
   return {0, reason};
 }
 
+// "am" or "pm" of a time of day.
+std::string HalfOfDay(std::string_view text) {
+  if (text.find(':') == std::string_view::npos) return "";
+  std::string letters;
+  for (const char c : Unwrapped(text)) {
+    if (IsLetter(c)) letters += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  }
+  return letters == "am" || letters == "pm" ? letters : "";
+}
+
 MathScore Judge(const std::vector<std::string>& golds, const std::vector<std::string>& answers) {
   std::string gold_reason, answer_reason;
   std::vector<ExprPtr> gold_readings, answer_readings;
@@ -250,6 +260,10 @@ MathScore Judge(const std::vector<std::string>& golds, const std::vector<std::st
   }
   if (gold_choice && !gold_choice->rest.empty() && !answer_choice) return Judge({gold_choice->rest}, answers);
   if (answer_choice && !answer_choice->rest.empty() && !gold_choice) return Judge(golds, {answer_choice->rest});
+
+  const std::string gold_half = HalfOfDay(gold), answer_half = HalfOfDay(answer);
+  if (!gold_half.empty() && !answer_half.empty() && gold_half != answer_half)
+    return {0, fmt::format("{} is in the other half of the day", Quoted(answer))};
 
   for (const std::string& text : golds) {
     gold_readings = Read(text, &gold_reason);

@@ -483,6 +483,10 @@ class Resolver {
       at_ += count;
       return true;
     };
+    if ((Has(kScales, word) || word == "dozen" || word == "dozens") && !OneTerm())
+      throw Error("\"{}\" behind a sum", word);
+    if ((word == "squared" || word == "cubed" || word == "factorial") && !OneAtom())
+      throw Error("\"{}\" behind more than a number", word);
     if (Has(kScales, word)) return take(1, {Op("*"), Number(10), Op("^"), Number(kScales.at(word))});
     if (word == "dozen" || word == "dozens") return take(1, {Op("*"), Number(12)});
     if (number && (word == "(" + Lower(out_.back().text) + ")")) return take(1, {});
@@ -517,6 +521,46 @@ class Resolver {
     if (word == "or" && kRounded.count(next) > 0 && StartsValue(at_ + 2)) return take(2, {Op("~")});
     if (kRounded.count(word) > 0 && StartsValue(at_ + 1)) return take(1, {Op("~")});
     return false;
+  }
+
+  // Where the value that ends at the cursor begins: behind the last separator, relation or bracket that is open.
+  size_t ValueBegin() const {
+    static const Words kBounds = {",", ";", "=", "<", ">", "<=", ">=", "!=", "~", "and", "or", ":", "in"};
+    int depth = 0;
+    for (size_t i = out_.size(); i > 0; --i) {
+      if (out_[i - 1].type != Token::kOp) continue;
+      const std::string& op = out_[i - 1].text;
+      if (op == ")" || op == "]" || op == "}" || op == "\\}") ++depth;
+      if (op == "(" || op == "[" || op == "{" || op == "\\{") --depth;
+      if (depth < 0 || (depth == 0 && kBounds.count(op) > 0)) return i;
+    }
+    return 0;
+  }
+  // Whether that value is no sum: "2 + 3 million" may mean two things.
+  bool OneTerm() const {
+    int depth = 0;
+    const size_t begin = ValueBegin();
+    for (size_t i = begin; i < out_.size(); ++i) {
+      if (out_[i].type != Token::kOp) continue;
+      const std::string& op = out_[i].text;
+      if (op == "(" || op == "[" || op == "{") ++depth;
+      if (op == ")" || op == "]" || op == "}") --depth;
+      if (depth == 0 && i > begin && (op == "+" || op == "-" || op == "+-" || op == "-+")) return false;
+    }
+    return true;
+  }
+  // Whether it is one number or letter, or a bracket.
+  bool OneAtom() const {
+    const size_t begin = ValueBegin();
+    if (begin + 1 == out_.size()) return true;
+    if (out_[begin].type != Token::kOp || out_[begin].text != "(") return false;
+    int depth = 0;
+    for (size_t i = begin; i + 1 < out_.size(); ++i) {
+      if (out_[i].type != Token::kOp) continue;
+      depth += out_[i].text == "(" ? 1 : out_[i].text == ")" ? -1 : 0;
+      if (depth == 0) return false;
+    }
+    return true;
   }
 
   // "12th", "12^{\text{th}}", "12^{th}".
