@@ -26,9 +26,12 @@ std::vector<int32_t> Ids(const Json& line) {
 
 Json Tokenize(const Tokenizer& tokenizer, const Json& line) {
   const std::string text = JsonGet<std::string>(line, "text", "the line");
-  return {{"text", text},
-          {"ids", tokenizer.Encode(text, Tokenizer::Special::kRecognised)},
-          {"ids_plain", tokenizer.Encode(text, Tokenizer::Special::kPlainText)}};
+  std::vector<int32_t> ids = tokenizer.Encode(text, Tokenizer::Special::kRecognised);
+  if (JsonGetOr<bool>(line, "add_special_tokens", true, "the line")) {
+    ids.insert(ids.begin(), tokenizer.begin_ids().begin(), tokenizer.begin_ids().end());
+    ids.insert(ids.end(), tokenizer.end_ids().begin(), tokenizer.end_ids().end());
+  }
+  return {{"text", text}, {"ids", ids}, {"ids_plain", tokenizer.Encode(text, Tokenizer::Special::kPlainText)}};
 }
 
 Json Detokenize(const Tokenizer& tokenizer, const Json& line) {
@@ -57,10 +60,11 @@ void AddLineCommand(CLI::App& debug, const char* name, const char* description,
 }  // namespace
 
 void AddDebugTokenizer(CLI::App& debug) {
-  AddLineCommand(
-      debug, "tokenize",
-      "Lines {\"text\"} to {\"text\", \"ids\", \"ids_plain\"}: with added tokens recognised, and as plain text",
-      Tokenize);
+  AddLineCommand(debug, "tokenize",
+                 "Lines {\"text\", \"add_special_tokens\"} to {\"text\", \"ids\", \"ids_plain\"}: with added tokens "
+                 "recognised and "
+                 "those of the beginning and end, and as plain text",
+                 Tokenize);
   AddLineCommand(debug, "detokenize", "Lines {\"ids\", \"skip_special_tokens\"} to {\"text\"}", Detokenize);
   AddLineCommand(debug, "stream-decode",
                  "Lines {\"ids\", \"skip_special_tokens\"} to {\"chunks\", \"flush\"}, one chunk for each id",

@@ -51,7 +51,7 @@ void RunGenerate(const GenerateOptions& options) {
   Engine engine(*loaded.model, loaded.tokenizer, options.sampling.ForEngine(64));
 
   GenerationRequest request;
-  request.prompt = loaded.tokenizer.Encode(prompt, Tokenizer::Special::kRecognised);
+  request.prompt = loaded.tokenizer.EncodePrompt(prompt);
   request.sampling = options.sampling.Sampling(loaded.defaults, RandomSeed());
   request.sampling.top_logprobs = std::max<int64_t>(options.logprobs, 0);
   request.stopping = options.sampling.Stopping(loaded.defaults);

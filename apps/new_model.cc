@@ -7,7 +7,10 @@
 #include "apps/commands.h"
 #include "apps/option_checks.h"
 #include "base/progress.h"
+#include "engine/loaded_model.h"
 #include "model/checkpoint.h"
+#include "train/conversation.h"
+#include "train/trainer.h"
 
 namespace fulgur {
 namespace {
@@ -15,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Options {
-  std::string config, out, dtype;
+  std::string config, out, dtype, tokenizer;
   int64_t layers = 0;
   uint64_t seed = 0;
   uint64_t max_shard_bytes = uint64_t{4} << 30;
@@ -49,6 +52,35 @@ Json EditedConfig(const Options& o) {
   return json;
 }
 
+// Where an answer ends: the chat template's end of turn, and the tokenizer's own end.
+Json EosTokens(const fs::path& dir, const Tokenizer& tokenizer) {
+  const std::optional<int32_t> eos = EosToken(dir, tokenizer);
+  std::optional<int32_t> end_of_turn;
+  try {
+    end_of_turn = ConversationEncoder(tokenizer, ChatTemplate::FromFolder(dir)).end_of_turn();
+  } catch (const Error& e) {  // there is no template, or its turns have no end of their own
+    if (!eos)
+      throw Error("{}: no token ends an answer: there is no eos_token in tokenizer_config.json, and {}", dir.string(),
+                  e.what());
+  }
+  if (!eos || !end_of_turn || *eos == *end_of_turn) return eos.value_or(end_of_turn.value_or(0));
+  return Json::array({*end_of_turn, *eos});
+}
+
+// What of a config belongs to its tokenizer.
+void UseTokenizer(const Options& o, Json* json) {
+  const Tokenizer tokenizer = Tokenizer::FromFile(o.tokenizer);
+  const auto given = [&](const std::string& key) {
+    return std::any_of(o.set.begin(), o.set.end(), [&](const std::string& s) { return s.starts_with(key + "="); });
+  };
+  if (!given("vocab_size")) (*json)["vocab_size"] = tokenizer.vocab_size();
+  if (JsonGet<int64_t>(*json, "vocab_size", o.config) < tokenizer.vocab_size()) {
+    throw Error("vocab_size is {}, but the tokenizer in {} has {} tokens", (*json)["vocab_size"].dump(), o.tokenizer,
+                tokenizer.vocab_size());
+  }
+  if (!given("eos_token_id")) (*json)["eos_token_id"] = EosTokens(o.tokenizer, tokenizer);
+}
+
 DType ChosenDType(const Options& o, const Json& json) {
   if (o.dtype == "f32") return DType::kF32;
   if (o.dtype == "bf16") return DType::kBF16;
@@ -60,7 +92,8 @@ DType ChosenDType(const Options& o, const Json& json) {
 }
 
 void Run(const Options& o) {
-  const Json json = EditedConfig(o);
+  Json json = EditedConfig(o);
+  if (!o.tokenizer.empty()) UseTokenizer(o, &json);
   const ModelConfig config = ModelConfig::FromJson(json, o.config);
   const fs::path out = o.out;
   if (!o.force && fs::exists(out / kConfigFile)) {
@@ -86,6 +119,7 @@ void Run(const Options& o) {
     bar->Update(written / kMiB);
   };
   WriteRandomCheckpoint(out, config, o.seed, options);
+  if (!o.tokenizer.empty()) CopyTextFiles(o.tokenizer, out);
   bar.reset();
   const char* dtype = options.dtype == DType::kF32 ? "float32" : "bfloat16";
   if (o.json) {
@@ -112,6 +146,10 @@ void AddNewModel(CLI::App& app) {
       ->add_option("--layers", o->layers,
                    "The first N layers of the config; its attention pattern goes on from its beginning if N is more")
       ->check(WholeNumber(1, 10000));
+  command
+      ->add_option("--tokenizer", o->tokenizer,
+                   "Folder with tokenizer.json: copied, and vocab_size and eos_token_id are set to fit it")
+      ->check(CLI::ExistingDirectory);
   command->add_option("--seed", o->seed, "The weights follow from it")->check(Seed());
   command->add_option("--dtype", o->dtype, "f32 or bf16 (default: the config's torch_dtype, else bf16)")
       ->check(CLI::IsMember({"f32", "bf16"}));

@@ -33,8 +33,10 @@ struct Options {
 std::vector<Example> Examples(const Options& o, const LoadedModel& loaded) {
   std::vector<Example> examples;
   for (const std::string& path : o.texts) {
-    for (Example& window :
-         TextWindows(loaded.tokenizer.Encode(ReadFile(path), Tokenizer::Special::kPlainText), o.context)) {
+    std::vector<int32_t> ids = loaded.tokenizer.begin_ids();
+    const std::vector<int32_t> text = loaded.tokenizer.Encode(ReadFile(path), Tokenizer::Special::kPlainText);
+    ids.insert(ids.end(), text.begin(), text.end());
+    for (Example& window : TextWindows(ids, o.context)) {
       examples.push_back(std::move(window));
     }
   }

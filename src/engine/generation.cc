@@ -68,7 +68,7 @@ struct Engine::Output {
           params.seed += static_cast<uint64_t>(index);
           return params;
         }()),
-        decoder(tokenizer),
+        decoder(tokenizer, /*skip_special=*/true, /*begins=*/false),
         stop_filter(request->given.stopping.stop_strings, request->given.stopping.answer),
         thinking(request->given.stopping.starts_in_thinking) {
     sampler.AddPrompt(request->given.prompt);

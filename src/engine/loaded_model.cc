@@ -33,6 +33,27 @@ void AddEos(const Json& json, const std::string& where, std::vector<int32_t>* id
 
 }  // namespace
 
+void CheckEos(std::span<const int32_t> ids, int32_t eos, const Tokenizer& tokenizer, const std::string& where) {
+  if (std::find(ids.begin(), ids.end(), eos) != ids.end()) return;
+  throw Error(
+      "{}: eos_token_id is {}, but in the tokenizer the end is \"{}\", which has id {}: with the two together an "
+      "answer "
+      "would never end. Set eos_token_id to {}; fulgur new-model does so with --tokenizer",
+      where, fmt::join(ids, ", "), tokenizer.Bytes(eos), eos, eos);
+}
+
+std::optional<int32_t> EosToken(const std::filesystem::path& dir, const Tokenizer& tokenizer) {
+  // A string, or an object with the string as "content".
+  const Json config = ReadIfThere(dir / "tokenizer_config.json");
+  std::string eos = "<end_of_sentence>";
+  if (config.contains("eos_token")) {
+    const Json& token = config["eos_token"];
+    if (token.is_string()) eos = token.get<std::string>();
+    if (token.is_object()) eos = JsonGetOr<std::string>(token, "content", eos, "eos_token of tokenizer_config.json");
+  }
+  return tokenizer.Id(eos);
+}
+
 GenerationDefaults GenerationDefaults::FromFolder(const std::filesystem::path& dir, const ModelConfig& config,
                                                   const Tokenizer& tokenizer) {
   GenerationDefaults d;
@@ -54,16 +75,9 @@ GenerationDefaults GenerationDefaults::FromFolder(const std::filesystem::path& d
 
   AddEos(json, where, &d.stop_tokens);
   for (int64_t id : config.eos_token_ids) d.stop_tokens.push_back(static_cast<int32_t>(id));
-  if (d.stop_tokens.empty()) {
-    // A string, or an object with the string as "content".
-    const Json tokenizer_config = ReadIfThere(dir / "tokenizer_config.json");
-    std::string eos = "<end_of_sentence>";
-    if (tokenizer_config.contains("eos_token")) {
-      const Json& token = tokenizer_config["eos_token"];
-      if (token.is_string()) eos = token.get<std::string>();
-      if (token.is_object()) eos = JsonGetOr<std::string>(token, "content", eos, "eos_token of tokenizer_config.json");
-    }
-    if (const std::optional<int32_t> id = tokenizer.Id(eos)) d.stop_tokens.push_back(*id);
+  if (const std::optional<int32_t> eos = EosToken(dir, tokenizer)) {
+    if (d.stop_tokens.empty()) d.stop_tokens.push_back(*eos);
+    CheckEos(d.stop_tokens, *eos, tokenizer, dir.string());
   }
   std::sort(d.stop_tokens.begin(), d.stop_tokens.end());
   d.stop_tokens.erase(std::unique(d.stop_tokens.begin(), d.stop_tokens.end()), d.stop_tokens.end());

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,13 +16,19 @@
 
 namespace fulgur {
 
+// The eos_token of tokenizer_config.json in `dir`, or <end_of_sentence>; none if the tokenizer has no such token.
+std::optional<int32_t> EosToken(const std::filesystem::path& dir, const Tokenizer& tokenizer);
+// Throws Error naming both if `eos` is not among the ids at which a model stops: these are of another tokenizer then.
+void CheckEos(std::span<const int32_t> ids, int32_t eos, const Tokenizer& tokenizer, const std::string& where);
+
 // What a folder says about generation.
 struct GenerationDefaults {
   std::vector<int32_t> stop_tokens;  // end an answer
   SamplingParams sampling;           // temperature, top_k, top_p, min_p, repetition_penalty
 
   // Stop tokens: eos_token_id of generation_config.json and config.json; if neither has one, the eos_token of
-  // tokenizer_config.json; if that has none, the tokenizer's <end_of_sentence>. Sampling: generation_config.json
+  // tokenizer_config.json; if that has none, the tokenizer's <end_of_sentence>. The tokenizer's is checked to be among
+  // them. Sampling: generation_config.json
   // (do_sample false is temperature 0); what it does not say is temperature 1 and top-p 0.95, which MiniMax recommends
   // for M1. Throws Error naming file and key.
   static GenerationDefaults FromFolder(const std::filesystem::path& dir, const ModelConfig& config,

@@ -38,12 +38,31 @@ TEST_F(DefaultsTest, StopTokensComeFromTheFirstPlaceThatHasThem) {
   EXPECT_THAT(Read().stop_tokens, ElementsAre(262));
   Write("tokenizer_config.json", R"({"eos_token": "<beginning_of_sentence>"})");
   EXPECT_THAT(Read().stop_tokens, ElementsAre(263));
-  config_.eos_token_ids = {7};
-  EXPECT_THAT(Read().stop_tokens, ElementsAre(7));
-  Write("generation_config.json", R"({"eos_token_id": [9, 7, 3]})");
-  EXPECT_THAT(Read().stop_tokens, ElementsAre(3, 7, 9));
+  config_.eos_token_ids = {263};
+  EXPECT_THAT(Read().stop_tokens, ElementsAre(263));
+  Write("generation_config.json", R"({"eos_token_id": [9, 263, 3]})");
+  EXPECT_THAT(Read().stop_tokens, ElementsAre(3, 9, 263));
   Write("generation_config.json", R"({"eos_token_id": 11})");
-  EXPECT_THAT(Read().stop_tokens, ElementsAre(7, 11));
+  EXPECT_THAT(Read().stop_tokens, ElementsAre(11, 263));
+}
+
+TEST_F(DefaultsTest, RefusesTheEndOfAnotherTokenizer) {
+  Write("tokenizer_config.json", R"({"eos_token": "<beginning_of_sentence>"})");
+  config_.eos_token_ids = {7, 8};
+  try {
+    Read();
+    ADD_FAILURE();
+  } catch (const Error& e) {
+    EXPECT_THAT(
+        e.what(),
+        ::testing::HasSubstr("eos_token_id is 7, 8, but in the tokenizer the end is \"<beginning_of_sentence>\", which "
+                             "has id 263"));
+  }
+  Write("generation_config.json", R"({"eos_token_id": 263})");
+  EXPECT_THAT(Read().stop_tokens, ElementsAre(7, 8, 263));
+  Write("generation_config.json", "{}");
+  Write("tokenizer_config.json", R"({"eos_token": "not a token"})");
+  EXPECT_THAT(Read().stop_tokens, ElementsAre(7, 8));
 }
 
 TEST_F(DefaultsTest, Sampling) {

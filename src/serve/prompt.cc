@@ -189,7 +189,7 @@ PreparedRequest Prepare(const ApiRequest& request, const LoadedModel& loaded, Co
     if (rules.thinking_budget == 0) rules.thinking_budget.reset();  // there is no turn that could begin without it
     for (const ApiRequest::Prompt& prompt : request.prompts) {
       prompts.push_back(std::holds_alternative<std::string>(prompt)
-                            ? loaded.tokenizer.Encode(std::get<std::string>(prompt), Tokenizer::Special::kRecognised)
+                            ? loaded.tokenizer.EncodePrompt(std::get<std::string>(prompt))
                             : std::get<std::vector<int32_t>>(prompt));
     }
   }

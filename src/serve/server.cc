@@ -654,6 +654,13 @@ void Server::Impl::Tokenize(Call& call) {
     const bool recognised = body.Bool("parse_special").value_or(true);
     ids = loaded.tokenizer.Encode(body.NeedString(key),
                                   recognised ? Tokenizer::Special::kRecognised : Tokenizer::Special::kPlainText);
+    // vLLM adds what the tokenizer puts around a text unless told not to, llama-server only when told to.
+    const bool prompt = body.Get("prompt") != nullptr && body.Get("content") == nullptr;
+    if (body.Bool("add_special_tokens").value_or(body.Bool("add_special").value_or(prompt))) {
+      const std::vector<int32_t>&begin = loaded.tokenizer.begin_ids(), &end = loaded.tokenizer.end_ids();
+      ids.insert(ids.begin(), begin.begin(), begin.end());
+      ids.insert(ids.end(), end.begin(), end.end());
+    }
   }
   Json out = {{"count", ids.size()}, {"max_model_len", scheduler.max_context()}, {"tokens", ids}};
   if (body.Bool("return_token_strs").value_or(false)) {

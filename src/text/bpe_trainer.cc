@@ -42,7 +42,7 @@ struct Candidate {
 
 struct BpeTrainer::Impl {
   explicit Impl(BpeTrainerOptions o) : options(std::move(o)), pattern(options.pattern, "the tokenizer to train") {
-    for (const std::string& token : options.added_tokens) matcher.Add(token);
+    for (const std::string& token : options.added_tokens) matcher.Add({.content = token});
   }
 
   BpeTrainerOptions options;
@@ -108,8 +108,9 @@ BpeTrainer::~BpeTrainer() = default;
 
 void BpeTrainer::Add(std::string_view text) {
   Impl& impl = *impl_;
-  impl.matcher.ForEachPart(text, [&](std::string_view part, bool is_token) {
-    if (is_token) return;
+  const auto anywhere = [](size_t, size_t) { return true; };
+  impl.matcher.ForEachPart(text, anywhere, [&](std::string_view part, const AddedToken* token) {
+    if (token != nullptr) return;
     ForEachUtf8Run(part, [&](std::string_view run, bool valid) {
       if (!valid) return;
       impl.pieces.clear();

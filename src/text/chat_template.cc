@@ -219,30 +219,7 @@ std::string ChatTemplate::Render(const Json& messages, const Json& tools, bool a
 std::vector<int32_t> ChatTemplate::Encode(const Tokenizer& tokenizer, const Json& messages, const Json& tools,
                                           bool add_generation_prompt) const {
   const JinjaTemplate::Result rendered = impl_->Render(messages, tools, add_generation_prompt, Mode::kServing);
-  // Added tokens are cut out of the stretches the template wrote; all text between two of them, whoever wrote it, is
-  // one plain text to the tokenizer, so that merges across the seams are those of the whole.
-  const std::string_view text = rendered.text;
-  std::vector<int32_t> ids;
-  size_t done = 0;
-  const auto plain_until = [&](size_t end) {
-    const std::vector<int32_t> plain = tokenizer.Encode(text.substr(done, end - done), Tokenizer::Special::kPlainText);
-    ids.insert(ids.end(), plain.begin(), plain.end());
-    done = end;
-  };
-  for (const auto& [begin, end] : rendered.trusted) {
-    size_t pos = begin;
-    for (const int32_t id : tokenizer.Encode(text.substr(begin, end - begin), Tokenizer::Special::kRecognised)) {
-      const size_t next = pos + tokenizer.Bytes(id).size();
-      if (tokenizer.IsAdded(id)) {
-        plain_until(pos);
-        ids.push_back(id);
-        done = next;
-      }
-      pos = next;
-    }
-  }
-  plain_until(text.size());
-  return ids;
+  return tokenizer.Encode(rendered.text, rendered.trusted);
 }
 
 }  // namespace fulgur

@@ -85,8 +85,8 @@ SourceConfig ReadSource(const Json& json, const std::string& where, ConfigKeys* 
     source.path = s.Get<std::string>("path");
     source.name = s.GetOr<std::string>(FreeKey("name"), source.path.stem().string());
     if (source.type == SourceConfig::Type::kText) {
-      source.begin = s.GetOr<std::string>("begin", "<begin_of_document>");
-      source.end = s.GetOr<std::string>("end", "<end_of_sentence>");
+      source.begin = s.GetOr<std::string>("begin", SourceConfig::kBegin);
+      source.end = s.GetOr<std::string>("end", SourceConfig::kEnd);
     } else {
       s.Record("begin", "");
       s.Record("end", "");

@@ -45,7 +45,11 @@ struct SourceConfig {
   TrainPart part = TrainPart::kAll;
   bool thinking = true;        // kTasks: false: answers alone, after an empty thinking
   std::filesystem::path path;  // kText, kChat
-  std::string begin, end;      // kText: special tokens around a document
+  // kText: special tokens around a document. Where the tokenizer does not know these, it is its own beginning of a
+  // text, and the end of a turn.
+  static constexpr const char* kBegin = "<begin_of_document>";
+  static constexpr const char* kEnd = "<end_of_sentence>";
+  std::string begin, end;
 };
 
 // When checkpoints are written.

@@ -127,12 +127,17 @@ std::optional<Example> RecordEncoder::Encode(const Json& record, const SourceCon
     return example;
   }
   Example example;
-  for (const auto& [text, special] : {std::pair(source.begin, Tokenizer::Special::kRecognised),
-                                      std::pair(record["text"].get<std::string>(), Tokenizer::Special::kPlainText),
-                                      std::pair(source.end, Tokenizer::Special::kRecognised)}) {
-    const std::vector<int32_t> ids = tokenizer_.Encode(text, special);
+  const auto add = [&](const std::vector<int32_t>& ids) {
     example.tokens.insert(example.tokens.end(), ids.begin(), ids.end());
-  }
+  };
+  const auto own = [&](const std::string& text, const char* usual) {
+    return text == usual && !tokenizer_.IsAdded(tokenizer_.Id(usual).value_or(-1));
+  };
+  add(own(source.begin, SourceConfig::kBegin) ? tokenizer_.begin_ids()
+                                              : tokenizer_.Encode(source.begin, Tokenizer::Special::kRecognised));
+  add(tokenizer_.Encode(record["text"].get<std::string>(), Tokenizer::Special::kPlainText));
+  add(own(source.end, SourceConfig::kEnd) ? std::vector<int32_t>{conversation_.end_of_turn()}
+                                          : tokenizer_.Encode(source.end, Tokenizer::Special::kRecognised));
   if (example.tokens.size() < 2) return std::nullopt;
   if (example.tokens.size() > limit) {
     const auto begin = static_cast<std::ptrdiff_t>(Rng(random).Below(example.tokens.size() - limit + 1));

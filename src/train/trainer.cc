@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/rng.h"
+#include "engine/loaded_model.h"
 #include "model/checkpoint.h"
 #include "model/cost.h"
 #include "model/gradient.h"
@@ -235,7 +236,8 @@ ModelConfig StartingArchitecture(const TrainConfig& config, const Tokenizer& tok
     };
     set_default("vocab_size", tokenizer.vocab_size());
     check_vocabulary(JsonGet<int64_t>(json, "vocab_size", where));  // before ids of the tokenizer are held against it
-    set_default("eos_token_id", end_of_turn);
+    const std::optional<int32_t> eos = EosToken(config.model.tokenizer, tokenizer);
+    set_default("eos_token_id", eos && *eos != end_of_turn ? Json{end_of_turn, *eos} : Json(end_of_turn));
     if (!json.contains("layer_types")) {
       const auto layers = JsonGet<int64_t>(json, "num_hidden_layers", where);
       Json kinds = Json::array();
@@ -255,6 +257,11 @@ ModelConfig StartingArchitecture(const TrainConfig& config, const Tokenizer& tok
     }
   }
   check_vocabulary(architecture.vocab_size);
+  if (!architecture.eos_token_ids.empty()) {
+    const std::vector<int32_t> ids(architecture.eos_token_ids.begin(), architecture.eos_token_ids.end());
+    CheckEos(ids, end_of_turn, tokenizer,
+             "the model's config.json, with the tokenizer in " + config.model.tokenizer.string());
+  }
   return architecture;
 }
 
