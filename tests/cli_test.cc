@@ -174,6 +174,51 @@ TEST(Cli, MoreLayersThanTheConfigHasRepeatItsPattern) {
   EXPECT_EQ(config["attn_type_list"], Json({0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0}));
 }
 
+// A folder with one of the small tokenizers of tests/data/tokenizers.
+void WriteTokenizer(const std::filesystem::path& folder, const std::string& name, const Json& config) {
+  std::filesystem::create_directories(folder);
+  WriteFileAtomic(folder / "tokenizer.json", ReadFile(FULGUR_SOURCE_DIR "/tests/data/tokenizers/" + name + ".json"));
+  WriteFileAtomic(folder / "tokenizer_config.json", config.dump());
+}
+
+TEST(Cli, NewModelFitsAnotherTokenizer) {
+  const TestFolder folder;
+  const char* chat_template =
+      "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
+      "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+  WriteTokenizer(folder / "qwen", "qwen3", {{"eos_token", "<|endoftext|>"}, {"chat_template", chat_template}});
+  WriteTokenizer(folder / "llama", "llama2", {{"eos_token", {{"content", "</s>"}}}});
+  for (const char* name : {"qwen", "llama"}) {
+    const std::string tokenizer = (folder / name).string(), out = tokenizer + "-model";
+    const CommandResult made =
+        RunFulgur({"new-model", FULGUR_SOURCE_DIR "/models/nano", out, "--layers", "2", "--tokenizer", tokenizer,
+                   "--set", "hidden_size=8", "--set", "intermediate_size=8"});
+    ASSERT_EQ(made.status, 0) << made.err;
+    const CommandResult text =
+        RunFulgur({"generate", out, "--prompt", "Hi", "--json-object", "--max-tokens", "20", "--json"});
+    EXPECT_EQ(text.status, 0) << text.err;
+    // The config of one with the tokenizer of another.
+    const std::string other = (folder / "other").string();
+    std::filesystem::copy(out, other);
+    std::filesystem::copy(FULGUR_SOURCE_DIR "/models/nano/tokenizer.json", folder / "other/tokenizer.json",
+                          std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::remove(folder / "other/tokenizer_config.json");
+    const CommandResult refused = RunFulgur({"generate", other, "--prompt", "Hi"});
+    EXPECT_EQ(refused.status, 1);
+    EXPECT_THAT(refused.err,
+                AllOf(HasSubstr("eos_token_id is "), HasSubstr("\"<end_of_sentence>\", which has id 660")));
+    std::filesystem::remove_all(other);
+  }
+  const Json qwen = ReadJsonFile(folder / "qwen-model/config.json"),
+             llama = ReadJsonFile(folder / "llama-model/config.json");
+  EXPECT_EQ(llama["eos_token_id"], 2);
+  EXPECT_EQ(qwen["eos_token_id"].size(), 2u) << "the end of a turn, and that of a text";
+  EXPECT_GT(qwen["vocab_size"], 400);
+  const CommandResult chat =
+      RunFulgur({"chat", (folder / "qwen-model").string(), "--prompt", "Hi", "--max-tokens", "20"});
+  EXPECT_EQ(chat.status, 0) << chat.err;
+}
+
 TEST(Cli, StandardInputThatIsNoTextIsAnError) {
   for (const char* command : {"chat", "generate"}) {
     const CommandResult result = RunFulgur({command, "m"}, "abc\xc3(");

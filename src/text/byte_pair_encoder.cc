@@ -125,17 +125,15 @@ void BytePairEncoder::Encode(std::string_view word, Scratch* scratch, std::vecto
     ids->push_back(byte_ids_[static_cast<uint8_t>(word[0])]);
     return;
   }
-  if (ignore_merges_) {
-    if (const auto id = WholeWord(word)) {
-      ids->push_back(*id);
-      return;
-    }
-  }
-  if (word.size() > WordCache::kMaxBytes) return MergePairs(word, scratch, ids);
-  if (scratch->cache.Get(word, ids)) return;
+  const bool cached = word.size() <= WordCache::kMaxBytes;
+  if (cached && scratch->cache.Get(word, ids)) return;
   const size_t first = ids->size();
-  MergePairs(word, scratch, ids);
-  scratch->cache.Put(word, std::span<const int32_t>(*ids).subspan(first));
+  if (const auto whole = ignore_merges_ ? WholeWord(word) : std::nullopt) {
+    ids->push_back(*whole);
+  } else {
+    MergePairs(word, scratch, ids);
+  }
+  if (cached) scratch->cache.Put(word, std::span<const int32_t>(*ids).subspan(first));
 }
 
 std::optional<int32_t> BytePairEncoder::WholeWord(std::string_view word) const {

@@ -156,6 +156,20 @@ Json ServingTools(const Json& tools) {
   return out;
 }
 
+// The same with strings for lists of parts, as the templates of most other models take them.
+Json WithTextContents(Json messages) {
+  for (Json& message : messages) {
+    std::string text, name;
+    for (const Json& part : message["content"]) {
+      text += part["text"].get_ref<const std::string&>();
+      if (part.contains("name")) name = part["name"].get<std::string>();
+    }
+    message["content"] = std::move(text);
+    if (!name.empty()) message["name"] = std::move(name);
+  }
+  return messages;
+}
+
 // "<s>", or {"content": "<s>", ...}.
 void AddSpecialToken(const Json& config, const char* key, Json* tokens) {
   if (!config.is_object() || !config.contains(key)) return;
@@ -172,10 +186,32 @@ void AddSpecialToken(const Json& config, const char* key, Json* tokens) {
 struct ChatTemplate::Impl {
   JinjaTemplate jinja;
   Json special_tokens;
+  bool takes_parts;  // contents of messages are lists of parts, not strings
+
+  Impl(JinjaTemplate j, Json tokens) : jinja(std::move(j)), special_tokens(std::move(tokens)) {
+    // The form in which a text comes out as it went in; parts if it does so in both or in neither.
+    const Json parts = Json::array({{{"role", "user"}, {"content", Json::array({TextPart("probe")})}}});
+    takes_parts = Shows(parts) || !Shows(WithTextContents(parts));
+  }
+
+  // The text "probe" is in what the template makes of the messages, and no Python spelling of a list around it.
+  bool Shows(const Json& messages) const {
+    try {
+      const Json context{
+          {"messages", messages}, {"tools", nullptr}, {"documents", nullptr}, {"add_generation_prompt", true}};
+      const std::string text = jinja.Render(context, special_tokens, {}).text;
+      return text.find("probe") != std::string::npos && text.find("'probe'") == std::string::npos &&
+             text.find("\"probe\"") == std::string::npos;
+    } catch (const Error&) {
+      return false;
+    }
+  }
 
   JinjaTemplate::Result Render(const Json& messages, const Json& tools, bool add_generation_prompt, Mode mode) const {
     const bool serving = mode == Mode::kServing;
-    const Json context{{"messages", serving ? ServingMessages(messages) : messages},
+    Json given = serving ? ServingMessages(messages) : messages;
+    if (serving && !takes_parts) given = WithTextContents(std::move(given));
+    const Json context{{"messages", std::move(given)},
                        {"tools", serving ? ServingTools(tools) : tools},
                        {"documents", nullptr},
                        {"add_generation_prompt", add_generation_prompt}};
@@ -185,7 +221,7 @@ struct ChatTemplate::Impl {
 
 ChatTemplate ChatTemplate::FromSource(std::string source, const Json& special_tokens, const std::string& where) {
   ChatTemplate result;
-  result.impl_ = std::make_shared<const Impl>(Impl{JinjaTemplate(source, where), special_tokens});
+  result.impl_ = std::make_shared<const Impl>(JinjaTemplate(source, where), special_tokens);
   return result;
 }
 

@@ -107,6 +107,29 @@ TEST(ChatTemplateTest, ServingKeepsDigitsAndWhatWasWritten) {
               HasSubstr("{\"maximum\": 18446744073709551616}"));
 }
 
+// Most other models' templates take contents that are strings.
+TEST(ChatTemplateTest, ServingGivesTheTemplateTheContentsItTakes) {
+  const Json messages =
+      Json::array({Message("system", "Be brief."),
+                   Message("user", " 2+2? "),
+                   {{"role", "assistant"}, {"tool_calls", {{{"id", "c"}, {"function", {{"name", "f"}}}}}}},
+                   {{"role", "tool"}, {"tool_call_id", "c"}, {"content", "4"}}});
+  const auto render = [&](const char* source) {
+    return ChatTemplate::FromSource(source, {{"bos_token", "<s>"}}, "test").Render(messages, nullptr, true, kServing);
+  };
+  const std::string expected =
+      "<s>[system]Be brief.[user] 2+2? [assistant]<tool_calls>\n{\"name\": \"f\", \"arguments\": "
+      "{}}\n</tool_calls>[tool]4";
+  EXPECT_EQ(render("{{ bos_token }}{% for m in messages %}{{ '[' + m['role'] + ']' + m['content'] }}{% endfor %}"),
+            expected);
+  EXPECT_EQ(render("{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"), expected);
+  EXPECT_EQ(render("{{ bos_token }}{% for m in messages %}[{{ m.role }}]{% if m.content is string %}{{ m.content }}"
+                   "{% else %}{% for p in m.content %}{{ p.text }}{% endfor %}{% endif %}{% endfor %}"),
+            expected);
+  EXPECT_EQ(render("{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m.content[0].text }}{% endfor %}"),
+            expected);
+}
+
 TEST(ChatTemplateTest, ServingUnwrapsTools) {
   const Json function = {{"name", "f"}, {"description", "d"}, {"parameters", {{"type", "object"}}}};
   const Json messages = Json::array({Message("user", "hi")});

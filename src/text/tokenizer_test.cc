@@ -377,7 +377,7 @@ TEST(TokenizerFile, NamesWhatItCannotUse) {
   EXPECT_THAT(error("/pre_tokenizer/pretokenizers/0/pattern/Regex", "\\w+"), HasSubstr("\"\\w+\""));
   EXPECT_THAT(error("/pre_tokenizer/pretokenizers/1/add_prefix_space", true), HasSubstr("\"add_prefix_space\""));
   EXPECT_THAT(error("/pre_tokenizer/pretokenizers/2", Split(*std::make_unique<Json>(original))), HasSubstr("behind"));
-  EXPECT_THAT(error("/post_processor", {{"type", "TemplateProcessing"}}), HasSubstr("\"TemplateProcessing\""));
+  EXPECT_THAT(error("/post_processor", {{"type", "TemplateProcessing"}}), HasSubstr("\"single\" must be a list"));
   EXPECT_THAT(error("/decoder", {{"type", "WordPiece"}}), HasSubstr("\"WordPiece\""));
   EXPECT_THAT(error("/model/type", "Unigram"), HasSubstr("\"Unigram\""));
   EXPECT_THAT(error("/model/dropout", 0.1), HasSubstr("\"dropout\""));
