@@ -10,7 +10,7 @@
 #include "engine/loaded_model.h"
 #include "model/checkpoint.h"
 #include "train/conversation.h"
-#include "train/trainer.h"
+#include "train/save_model.h"
 
 namespace fulgur {
 namespace {

@@ -16,11 +16,15 @@ constexpr const char* kTextFiles[] = {
 
 }  // namespace
 
-void SaveModel(const fs::path& dir, const ModelConfig& config, Params& params, const ModelFiles& files) {
-  fs::create_directories(dir);
+void CopyTextFiles(const fs::path& from, const fs::path& to) {
+  fs::create_directories(to);
   for (const char* name : kTextFiles) {
-    if (fs::exists(files.text / name)) WriteFileAtomic(dir / name, ReadFile(files.text / name));
+    if (fs::exists(from / name)) WriteFileAtomic(to / name, ReadFile(from / name));
   }
+}
+
+void SaveModel(const fs::path& dir, const ModelConfig& config, Params& params, const ModelFiles& files) {
+  CopyTextFiles(files.text, dir);
   WriteTrainedTasks(dir, files.trained_tasks);
   SaveOptions save;
   save.dtype = files.dtype;

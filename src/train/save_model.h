@@ -17,6 +17,9 @@ struct ModelFiles {
   DType dtype = DType::kBF16;           // of the matrices
 };
 
+// Copies the files of a tokenizer, chat template and generation settings that are there.
+void CopyTextFiles(const std::filesystem::path& from, const std::filesystem::path& to);
+
 // Writes the model to `dir`: config.json last, so that a folder with one is complete.
 void SaveModel(const std::filesystem::path& dir, const ModelConfig& config, Params& params, const ModelFiles& files);
 
