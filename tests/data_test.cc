@@ -20,7 +20,9 @@ using testing::HasSubstr;
 std::vector<Json> Lines(const std::filesystem::path& path) {
   std::vector<Json> lines;
   std::istringstream in(ReadFile(path));
-  for (std::string line; std::getline(in, line);) lines.push_back(ParseJson(line, path.string()));
+  for (std::string line; std::getline(in, line);) {
+    if (!line.empty()) lines.push_back(ParseJson(line, path.string()));
+  }
   return lines;
 }
 
