@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/progress.h"
+#include "envs/instance.h"
 #include "envs/task_env.h"
 #include "eval/answer_checker.h"
 #include "eval/evaluate.h"
@@ -100,7 +101,7 @@ void PrintReport(const EvalReport& report) {
 Json SampleJson(const EvalSample& s) {
   const Trajectory& t = s.trajectory;
   Json json = {{"task", s.problem.task}, {"difficulty", s.problem.difficulty}};
-  json[s.problem.difficulty > 0 ? "seed" : "id"] = s.problem.id;
+  json[s.problem.difficulty > 0 ? "seed" : "id"] = SeedToJson(s.problem.id);
   json["prompt"] = s.problem.prompt;
   json["thinking"] = t.turns.back().parsed.reasoning;
   json["answer"] = t.turns.back().parsed.content;

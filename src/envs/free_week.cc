@@ -218,12 +218,10 @@ void DrawWeek(Rng& rng, size_t people, bool rules, TaskInstance* instance) {
   }
   instance->data = {{"week", week}};
   instance->prompt = fmt::format(
-      "These people want to meet once between 9:00 and 17:00, when all are free.\n{}Where only free times are given, "
-      "every stretch before, between and after them counts as one appointment. A meeting begins on the hour or half "
-      "past. How many minutes can "
-      "the "
-      "longest meeting have, and at how many times of the week can one of that length begin? Put both numbers as 45, 3 "
-      "in "
+      "These people want to meet once between 9:00 and 17:00, when all are free.\n{}Where only free "
+      "times are given, every stretch before, between and after them counts as one appointment. A "
+      "meeting begins on the hour or half past. How many minutes can the longest meeting have, and "
+      "at how many times of the week can one of that length begin? Put both numbers as 45, 3 in "
       "\\boxed{{}}; 0, 0 if they cannot meet.",
       text);
 }

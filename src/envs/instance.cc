@@ -38,7 +38,6 @@ Json InstanceToJson(const TaskInstance& instance) {
 TaskInstance InstanceFromJson(const Json& json, const std::string& where) {
   TaskInstance instance;
   instance.task = JsonGet<std::string>(json, "task", where);
-  const Task& task = GetTask(instance.task);
   if (!json.contains("data")) throw Error("{} has no \"data\"", where);
   instance.data = json["data"];
   instance.prompt = JsonGetOr<std::string>(json, "prompt", "", where);
@@ -49,7 +48,7 @@ TaskInstance InstanceFromJson(const Json& json, const std::string& where) {
   instance.difficulty = static_cast<int>(difficulty);
   if (json.contains("seed")) instance.seed = SeedFromJson(json["seed"], where);
   try {
-    task.CheckKeys(instance.data);
+    GetTask(instance.task).CheckKeys(instance.data);
   } catch (const Error& error) {
     throw Error("{}: {}", where, error.what());
   }

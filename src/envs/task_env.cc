@@ -1,6 +1,7 @@
 #include "envs/task_env.h"
 
 #include "base/error.h"
+#include "envs/instance.h"
 
 namespace fulgur {
 
@@ -12,8 +13,10 @@ Problem TaskProblem(const TaskInstance& instance, const std::string& source) {
   problem.id = instance.seed;
   problem.prompt = instance.prompt;
   problem.messages = Json::array({{{"role", "user"}, {"content", instance.prompt}}});
-  problem.record = {
-      {"task", instance.task}, {"seed", instance.seed}, {"difficulty", instance.difficulty}, {"data", instance.data}};
+  problem.record = {{"task", instance.task},
+                    {"seed", SeedToJson(instance.seed)},
+                    {"difficulty", instance.difficulty},
+                    {"data", instance.data}};
   return problem;
 }
 

@@ -74,12 +74,17 @@ ProblemSourceConfig ReadSource(const Json& json, const std::string& where, Confi
     source.tasks = ReadTasks(s.Value("tasks"), s.Has(difficulties) ? s.Value(difficulties) : Json("all"), where);
     s.Record("tasks", TasksToJson(source.tasks));
     source.part = ReadTrainPart(s.GetOr<std::string>("part", "reinforcement"), where);
-  } else if (type == "problems") {
-    source.type = ProblemSourceConfig::Type::kFile;
+  } else if (type == "problems" || type == "instances") {
     source.path = s.Get<std::string>("path");
     source.name = s.GetOr<std::string>("name", source.path.stem().string());
-    source.checker = ReadChecker(s);
-    source.max_unreadable = s.Number(FreeKey("max_unreadable"), source.max_unreadable, 1);
+    if (type == "problems") {
+      source.type = ProblemSourceConfig::Type::kFile;
+      source.checker = ReadChecker(s);
+      source.max_unreadable = s.Number(FreeKey("max_unreadable"), source.max_unreadable, 1);
+    } else {
+      source.type = ProblemSourceConfig::Type::kInstances;
+      source.part = ReadTrainPart(s.GetOr<std::string>("part", "all"), where);
+    }
     const bool filtered = s.Has(DerivedKey("filter"));
     Section f = s.Child("filter");
     source.filter.samples = f.Integer("samples", filtered ? 10 : 0, filtered ? 1 : 0);
@@ -105,7 +110,7 @@ ProblemSourceConfig ReadSource(const Json& json, const std::string& where, Confi
     source.decontaminate.words = static_cast<int>(std::min<int64_t>(d.Integer("words", 10, 1), 1000));
     d.Done();
   } else {
-    throw Error("{}: \"type\" is \"{}\", but must be tasks or problems", where, type);
+    throw Error("{}: \"type\" is \"{}\", but must be tasks, problems or instances", where, type);
   }
   s.Done();
   return source;

@@ -28,17 +28,17 @@ struct Ramp {
 
 // Where problems come from.
 struct ProblemSourceConfig {
-  enum class Type { kTasks, kFile };
+  enum class Type { kTasks, kFile, kInstances };
   Type type = Type::kTasks;
   std::string name;
   Ramp weight;
 
-  std::vector<TaskMix> tasks;  // kTasks
-  TrainPart part = TrainPart::kReinforcement;
+  std::vector<TaskMix> tasks;                  // kTasks
+  TrainPart part = TrainPart::kReinforcement;  // kTasks, kInstances
 
-  std::filesystem::path path;  // kFile: JSON lines of {"prompt", "answer"}
-  Checker checker;
-  double max_unreadable = kMaxUnreadable;  // part of the answers that may be of no use to the checker
+  std::filesystem::path path;  // kFile: JSON lines of {"prompt", "answer"}; kInstances: of instances of tasks
+  Checker checker;             // kFile
+  double max_unreadable = kMaxUnreadable;  // kFile: part of the answers that may be of no use to the checker
   // The starting model tries each problem `samples` times; those it solves with a rate in (low, high), the ends
   // excluded, are kept. 0 samples: all are.
   struct Filter {

@@ -125,10 +125,17 @@ ProblemSet::ProblemSet(const std::vector<ProblemSourceConfig>& sources, uint64_t
       source.judge = MakeAnswerJudge(config.checker);
       if (config.checker.is_rule()) source.golds = ReportGolds(*source.file, config.checker.rule);
       source.golds.Check("source " + config.name, config.max_unreadable, "\"max_unreadable\"");
+    } else {
+      if (config.type == ProblemSourceConfig::Type::kInstances) {
+        source.instances = std::make_unique<InstanceFile>(config.path, config.part, false);
+      }
+      source.judge = MakeTaskJudge();
+    }
+    if (source.file_size() > 0) {
       Decontaminator decontaminator(config.decontaminate.words);
       for (const auto& path : config.decontaminate.against) decontaminator.AddReferenceFile(path);
-      for (size_t i = 0; i < source.file->size(); ++i) {
-        if (decontaminator.Overlaps(source.file->Get(i).prompt)) {
+      for (size_t i = 0; i < source.file_size(); ++i) {
+        if (decontaminator.Overlaps(source.file ? source.file->Get(i).prompt : source.instances->Get(i).prompt)) {
           ++source.contaminated;
         } else {
           source.records.push_back(i);
@@ -136,8 +143,6 @@ ProblemSet::ProblemSet(const std::vector<ProblemSourceConfig>& sources, uint64_t
       }
       if (source.records.empty())
         throw Error("source {}: every problem is in the files it is held against", config.name);
-    } else {
-      source.judge = MakeTaskJudge();
     }
     sources_.push_back(std::move(source));
   }
@@ -165,7 +170,7 @@ Assignment ProblemSet::Draw(const Curriculum& curriculum, double progress, int64
   const size_t chosen = PickIndex(rng, weights);
   const Source& source = sources_[chosen];
   const uint64_t number = drawn[chosen]++;
-  if (source.file != nullptr) {
+  if (source.file_size() > 0) {
     const uint64_t n = source.records.size(), seed = Mix(Mix(Mix(seed_, kEpoch), chosen), number / n);
     return FromFile(chosen, source.records[Permute(number % n, n, seed)]);
   }
@@ -179,7 +184,11 @@ Assignment ProblemSet::Draw(const Curriculum& curriculum, double progress, int64
 }
 
 Assignment ProblemSet::FromFile(size_t source, size_t record) const {
-  return {sources_[source].file->Get(record), env_.get(), sources_[source].judge.get()};
+  const Source& from = sources_[source];
+  if (from.file != nullptr) return {from.file->Get(record), env_.get(), from.judge.get()};
+  Problem problem = TaskProblem(from.instances->Get(record), from.config.name);
+  problem.id = record;
+  return {std::move(problem), env_.get(), from.judge.get()};
 }
 
 std::vector<Assignment> ProblemSet::HeldOut(int64_t count) const {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "envs/instance_file.h"
 #include "envs/judge.h"
 #include "eval/gold_report.h"
 #include "eval/problem_file.h"
@@ -67,7 +68,12 @@ class ProblemSet {
 
   size_t size() const { return sources_.size(); }
   const ProblemSourceConfig& config(size_t source) const { return sources_[source].config; }
-  const ProblemFile* file(size_t source) const { return sources_[source].file.get(); }
+  // Of a source that has a file: how many it has that could be used.
+  size_t file_size(size_t source) const { return sources_[source].file_size(); }
+  // Instances of tasks that are held out for tests or of another part.
+  size_t left_out(size_t source) const {
+    return sources_[source].instances ? sources_[source].instances->left_out() : 0;
+  }
   // Records of a file that are used; contaminated ones are not among them.
   const std::vector<size_t>& records(size_t source) const { return sources_[source].records; }
   // Which answers of a source's file no response can agree with.
@@ -79,7 +85,9 @@ class ProblemSet {
  private:
   struct Source {
     ProblemSourceConfig config;
-    std::unique_ptr<ProblemFile> file;
+    std::unique_ptr<ProblemFile> file;        // of one kind
+    std::unique_ptr<InstanceFile> instances;  // or the other; neither: tasks
+    size_t file_size() const { return file ? file->size() : instances ? instances->size() : 0; }
     std::unique_ptr<Judge> judge;
     GoldReport golds;
     std::vector<size_t> records;

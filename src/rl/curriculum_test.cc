@@ -8,6 +8,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/test_folder.h"
+#include "envs/instance.h"
+#include "envs/task_env.h"
 #include "eval/decontaminate.h"
 #include "rl/stages.h"
 
@@ -148,6 +150,54 @@ TEST(ProblemSet, AFilesProblemsComeOncePerEpochWithoutTheContaminatedOnes) {
   set.KeepRecords(0, {4});
   EXPECT_EQ(set.Draw(curriculum, 0, 2, 0, drawn).problem.id, 4u);
   EXPECT_THROW(set.KeepRecords(0, {}), Error);
+}
+
+TEST(ProblemSet, InstancesOfAFileAreScoredByTheirTasks) {
+  const TestFolder folder;
+  const Task& task = GetTask("word_sorting");
+  std::string lines;
+  for (uint64_t i = 0; i < 5; ++i) {
+    lines += InstanceToJson(GenerateTrain(task, i, 1)).dump() + "\n" + InstanceToJson(GenerateTest(task, i, 1)).dump() +
+             "\n";
+  }
+  // From elsewhere, with a prompt of its own.
+  TaskInstance other = GenerateTrain(task, 99, 8);
+  other.prompt = "Sort, please.";
+  other.difficulty = 0;
+  lines += InstanceToJson(other).dump() + "\n";
+  WriteFileAtomic(folder / "words.jsonl", lines);
+  ProblemSourceConfig source;
+  source.type = ProblemSourceConfig::Type::kInstances;
+  source.name = "words";
+  source.path = folder / "words.jsonl";
+  source.part = TrainPart::kAll;
+  const ProblemSet set({source}, 9);
+  EXPECT_EQ(set.file_size(0), 6u);
+  EXPECT_EQ(set.records(0).size(), 6u);
+  const Curriculum curriculum{CurriculumConfig{}};
+  std::vector<uint64_t> drawn;
+  std::set<std::string> prompts;
+  const auto score = [](const Assignment& assignment, const std::string& answer) {
+    Trajectory trajectory;
+    trajectory.turns.emplace_back();
+    trajectory.turns.back().parsed.content = answer;
+    return assignment.judge->Ask(assignment.problem, trajectory).get().score;
+  };
+  for (int i = 0; i < 6; ++i) {
+    const Assignment assignment = set.Draw(curriculum, 0, 0, i, drawn);
+    prompts.insert(assignment.problem.prompt);
+    EXPECT_EQ(assignment.problem.task, "word_sorting");
+    EXPECT_EQ(assignment.problem.source, "words");
+    EXPECT_LT(assignment.problem.id, 6u);
+    EXPECT_EQ(score(assignment, "\\boxed{nothing}"), 0);
+    EXPECT_EQ(score(assignment, task.Solve(InstanceOf(assignment.problem)).answer), 1);
+    if (assignment.problem.prompt == "Sort, please.") {
+      EXPECT_EQ(score(assignment, task.Solve(other).answer), 1);
+      EXPECT_EQ(assignment.problem.difficulty, 0);
+    }
+  }
+  EXPECT_EQ(prompts.size(), 6u);
+  EXPECT_EQ(prompts.count("Sort, please."), 1u);
 }
 
 TEST(Decontaminator, RunsOfWordsAndShortTexts) {

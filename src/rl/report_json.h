@@ -47,6 +47,12 @@ inline double NumberOr(const Json& line, std::string_view path, double fallback)
   return NumberAt(line, path).value_or(fallback);
 }
 
+// A group's "id" as text: it is a number, or text if it exceeds 2^53.
+inline std::string IdText(const Json& group) {
+  const Json& id = At(group, "id");
+  return id.is_string() ? id.get<std::string>() : id.dump();
+}
+
 // A text, cut after `most` bytes.
 inline std::string TextAt(const Json& object, std::string_view key, size_t most) {
   const Json& json = At(object, key);

@@ -137,7 +137,7 @@ void WriteRolloutScript(const fs::path& path, const std::string& name, const fs:
   ReadGzipLines(path, [&](const Json& group) {
     Json out = {{"task", TaskOf(group)},
                 {"difficulty", NumberOr(group, "difficulty", 0)},
-                {"id", At(group, "id").dump()},  // as text: it may exceed 2^53
+                {"id", IdText(group)},
                 {"index", NumberOr(group, "index", 0)},
                 {"prompt", TextAt(group, "prompt", kMostPromptBytes)},
                 {"answers", Json::array()}};

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "engine/thinking.h"
+#include "envs/instance.h"
 #include "eval/episode_runner.h"
 #include "eval/judge_queue.h"
 
@@ -241,8 +242,9 @@ Json GroupToJson(const Group& group) {
   Json responses = Json::array();
   for (const Response& r : group.responses) responses.push_back(ResponseToJson(r));
   const Problem& p = group.problem;
-  Json json = {{"index", group.index}, {"source", p.source},       {"task", p.task},     {"difficulty", p.difficulty},
-               {"id", p.id},           {"spread", group.spread()}, {"prompt", p.prompt}, {"prompt_ids", group.prompt}};
+  Json json = {{"index", group.index},       {"source", p.source},        {"task", p.task},
+               {"difficulty", p.difficulty}, {"id", SeedToJson(p.id)},    {"spread", group.spread()},
+               {"prompt", p.prompt},         {"prompt_ids", group.prompt}};
   if (p.record.is_object() && p.record.contains("answer")) json["reference"] = p.record["answer"];
   json["responses"] = responses;
   return json;

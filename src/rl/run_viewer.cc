@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/progress.h"
+#include "envs/instance.h"
 #include "envs/task.h"
 #include "rl/gzip_lines.h"
 #include "rl/report_json.h"
@@ -110,9 +111,9 @@ bool Fits(const Json& response, const RolloutQuery& query, bool prompt_fits) {
 Json Reference(const Json& group) {
   if (!At(group, "reference").is_null()) return At(group, "reference");
   const Task* task = FindTask(TextAt(group, "task", 200));
-  if (task == nullptr || !At(group, "id").is_number_unsigned()) return nullptr;
+  if (task == nullptr) return nullptr;
   try {
-    const auto seed = group["id"].get<uint64_t>();
+    const uint64_t seed = SeedFromJson(At(group, "id"), "a group of rollouts");
     const TaskInstance instance = task->Generate(seed, static_cast<int>(NumberOr(group, "difficulty", 0)));
     return instance.prompt == TextAt(group, "prompt", std::string::npos) ? Json(task->Solve(instance).answer) : Json();
   } catch (const Error&) {
@@ -122,7 +123,7 @@ Json Reference(const Json& group) {
 
 Json GroupJson(const Json& group, const RolloutQuery& query, const Tokenizer* tokenizer) {
   Json out = {{"index", At(group, "index")},           {"source", At(group, "source")}, {"task", At(group, "task")},
-              {"difficulty", At(group, "difficulty")}, {"id", At(group, "id").dump()},  {"prompt", At(group, "prompt")},
+              {"difficulty", At(group, "difficulty")}, {"id", IdText(group)},           {"prompt", At(group, "prompt")},
               {"reference", Reference(group)},         {"responses", Json::array()}};
   const bool prompt_fits = TextAt(group, "prompt", std::string::npos).find(query.text) != std::string::npos;
   for (const Json& response : At(group, "responses")) {
@@ -152,7 +153,7 @@ Json GroupLine(const Json& group, const RolloutQuery& query) {
   return {{"index", At(group, "index")},
           {"task", At(group, "task")},
           {"difficulty", At(group, "difficulty")},
-          {"id", At(group, "id").dump()},
+          {"id", IdText(group)},
           {"responses", responses},
           {"score", judged > 0 ? Json(score / static_cast<double>(judged)) : Json()},
           {"tokens", static_cast<double>(tokens) / static_cast<double>(responses)},

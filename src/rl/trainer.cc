@@ -120,6 +120,9 @@ std::set<std::string> TrainedTasks(const RlConfig& config) {
     for (const TaskMix& mix : source.tasks) {
       if (mix.weight > 0) names.insert(mix.name);
     }
+    if (source.type == ProblemSourceConfig::Type::kInstances) {
+      names.merge(InstanceFile(source.path, source.part, false).Tasks());
+    }
   }
   return names;
 }
@@ -183,6 +186,11 @@ class RlTrainer : public RunWork {
     loop_.PrintStart(fmt::format("{}; batches of {} prompts x {} responses, {} updates each", config_.objective_name,
                                  config_.rollouts.prompts, config_.rollouts.responses, config_.updates),
                      exec_.pool().threads());
+    for (size_t s = 0; s < config_.data.size() && !options_.quiet; ++s) {
+      if (problems_.left_out(s) == 0) continue;
+      std::fprintf(stderr, "%s: %zu instances; left out are %zu that are held out for tests or of another part\n",
+                   config_.data[s].name.c_str(), problems_.file_size(s), problems_.left_out(s));
+    }
     result_.finished = FilterProblems() && loop_.Run(*this);
     result_.batches = loop_.state().step;
     result_.updates = updates_;
@@ -410,7 +418,7 @@ class RlTrainer : public RunWork {
       if (!filtered.is_object() || !filtered.contains("rates")) throw Error("{} has no \"rates\"", path.string());
       for (const Json& rate : filtered["rates"]) {
         if (!rate.is_array() || rate.size() != 2 || !rate[0].is_number_unsigned() || !rate[1].is_number() ||
-            rate[0].get<size_t>() >= problems_.file(s)->size()) {
+            rate[0].get<size_t>() >= problems_.file_size(s)) {
           throw Error("{}: \"rates\" holds {}", path.string(), rate.dump());
         }
         const double passed = rate[1].get<double>();

@@ -9,10 +9,12 @@
 #include <cmath>
 #include <csignal>
 #include <fstream>
+#include <set>
 #include <thread>
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "envs/instance.h"
 #include "rl/gzip_lines.h"
 #include "rl/test_util.h"
 #include "train/trained_tasks.h"
@@ -403,6 +405,29 @@ TEST(RlTrainer, ProblemsOfAFileAreFilteredByHowOftenTheModelSolvesThem) {
   WriteFileAtomic(folder / "run/filter/p.json", R"({"samples": 2, "rates": [[0, 0.0], [1, 0.5]]})");
   TrainQuietly(json);
   for (const Json& group : Groups(folder / "run/rollouts/batch-000001.jsonl.gz")) EXPECT_EQ(group["prompt"], "2?");
+}
+
+TEST(RlTrainer, PractisesTheInstancesOfAFile) {
+  TestFolder folder;
+  Json json = TinyRlRun(folder.path());
+  std::string lines;
+  std::set<std::string> prompts;
+  for (uint64_t i = 0; i < 4; ++i) {
+    const TaskInstance instance = GenerateTrain(GetTask("cipher"), i, 1);
+    prompts.insert(instance.prompt);
+    lines +=
+        InstanceToJson(instance).dump() + "\n" + InstanceToJson(GenerateTest(GetTask("cipher"), i, 1)).dump() + "\n";
+  }
+  WriteFileAtomic(folder / "some.jsonl", lines);
+  json["data"] = {{{"type", "instances"}, {"path", (folder / "some.jsonl").string()}}};
+  json["batches"] = 1;
+  json.erase("evaluation");
+  TrainQuietly(json);
+  for (const Json& group : Groups(folder / "run/rollouts/batch-000001.jsonl.gz")) {
+    EXPECT_EQ(prompts.count(group["prompt"].get<std::string>()), 1u) << group["prompt"];
+    EXPECT_EQ(group["task"], "cipher");
+  }
+  EXPECT_EQ(ReadTrainedTasks(folder / "run/model").count("cipher"), 1u);
 }
 
 TEST(RlTrainer, RefusesAnotherConfig) {

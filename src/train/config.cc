@@ -80,6 +80,13 @@ SourceConfig ReadSource(const Json& json, const std::string& where, ConfigKeys* 
     const ConfigKey difficulties = DerivedKey("difficulties");  // stand in the record of the tasks
     source.tasks = ReadTasks(s.Value("tasks"), s.Has(difficulties) ? s.Value(difficulties) : Json("all"), where);
     s.Record("tasks", TasksToJson(source.tasks));
+  } else if (type == "instances") {
+    source.type = SourceConfig::Type::kInstances;
+    source.path = s.Get<std::string>("path");
+    source.name = s.GetOr<std::string>(FreeKey("name"), source.path.stem().string());
+    source.part = ReadTrainPart(s.GetOr<std::string>("part", "all"), where);
+    source.thinking = s.GetOr<bool>("thinking", true);
+    source.leave_out_unsolved = s.GetOr<bool>("leave_out_unsolved", false);
   } else if (type == "text" || type == "chat") {
     source.type = type == "text" ? SourceConfig::Type::kText : SourceConfig::Type::kChat;
     source.path = s.Get<std::string>("path");
@@ -92,7 +99,7 @@ SourceConfig ReadSource(const Json& json, const std::string& where, ConfigKeys* 
       s.Record("end", "");
     }
   } else {
-    throw Error("{}: \"type\" is \"{}\", but must be tasks, text or chat", where, type);
+    throw Error("{}: \"type\" is \"{}\", but must be tasks, instances, text or chat", where, type);
   }
   s.Done();
   return source;

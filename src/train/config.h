@@ -34,17 +34,19 @@ Json TasksToJson(const std::vector<TaskMix>& tasks);  // for fingerprints
 // Where examples come from. An example is taken from a source with a probability proportional to its weight.
 struct SourceConfig {
   enum class Type {
-    kTasks,  // problems that tasks make up, with their worked solutions
-    kText,   // JSON lines with "text": every token counts
-    kChat,   // JSON lines with "messages" (and perhaps "tools"): what the assistant says counts
+    kTasks,      // problems that tasks make up, with their worked solutions
+    kInstances,  // JSON lines of problems of tasks (envs/instance_file.h); the tasks work them
+    kText,       // JSON lines with "text": every token counts
+    kChat,       // JSON lines with "messages" (and perhaps "tools"): what the assistant says counts
   };
   Type type = Type::kTasks;
   std::string name;  // in messages and metrics
   double weight = 1;
-  std::vector<TaskMix> tasks;  // kTasks
-  TrainPart part = TrainPart::kAll;
-  bool thinking = true;        // kTasks: false: answers alone, after an empty thinking
-  std::filesystem::path path;  // kText, kChat
+  std::vector<TaskMix> tasks;        // kTasks
+  TrainPart part = TrainPart::kAll;  // kTasks, kInstances
+  bool thinking = true;              // kTasks, kInstances: false: answers alone, after an empty thinking
+  bool leave_out_unsolved = false;   // kInstances: otherwise one that is not solved is an error
+  std::filesystem::path path;        // all but kTasks
   // kText: special tokens around a document. Where the tokenizer does not know these, it is its own beginning of a
   // text, and the end of a turn.
   static constexpr const char* kBegin = "<begin_of_document>";

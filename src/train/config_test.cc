@@ -78,7 +78,16 @@ TEST(TrainConfig, ErrorsNameKeyAndPlace) {
   EXPECT_THAT(with("/schedule/warmup_steps", 19), HasSubstr("more than the 20 steps"));
   EXPECT_THAT(with("/schedule/decay_fraction", 1.5), HasSubstr("between 0 and 1"));
   EXPECT_THAT(with("/data", Json::array()), HasSubstr("at least one source"));
-  EXPECT_THAT(with("/data/0/type", "images"), AllOf(HasSubstr("\"data\"[0]"), HasSubstr("tasks, text or chat")));
+  EXPECT_THAT(with("/data/0/type", "images"),
+              AllOf(HasSubstr("\"data\"[0]"), HasSubstr("tasks, instances, text or chat")));
+  EXPECT_THAT(with("/data/0", Json{{"type", "instances"}}), HasSubstr("\"path\""));
+  EXPECT_THAT(with("/data/0", Json{{"type", "instances"}, {"path", "x"}, {"tasks", "all"}}), HasSubstr("\"tasks\""));
+  EXPECT_EQ(with("/data/0", Json{{"type", "instances"},
+                                 {"path", "x"},
+                                 {"part", "supervised"},
+                                 {"thinking", false},
+                                 {"leave_out_unsolved", true}}),
+            "no error");
   EXPECT_THAT(with("/data/0/weight", 0), HasSubstr("no source has a weight above 0"));
   EXPECT_THAT(with("/data/0/weight", -1), HasSubstr("\"weight\" is -1"));
   EXPECT_THAT(with("/data/0/tasks/0/name", "alchemy"), AllOf(HasSubstr("alchemy"), HasSubstr("addition")));

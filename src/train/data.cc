@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "envs/instance_file.h"
 #include "envs/task.h"
 
 namespace fulgur {
@@ -30,12 +31,10 @@ const auto& PickWeighted(Rng& rng, const Items& items, Weight weight) {
   return *last;
 }
 
-Json TaskRecord(const Task& task, uint64_t seed, int difficulty, bool held_out, TrainPart part, bool thinking) {
-  const TaskInstance instance =
-      held_out ? GenerateTest(task, seed, difficulty) : GenerateTrain(task, seed, difficulty, part);
-  const Solution solution = task.Solve(instance);
-  return {{"task", task.name()},
-          {"difficulty", difficulty},
+Json InstanceRecord(const TaskInstance& instance, bool thinking) {
+  const Solution solution = GetTask(instance.task).Solve(instance);
+  return {{"task", instance.task},
+          {"difficulty", instance.difficulty},
           {"messages",
            {{{"role", "user"}, {"content", instance.prompt}},
             {{"role", "assistant"}, {"content", AssistantText(thinking ? solution.thinking : "", solution.answer)}}}}};
@@ -54,7 +53,10 @@ class TaskSource : public Source {
     Rng rng(Mix(seed_, index));
     const TaskMix& mix = PickWeighted(rng, tasks_, [](const TaskMix& t) { return t.weight; });
     const int difficulty = PickWeighted(rng, mix.difficulties, [](const auto& d) { return d.second; }).first;
-    return TaskRecord(GetTask(mix.name), rng.Next(), difficulty, held_out_, part_, thinking_);
+    const Task& task = GetTask(mix.name);
+    const uint64_t seed = rng.Next();
+    return InstanceRecord(
+        held_out_ ? GenerateTest(task, seed, difficulty) : GenerateTrain(task, seed, difficulty, part_), thinking_);
   }
 
  private:
@@ -63,6 +65,38 @@ class TaskSource : public Source {
   bool thinking_;
   uint64_t seed_;
   bool held_out_;
+};
+
+class InstanceSource : public Source {
+ public:
+  InstanceSource(const SourceConfig& config, uint64_t seed, bool held_out)
+      : file_(config.path, config.part, held_out),
+        thinking_(config.thinking),
+        seed_(Mix(seed, kShuffle)),
+        shuffle_(!held_out) {
+    if (config.leave_out_unsolved) {
+      unsolved_ = file_.LeaveOutUnsolved();
+    } else {
+      file_.CheckSolved();
+    }
+  }
+
+  Json Record(uint64_t index) const override {
+    const uint64_t n = file_.size(), epoch = index / n, i = index % n;
+    return InstanceRecord(file_.Get(shuffle_ ? Permute(i, n, Mix(seed_, epoch)) : i), thinking_);
+  }
+  std::string Note() const override {
+    if (file_.left_out() + unsolved_ == 0) return "";
+    return fmt::format("{} instances; left out are {} that are held out for tests or of another part, and {} unsolved",
+                       file_.size(), file_.left_out(), unsolved_);
+  }
+
+ private:
+  InstanceFile file_;
+  size_t unsolved_ = 0;
+  bool thinking_;
+  uint64_t seed_;
+  bool shuffle_;
 };
 
 class FileSource : public Source {
@@ -102,6 +136,8 @@ std::unique_ptr<Source> Source::Make(const SourceConfig& config, uint64_t seed, 
   switch (config.type) {
     case SourceConfig::Type::kTasks:
       return std::make_unique<TaskSource>(config, seed, held_out);
+    case SourceConfig::Type::kInstances:
+      return std::make_unique<InstanceSource>(config, seed, held_out);
     case SourceConfig::Type::kText:
       return std::make_unique<FileSource>(config.path, "text", seed, !held_out);
     case SourceConfig::Type::kChat:
@@ -170,6 +206,14 @@ Mixture::Mixture(const std::vector<SourceConfig>& sources, uint64_t seed) : conf
     weights_.push_back(configs_[i].weight);
     sources_.push_back(Source::Make(configs_[i], Mix(seed, i), false));
   }
+}
+
+std::vector<std::string> Mixture::Notes() const {
+  std::vector<std::string> notes;
+  for (size_t i = 0; i < sources_.size(); ++i) {
+    if (const std::string note = sources_[i]->Note(); !note.empty()) notes.push_back(configs_[i].name + ": " + note);
+  }
+  return notes;
 }
 
 Mixture::Draw Mixture::Next(DataState& state) const {

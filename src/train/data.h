@@ -31,6 +31,7 @@ class Source {
  public:
   virtual ~Source() = default;
   virtual Json Record(uint64_t index) const = 0;
+  virtual std::string Note() const { return ""; }  // what was left out, if anything was
 
   // Files are visited in a new order in every epoch (shuffled by the seed). held_out: tasks make problems of the test
   // side, files keep their order.
@@ -74,6 +75,7 @@ class Mixture {
   Draw Next(DataState& state) const;          // advances `examples` and `drawn`
   uint64_t RandomOf(const Draw& draw) const;  // for RecordEncoder::Encode
   const std::vector<SourceConfig>& configs() const { return configs_; }
+  std::vector<std::string> Notes() const;  // of the sources, with their names
 
  private:
   std::vector<SourceConfig> configs_;

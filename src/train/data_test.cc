@@ -6,6 +6,10 @@
 #include <fstream>
 #include <set>
 
+#include "base/file.h"
+#include "base/test_folder.h"
+#include "envs/instance.h"
+#include "envs/instance_file.h"
 #include "envs/task.h"
 #include "train/test_util.h"
 #include "train/trainer.h"
@@ -254,6 +258,106 @@ TEST(Source, WithoutThinkingTheAnswersAreTheSame) {
     EXPECT_GT(text.size(), answer.size() + 20);
     EXPECT_EQ(without[1]["content"], "<think>\n\n" + answer);
   }
+}
+
+// Lines of instances of a task, `count` of each side of its split.
+std::string InstanceLines(const std::string& name, int count) {
+  std::string lines;
+  for (int i = 0; i < count; ++i) {
+    for (const TaskInstance& instance : {GenerateTrain(GetTask(name), static_cast<uint64_t>(i), 1),
+                                         GenerateTest(GetTask(name), static_cast<uint64_t>(i), 1)}) {
+      lines += InstanceToJson(instance).dump() + "\n";
+    }
+  }
+  return lines;
+}
+
+TEST(InstanceFile, KeepsTheSidesApartAndIsSolvedByTheTasks) {
+  const TestFolder folder;
+  const auto path = folder / "some.jsonl";
+  WriteFileAtomic(path, InstanceLines("addition", 6) + "\n" + InstanceLines("sudoku", 4));
+  const InstanceFile train(path, TrainPart::kAll, false), test(path, TrainPart::kAll, true);
+  EXPECT_EQ(train.size(), 10u);
+  EXPECT_EQ(train.left_out(), 10u);
+  EXPECT_EQ(test.size(), 10u);
+  EXPECT_EQ(train.Tasks(), (std::set<std::string>{"addition", "sudoku"}));
+  const InstanceFile half(path, TrainPart::kSupervised, false);
+  EXPECT_LT(half.size(), 10u);
+  for (size_t i = 0; i < half.size(); ++i) EXPECT_EQ(PartOf(half.Get(i)), TrainPart::kSupervised);
+  SourceConfig config;
+  config.type = SourceConfig::Type::kInstances;
+  config.path = path;
+  const auto source = Source::Make(config, 3, false);
+  EXPECT_NE(source->Note().find("10 that are"), std::string::npos) << source->Note();
+  std::set<std::string> prompts, again;
+  for (uint64_t i = 0; i < 20; ++i) {
+    const Json record = source->Record(i);
+    const std::string prompt = record["messages"][0]["content"].get<std::string>();
+    (i < 10 ? prompts : again).insert(prompt);
+    EXPECT_EQ(record["difficulty"], 1);
+    bool found = false;
+    for (size_t k = 0; k < train.size(); ++k) {
+      const TaskInstance instance = train.Get(k);
+      if (instance.prompt != prompt) continue;
+      found = true;
+      EXPECT_EQ(record["task"], instance.task);
+      const std::string answer = record["messages"][1]["content"].get<std::string>();
+      const Solution solution = GetTask(instance.task).Solve(instance);
+      EXPECT_EQ(answer, AssistantText(solution.thinking, solution.answer));
+    }
+    EXPECT_TRUE(found) << prompt;
+  }
+  EXPECT_EQ(prompts.size(), 10u);  // every one once an epoch
+  EXPECT_EQ(again, prompts);
+  const auto held = Source::Make(config, 3, true);
+  for (uint64_t i = 0; i < 10; ++i) {
+    EXPECT_EQ(prompts.count(held->Record(i)["messages"][0]["content"].get<std::string>()), 0u);
+  }
+}
+
+TEST(InstanceFile, ErrorsNameTheLineAndWhatIsWrong) {
+  const TestFolder folder;
+  const auto path = folder / "some.jsonl";
+  const auto fails = [&](const std::string& line, const std::string& what) {
+    WriteFileAtomic(path, InstanceLines("addition", 2) + "\n" + line + "\n");
+    SourceConfig config;
+    config.type = SourceConfig::Type::kInstances;
+    config.path = path;
+    try {
+      Source::Make(config, 1, false);
+      ADD_FAILURE() << line;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("some.jsonl, line 6"), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find(what), std::string::npos) << error.what();
+    }
+  };
+  fails(R"({"task": "chess", "data": {}, "prompt": "?"})", "chess");
+  fails(R"({"data": {}, "prompt": "?"})", "\"task\"");
+  fails(R"({"task": "addition", "prompt": "?"})", "\"data\"");
+  fails(R"({"task": "addition", "data": {"a": 1, "b": 2, "op": "+"}})", "\"prompt\"");
+  fails(R"({"task": "addition", "data": {"a": 1, "b": 2, "op": "+", "c": 3}, "prompt": "?"})", "\"c\"");
+  fails(R"({"task": "addition", "data": {"a": 1, "b": 2}, "prompt": "?"})", "\"op\"");
+  fails(R"({"task": "addition", "data": {"a": 1, "b": 2, "op": "^"}, "prompt": "?"})", "op");
+  fails(R"({"task": "addition", "data": {"a": 1, "b": 2, "op": "+"}, "prompt": "?", "difficulty": -1})", "difficulty");
+  fails(R"({"task": "addition", "data": {"a": 1, "b": 2, "op": "+"}, "prompt": "?", "seed": 1.5})", "seed");
+  // Of a right form, but the task's solver finds nothing: no sum of these makes that.
+  const std::string unsolved =
+      R"({"task": "countdown", "data": {"numbers": [1, 1, 1], "target": NUMBER}, "prompt": "?"})";
+  int left_out = 0;
+  for (int target = 900; target < 906; ++target) {
+    std::string line = unsolved;
+    line.replace(line.find("NUMBER"), 6, std::to_string(target));
+    TaskInstance instance = InstanceFromJson(Json::parse(line), "test");
+    if (HeldOut(instance)) continue;
+    fails(line, "leave_out_unsolved");
+    SourceConfig config;
+    config.type = SourceConfig::Type::kInstances;
+    config.path = path;
+    config.leave_out_unsolved = true;
+    EXPECT_NE(Source::Make(config, 1, false)->Note().find(" 1 unsolved"), std::string::npos);
+    ++left_out;
+  }
+  EXPECT_GT(left_out, 0);
 }
 
 TEST(ValidationExamples, OneSetForEachTaskAndFile) {

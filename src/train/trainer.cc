@@ -7,6 +7,7 @@
 #include "base/progress.h"
 #include "base/rng.h"
 #include "engine/loaded_model.h"
+#include "envs/instance_file.h"
 #include "model/checkpoint.h"
 #include "model/cost.h"
 #include "model/gradient.h"
@@ -63,6 +64,9 @@ std::set<std::string> TrainedTasks(const TrainConfig& config) {
     for (const TaskMix& mix : source.tasks) {
       if (source.weight > 0 && mix.weight > 0) names.insert(mix.name);
     }
+    if (source.type == SourceConfig::Type::kInstances && source.weight > 0) {
+      names.merge(InstanceFile(source.path, source.part, false).Tasks());
+    }
   }
   return names;
 }
@@ -110,6 +114,9 @@ class Trainer : public RunWork {
 
   TrainResult Run() {
     loop_.PrintStart(fmt::format("steps of up to {} tokens", config_.batch.tokens), exec_.pool().threads());
+    for (const std::string& note : mixture_.Notes()) {
+      if (!options_.quiet) std::fprintf(stderr, "%s\n", note.c_str());
+    }
     result_.finished = loop_.Run(*this);
     result_.step = loop_.state().step;
     result_.tokens = loop_.state().tokens;

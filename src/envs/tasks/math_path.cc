@@ -447,9 +447,8 @@ class MathPath : public Task {
     }
     instance->data = {{"left", puzzle.left}, {"right", puzzle.right}};
     instance->prompt = fmt::format(
-        "Fill in the missing digits: {}\nEach ? is one digit from 0 to 9. *, / and % come before + and -, and go from "
-        "left "
-        "to right. a % b is the remainder of a divided by b, with the sign of b. Put the whole equation in "
+        "Fill in the missing digits: {}\nEach ? is one digit from 0 to 9. *, / and % come before + and -, and go "
+        "from left to right. a % b is the remainder of a divided by b, with the sign of b. Put the whole equation in "
         "\\boxed{{}}.",
         puzzle.Text());
   }

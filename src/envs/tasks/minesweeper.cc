@@ -304,9 +304,9 @@ class Minesweeper : public Task {
     }
     instance->data = {{"grid", JoinedRows(grid)}, {"certain", true}};
     instance->prompt =
-        "Every ? is a hidden cell, a mine or free. A number is a free cell that tells how many of the up to eight "
-        "cells "
-        "around it, diagonals too, are mines. Which hidden cells must be mines, whatever the others are?\n" +
+        "Every ? is a hidden cell, a mine or free. A number is a free cell that tells how many of the up to "
+        "eight cells around it, diagonals too, are mines. Which hidden cells must be mines, whatever the others "
+        "are?\n" +
         LetteredRows(grid) + "Put the rows in \\boxed{}, * for a cell that must be a mine and . for any other cell.";
   }
 
