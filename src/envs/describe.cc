@@ -21,7 +21,7 @@ std::string KeyLines(const std::vector<DataKey>& keys, const std::string& indent
   std::string lines;
   for (const DataKey& key : keys) {
     lines += fmt::format("{}{}{}{}{}{}: {}{}\n", indent, bullet, quote, key.name, quote,
-                         key.optional ? " (optional)" : "", key.form, key.keys.empty() ? "" : ", each with");
+                         key.optional ? " (optional)" : "", key.form, key.keys.empty() ? "" : ", with");
     lines += KeyLines(key.keys, indent + "  ", bullet, quote);
   }
   return lines;
