@@ -91,7 +91,7 @@ void RunTheStudy(const Options& o) {
   options.version = FULGUR_VERSION;
   options.say = [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
   if (o.threads >= 0) config.base["threads"] = o.threads;
-  ExecContext exec(o.threads >= 0 ? o.threads : config.base.value("threads", 0));
+  ExecContext exec(config.Run(config.arms.front(), 0, 1).threads);
   const bool complete = RunStudy(config, exec, options);
   const std::vector<StudyRun> runs = CollectStudy(config);
   if (!runs.empty()) {

@@ -129,6 +129,16 @@ double ReadBound(Section& s, const char* key, double fallback, double none) {
   return value;
 }
 
+// A bound of the ratio has to let through 1, the ratio of a policy that has not changed. Papers give bounds in two
+// ways.
+void CheckHoldsOne(const std::string& where, const char* key, double bound, bool upper) {
+  if (upper ? bound >= 1 : bound <= 1) return;
+  throw Error(
+      "{}: \"{}\" is {}, but must be at {} 1: every ratio is 1 before the first update. Bounds here are of the ratio "
+      "itself; where a paper gives the distance from 1, an epsilon of {}, write {}",
+      where, key, bound, upper ? "least" : "most", upper ? bound : 0.2, upper ? 1 + bound : 0.8);
+}
+
 constexpr std::string_view kAdvantages[] = {"population", "sample", "mean_only"};  // as AdvantageKind
 
 // "objective": a name, or an object that begins with one. Its record has what the name stands for.
@@ -145,9 +155,10 @@ Objective ReadObjective(Section& parent, std::string* name) {
   o.is_weight_max = ReadBound(s, "is_weight_max", o.is_weight_max, Objective::kNoBound);
   o.mask_low = ReadBound(s, "mask_low", o.mask_low, 0);
   o.mask_high = ReadBound(s, "mask_high", o.mask_high, Objective::kNoBound);
-  if (o.is_weight_min > o.is_weight_max) {
-    throw Error("{}: \"is_weight_min\" {} is above \"is_weight_max\" {}", where, o.is_weight_min, o.is_weight_max);
-  }
+  CheckHoldsOne(where, "is_weight_min", o.is_weight_min, false);
+  CheckHoldsOne(where, "is_weight_max", o.is_weight_max, true);
+  CheckHoldsOne(where, "mask_low", o.mask_low, false);
+  CheckHoldsOne(where, "mask_high", o.mask_high, true);
   if (s.Has("advantage")) {
     const auto kind = s.Get<std::string>("advantage");
     const auto found = std::find(std::begin(kAdvantages), std::end(kAdvantages), kind);
@@ -175,6 +186,7 @@ Objective ReadObjective(Section& parent, std::string* name) {
   s.Record("sequence_ratio", o.sequence_ratio);
   o.constant_length = s.Number("constant_length", o.constant_length);
   o.kl = s.Number("kl", o.kl);
+  o.mask_truncated = s.GetOr<bool>(AddedKey("mask_truncated"), o.mask_truncated);
   s.Done();
   parent.Record("objective", keys.fingerprint);
   return o;
@@ -198,6 +210,31 @@ std::vector<ProblemSourceConfig> ReadSources(Section& s) {
   return sources;
 }
 
+// Error if there is a batch in which no source has a weight above 0. Weights are linear between the points of their
+// ramps: if there is such a batch, one is the first at or after a point, or the first of all.
+void CheckWeights(const std::vector<ProblemSourceConfig>& sources, int64_t batches, const std::string& where) {
+  std::vector<int64_t> candidates = {0};
+  for (const ProblemSourceConfig& source : sources) {
+    for (const auto& [at, weight] : source.weight.points) {
+      const auto near = static_cast<int64_t>(std::ceil(at * static_cast<double>(batches)));
+      for (int64_t done = near - 1; done <= near + 1; ++done) {  // whichever way the product was rounded
+        if (done >= 0 && done < batches) candidates.push_back(done);
+      }
+    }
+  }
+  std::sort(candidates.begin(), candidates.end());
+  for (const int64_t done : candidates) {
+    const double progress = static_cast<double>(done) / static_cast<double>(batches);
+    const bool none = std::all_of(sources.begin(), sources.end(),
+                                  [&](const ProblemSourceConfig& s) { return s.weight.At(progress) <= 0; });
+    if (!none) continue;
+    throw Error(
+        "{}: \"data\": in batch {} of {}, after {:.0f} % of the run, no source has a weight above 0, so there would be "
+        "no problem to draw",
+        where, done + 1, batches, 100 * progress);
+  }
+}
+
 CurriculumConfig ReadCurriculum(Section& s) {
   Section k = s.Child("curriculum");
   CurriculumConfig c;
@@ -218,6 +255,12 @@ RlConfig::Rollouts ReadRollouts(Section& s) {
   RlConfig::Rollouts rollouts;
   rollouts.prompts = r.Integer("prompts", rollouts.prompts, 1);
   rollouts.responses = r.Integer("responses", rollouts.responses, 1);
+  if (rollouts.responses < 2) {
+    throw Error(
+        "{}: \"responses\" is 1, but must be at least 2: an answer's advantage is its distance from the others to the "
+        "same prompt, so that from a single one nothing is learned",
+        r.where());
+  }
   rollouts.max_batch = r.Integer(FreeKey("max_batch"), rollouts.max_batch, 1);
   rollouts.most_prompts = r.Integer("most_prompts", 3 * rollouts.prompts, rollouts.prompts);
   if (r.Has("thinking_budget")) rollouts.thinking_budget = r.Integer("thinking_budget", 0, 0);
@@ -268,9 +311,14 @@ std::vector<StageConfig> ReadStages(Section& s, const RewardConfig& reward) {
     const auto number = [&](const char* key) {
       return t.Has(key) ? std::optional<double>(t.Number(key, 0)) : std::nullopt;
     };
-    stage.is_weight_max = number("is_weight_max");
-    stage.mask_low = number("mask_low");
-    stage.mask_high = number("mask_high");
+    const auto bound = [&](const char* key, bool upper) {
+      const std::optional<double> value = number(key);
+      if (value) CheckHoldsOne(t.where(), key, *value, upper);
+      return value;
+    };
+    stage.is_weight_max = bound("is_weight_max", true);
+    stage.mask_low = bound("mask_low", false);
+    stage.mask_high = bound("mask_high", true);
     stage.clip = number("clip");
     t.Done();
     stages.push_back(stage);
@@ -335,12 +383,13 @@ RlConfig RlConfig::FromJson(const Json& json, const std::string& where) {
   Section s(json, where, &c.keys);
   c.out = s.Get<std::string>(FreeKey("out"));
   c.seed = static_cast<uint64_t>(s.Integer("seed", 1, 0));
-  c.threads = static_cast<int>(std::min<int64_t>(s.Integer(FreeKey("threads"), 0, 0), 1024));
+  c.threads = ReadThreads(s);
   c.model = s.Get<std::string>("model");
   c.data = ReadSources(s);
   c.curriculum = ReadCurriculum(s);
   c.batches = s.Integer("batches", s.Get<int64_t>("batches"), 1);
   if (c.batches > int64_t{1} << 32) throw Error("{}: {} batches are too many", where, c.batches);
+  CheckWeights(c.data, c.batches, where);
   c.rollouts = ReadRollouts(s);
   c.updates = s.Integer("updates", c.updates, 1);
   if (c.updates > c.rollouts.prompts) {

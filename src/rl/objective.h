@@ -51,6 +51,11 @@ struct Objective {
   // Added to the loss with the same token weights: kl times exp(d) - d - 1, d = log pi_ref(t) - log pi(t), an unbiased
   // estimate of KL(pi || pi_ref) (Schulman 2020). 0: no reference is needed.
   double kl = 0;
+
+  // Responses that the window cut have no token in the loss ("overlong filtering": DAPO, Yu et al. 2025, section 3.4).
+  // Their rewards still count in the advantages of the others. ResponseLoss knows nothing of it: who makes up the batch
+  // leaves them out.
+  bool mask_truncated = false;
 };
 
 // reinforce_is, grpo, dapo, cispo, gspo or dr_grpo; Error that lists the names for another one. Values where papers

@@ -442,9 +442,14 @@ class RlTrainer : public RunWork {
     const double clip = config_.ClipOf(stage);
     std::vector<PolicySample> samples;
     std::vector<size_t> begin{0};  // of each group's
+    int64_t masked_answers = 0;    // that the window cut
     for (const Group* group : groups) {
       for (const Response& r : group->responses) {
         if (!r.judged()) continue;
+        if (objective.mask_truncated && r.trajectory.finish == FinishReason::kLength) {
+          ++masked_answers;
+          continue;
+        }
         samples.push_back({.group = group, .response = &r, .old_logprobs = {}, .correction = {}, .reference = {}});
         if (!rollout_model_) samples.back().old_logprobs = RecordedLogprobs(r.trajectory);
       }
@@ -519,6 +524,7 @@ class RlTrainer : public RunWork {
       json["clipped"] = static_cast<double>(stats.clipped) / count;
       json["masked"] = static_cast<double>(stats.masked) / count;
     }
+    if (objective.mask_truncated) json["masked_answers"] = masked_answers;
     json["ratio"] = {{"mean", stats.tokens > 0 ? stats.ratio_sum / count : 1},
                      {"min", stats.tokens > 0 ? stats.ratio_min : 1},
                      {"max", stats.tokens > 0 ? stats.ratio_max : 1},

@@ -391,6 +391,32 @@ TEST(RlTrainer, LowPrecisionRolloutsAreCorrectedAndMeasured) {
   EXPECT_TRUE(std::filesystem::exists(folder / "run/rollouts/batch-000002.jsonl.gz"));
 }
 
+// What the window cut counts in the rewards, and not in the loss.
+TEST(RlTrainer, TruncatedAnswersCanBeMasked) {
+  TestFolder folder;
+  Json json = TinyRlRun(folder.path());
+  json["batches"] = 2;
+  json["objective"] = {{"name", "cispo"}, {"mask_truncated", true}};
+  TrainQuietly(json);
+  const std::vector<Json> lines = Lines(folder / "run/metrics.jsonl");
+  int64_t cut = 0;
+  for (size_t batch = 0; batch < 2; ++batch) {
+    int64_t tokens = 0, masked = 0;
+    for (const Json& group : Groups(folder / fmt::format("run/rollouts/batch-{:06d}.jsonl.gz", batch + 1))) {
+      if (!group["spread"].get<bool>()) continue;
+      for (const Json& r : group["responses"]) {
+        masked += r["finish"] == "length";
+        if (r["finish"] != "length") tokens += static_cast<int64_t>(r["ids"].size());
+      }
+    }
+    EXPECT_EQ(lines[batch]["masked_answers"], masked);
+    EXPECT_EQ(lines[batch]["histograms"]["tokens"], tokens);
+    EXPECT_GT(tokens, 0);
+    cut += masked;
+  }
+  EXPECT_GT(cut, 0);
+}
+
 TEST(RlTrainer, ProblemsOfAFileAreFilteredByHowOftenTheModelSolvesThem) {
   TestFolder folder;
   Json json = TinyRlRun(folder.path());
@@ -474,6 +500,54 @@ TEST(RlConfig, WhatIsWrongIsNamed) {
   EXPECT_THAT(with("/data/0/weight", -1), HasSubstr("at least 0"));
   EXPECT_THAT(with("/curriculum", {{"low", 0.9}, {"high", 0.1}}), HasSubstr("0.9"));
   EXPECT_THAT(with("/model", nullptr), HasSubstr("model"));
+  EXPECT_THAT(with("/rollouts/responses", 1), AllOf(HasSubstr("\"responses\" is 1"), HasSubstr("at least 2")));
+  EXPECT_THAT(with("/threads", 100000), AllOf(HasSubstr("\"threads\" is 100000"), HasSubstr("up to 1024")));
+  EXPECT_THAT(with("/threads", -1), HasSubstr("one per processor"));
+}
+
+TEST(RlConfig, BoundsHoldTheRatioOne) {
+  TestFolder folder;
+  const Json json = TinyRlRun(folder.path());
+  const auto with = [&](const Json& objective, const Json& stage = Json::object()) {
+    Json changed = json;
+    changed["objective"] = objective;
+    changed["stages"][0].update(stage);
+    return ErrorOf([&] { RlConfig::FromJson(changed, "c.json"); });
+  };
+  EXPECT_THAT(
+      with({{"name", "cispo"}, {"is_weight_max", 0.2}}),
+      AllOf(HasSubstr("\"is_weight_max\" is 0.2, but must be at least 1"), HasSubstr("epsilon of 0.2, write 1.2")));
+  EXPECT_THAT(with({{"name", "grpo"}, {"mask_low", 1.3}, {"mask_high", 0.9}}), HasSubstr("\"mask_low\" is 1.3"));
+  EXPECT_THAT(with({{"name", "dapo"}, {"mask_high", 0.28}}), HasSubstr("write 1.28"));
+  EXPECT_THAT(with({{"name", "cispo"}, {"is_weight_min", 1.5}}), HasSubstr("at most 1"));
+  EXPECT_THAT(with("cispo", {{"is_weight_max", 0.5}}), AllOf(HasSubstr("\"stages\"[0]"), HasSubstr("at least 1")));
+  EXPECT_THAT(with("grpo", {{"mask_low", 2}}), AllOf(HasSubstr("\"stages\"[0]"), HasSubstr("at most 1")));
+  EXPECT_EQ(with({{"name", "cispo"}, {"is_weight_min", 1}, {"is_weight_max", 1}}), "no error");
+  EXPECT_EQ(with({{"name", "grpo"}, {"mask_low", 0.2}, {"mask_high", nullptr}}), "no error");
+}
+
+// A batch without a source is found before anything is done, whichever batch it is.
+TEST(RlConfig, SomeSourceHasAWeightInEveryBatch) {
+  TestFolder folder;
+  Json json = TinyRlRun(folder.path());
+  const Json source = json["data"][0];
+  const auto with = [&](int64_t batches, const std::vector<Json>& weights) {
+    json["batches"] = batches;
+    json["data"] = Json::array();
+    for (const Json& weight : weights) {
+      json["data"].push_back(source);
+      json["data"].back()["weight"] = weight;
+    }
+    return ErrorOf([&] { RlConfig::FromJson(json, "c.json"); });
+  };
+  EXPECT_THAT(with(3, {{{0, 1}, {0.5, 0}}}), HasSubstr("in batch 3 of 3, after 67 % of the run, no source"));
+  EXPECT_THAT(with(4, {0}), HasSubstr("in batch 1 of 4"));
+  EXPECT_THAT(with(10, {{{0, 0}, {1, 1}}}), HasSubstr("in batch 1 of 10"));
+  EXPECT_THAT(with(10, {{{0, 1}, {0.3, 0}, {0.6, 1}}}), HasSubstr("in batch 4 of 10"));          // 0 in one point
+  EXPECT_THAT(with(7, {{{0, 1}, {0.4, 0}}, {{0.5, 0}, {1, 1}}}), HasSubstr("in batch 4 of 7"));  // 0.43: between
+  EXPECT_EQ(with(9, {{{0, 1}, {0.3, 0}, {0.6, 1}}}), "no error");                                // no batch is there
+  EXPECT_EQ(with(7, {{{0, 1}, {0.4, 0}}, {{0.4, 0}, {1, 1}}}), "no error");
+  EXPECT_EQ(with(7, {{{0, 1}, {1, 0}}}), "no error");  // its end is after the last batch's beginning
 }
 
 // As TrainConfig.EveryKeyIsInTheFingerprintOrFree.

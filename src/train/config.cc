@@ -277,6 +277,13 @@ CheckpointConfig ReadCheckpoint(Section& s, const char* every) {
   return checkpoint;
 }
 
+int ReadThreads(Section& s) {
+  const auto threads = s.GetOr<int64_t>(FreeKey("threads"), 0);
+  if (threads >= 0 && threads <= kMostThreads) return static_cast<int>(threads);
+  throw Error("{}: \"threads\" is {}, but must be 0, which is one per processor, or a number up to {}", s.where(),
+              threads, kMostThreads);
+}
+
 DType ReadSaveDtype(Section& s) {
   const auto dtype = s.GetOr<std::string>(FreeKey("save_dtype"), "BF16");
   if (dtype == "BF16") return DType::kBF16;
@@ -289,7 +296,7 @@ TrainConfig TrainConfig::FromJson(const Json& json, const std::string& where) {
   Section s(json, where, &c.keys);
   c.out = s.Get<std::string>(FreeKey("out"));
   c.seed = static_cast<uint64_t>(s.Integer("seed", 1, 0));
-  c.threads = static_cast<int>(std::min<int64_t>(s.Integer(FreeKey("threads"), 0, 0), 1024));
+  c.threads = ReadThreads(s);
   c.model = ReadModel(s);
   c.data = ReadSources(s);
   if (std::none_of(c.data.begin(), c.data.end(), [](const SourceConfig& d) { return d.weight > 0; })) {

@@ -64,6 +64,8 @@ struct CheckpointConfig {
 // Parts that configs of other kinds of run have too. `every`: the key of every_steps.
 void ReadOptimizer(Section& s, double weight_decay, AdamWOptions* options, bool* decay_norms, double* clip);
 CheckpointConfig ReadCheckpoint(Section& s, const char* every);
+inline constexpr int kMostThreads = 1024;
+int ReadThreads(Section& s);  // "threads": 0 (one per processor) to kMostThreads
 DType ReadSaveDtype(Section& s);
 
 struct TrainConfig {
