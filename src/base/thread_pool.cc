@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -63,7 +64,7 @@ struct ThreadPool::Impl {
   std::atomic<int> active{0};  // helpers that joined the present loop and have not finished
 
   int64_t n = 0;
-  const std::function<void(int64_t, int)>* body = nullptr;
+  AnyBody body{};
   std::atomic<int64_t> next{0};
   std::mutex error_mutex;
   std::exception_ptr error;
@@ -74,7 +75,7 @@ struct ThreadPool::Impl {
     for (int64_t i = next.fetch_add(1, std::memory_order_relaxed); i < n;
          i = next.fetch_add(1, std::memory_order_relaxed)) {
       try {
-        (*body)(i, worker);
+        body.call(body.body, i, worker);
       } catch (...) {
         const std::lock_guard lock(error_mutex);
         if (!error) error = std::current_exception();
@@ -120,24 +121,22 @@ int ThreadPool::threads() const { return static_cast<int>(impl_->workers.size())
 
 int ThreadPool::parallelism() const { return g_pool == nullptr ? threads() : 1; }
 
-int ThreadPool::worker() const { return g_pool == impl_.get() ? g_worker : 0; }
+int ThreadPool::WorkerInside() const { return g_pool == impl_.get() ? g_worker : -1; }
 
-void ThreadPool::ParallelFor(int64_t n, const std::function<void(int64_t, int)>& body) {
-  if (n <= 0) return;
+int ThreadPool::worker() const { return std::max(WorkerInside(), 0); }
+
+void ThreadPool::Run(int64_t n, AnyBody body) {
   Impl& p = *impl_;
-  if (g_pool == &p) {  // from inside a body: the other workers are busy
-    for (int64_t i = 0; i < n; ++i) body(i, g_worker);
-    return;
-  }
+  if (n <= 0) return;
   const std::lock_guard call(p.calls);
   if (g_pool != nullptr || p.workers.empty() || n == 1) {
-    for (int64_t i = 0; i < n; ++i) body(i, 0);
+    for (int64_t i = 0; i < n; ++i) body.call(body.body, i, 0);
     return;
   }
   {
     const std::lock_guard lock(p.mutex);
     p.n = n;
-    p.body = &body;
+    p.body = body;
     p.next.store(0, std::memory_order_relaxed);
     p.open = true;
     p.error = nullptr;

@@ -155,6 +155,12 @@ void RunDotBlock(const DotProduct& p, int64_t row0, int64_t row1, int64_t panel0
   }
 }
 
+// Whether b reads the rows that a reads, in the same form.
+bool SameRows(const MatMulArgs& a, const MatMulArgs& b) {
+  return a.x.data == b.x.data && a.x.stride == b.x.stride && a.x.rows == b.x.rows && a.x.cols == b.x.cols &&
+         a.w->format() == b.w->format();
+}
+
 struct Task {
   int64_t product, row0, row1, panel0, panel1;
 };
@@ -199,46 +205,25 @@ const DotKernels& ChosenDotKernels() {
 }
 
 void MatMul(std::span<const MatMulArgs> products, ExecContext& exec) {
-  for (const MatMulArgs& p : products) {
-    FULGUR_CHECK(p.x.cols == p.w->inputs() && p.y.cols == p.w->outputs() && p.y.rows == p.x.rows);
-  }
-  // Encode the rows first.
   Scratch scratch(exec.scratch());
   const DotKernels& kernels = ChosenDotKernels();
-  ScratchList<DotProduct> dots(scratch);
-  ScratchList<int64_t> offsets(scratch);
-  int64_t bytes = 0;
-  const auto encodes = [](const MatMulArgs& p) { return EncodedRowBytes(p.w->format(), p.w->inputs()) > 0; };
-  const auto same_rows = [&](size_t i) {
-    if (i == 0) return false;
-    const MatMulArgs &a = products[i - 1], &b = products[i];
-    return a.x.data == b.x.data && a.x.stride == b.x.stride && a.x.rows == b.x.rows && a.x.cols == b.x.cols &&
-           a.w->format() == b.w->format();
-  };
-  for (size_t i = 0; i < products.size(); ++i) {
-    const MatMulArgs& p = products[i];
-    dots.push_back(DotProduct(kernels, p));
-    if (same_rows(i)) {
-      offsets.push_back(offsets.back());
-      continue;
-    }
-    offsets.push_back(bytes);
-    if (encodes(p)) bytes += (p.x.rows * dots.back().row_bytes + 63) / 64 * 64;
-  }
-  std::byte* const encoded = scratch.Take<std::byte>(bytes);
-  for (size_t i = 0; i < products.size(); ++i) {
-    DotProduct& p = dots[static_cast<int64_t>(i)];
-    std::byte* const rows = encoded + offsets[static_cast<int64_t>(i)];
-    p.rows = reinterpret_cast<const char*>(rows);
-    if (same_rows(i) || !encodes(products[i])) continue;
-    const int64_t m = products[i].x.rows;
-    if (m <= kPackedRows) {
-      EncodeRows(p, 0, m, rows, exec);
-    } else {
-      exec.pool().ParallelFor((m + kPackedRows - 1) / kPackedRows, [&](int64_t b, int) {
-        EncodeRows(p, b * kPackedRows, std::min<int64_t>(kPackedRows, m - b * kPackedRows), rows, exec);
-      });
-    }
+  const int64_t count = static_cast<int64_t>(products.size());
+  // Products on dot kernels first: their rows are encoded.
+  DotProduct** const dots = scratch.Take<DotProduct*>(count);  // null: a product on gemm.h's kernels
+  for (int64_t i = 0; i < count; ++i) {
+    const MatMulArgs& p = products[static_cast<size_t>(i)];
+    FULGUR_CHECK(p.x.cols == p.w->inputs() && p.y.cols == p.w->outputs() && p.y.rows == p.x.rows);
+    dots[i] = nullptr;
+    if (EncodedRowBytes(p.w->format(), p.w->inputs()) == 0) continue;
+    dots[i] = new (scratch.Take<DotProduct>(1)) DotProduct(kernels, p);
+    const bool same_rows = i > 0 && dots[i - 1] != nullptr && SameRows(products[static_cast<size_t>(i - 1)], p);
+    const int64_t m = p.x.rows;
+    std::byte* const rows = same_rows ? nullptr : scratch.Take<std::byte>(m * dots[i]->row_bytes);
+    dots[i]->rows = same_rows ? dots[i - 1]->rows : reinterpret_cast<const char*>(rows);
+    if (same_rows) continue;
+    exec.pool().ParallelFor((m + kPackedRows - 1) / kPackedRows, [&](int64_t b, int) {
+      EncodeRows(*dots[i], b * kPackedRows, std::min<int64_t>(kPackedRows, m - b * kPackedRows), rows, exec);
+    });
   }
 
   ScratchList<Task> tasks(scratch);
@@ -246,8 +231,8 @@ void MatMul(std::span<const MatMulArgs> products, ExecContext& exec) {
   exec.pool().ParallelFor(tasks.size(), [&](int64_t i, int) {
     const Task& t = tasks[i];
     const MatMulArgs& p = products[static_cast<size_t>(t.product)];
-    if (!encodes(p)) return MatMulBlock(p.x, *p.w, p.y, t.row0, t.row1, t.panel0, t.panel1, exec);
-    RunDotBlock(dots[t.product], t.row0, t.row1, t.panel0, t.panel1, exec);
+    if (dots[t.product] == nullptr) return MatMulBlock(p.x, *p.w, p.y, t.row0, t.row1, t.panel0, t.panel1, exec);
+    RunDotBlock(*dots[t.product], t.row0, t.row1, t.panel0, t.panel1, exec);
     if (kernels.finish != nullptr) kernels.finish();
   });
 }

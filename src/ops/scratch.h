@@ -18,19 +18,33 @@ namespace fulgur {
 class ScratchStack {
  public:
   // 64-byte aligned; what it holds is not defined.
-  void* Take(size_t bytes);
+  void* Take(size_t bytes) {
+    bytes = (bytes + 63) / 64 * 64;
+    if (static_cast<size_t>(end_ - mark_.top) < bytes) return TakeFromNextBlock(bytes);
+    return std::exchange(mark_.top, mark_.top + bytes);
+  }
 
   struct Mark {
-    size_t block = 0, used = 0;
+    size_t block = 0;
+    std::byte* top = nullptr;  // null: no block yet
   };
   Mark mark() const { return mark_; }
-  void GiveBack(Mark mark);  // all that was taken since
+  // All that was taken since.
+  void GiveBack(Mark mark) {
+    if (blocks_.size() > 1 || mark.top == nullptr) return GiveBackBlocks(mark);
+    mark_.top = mark.top;
+  }
 
   int scopes = 0;  // calls that hold a Scratch of it now, one within the other
 
  private:
+  void* TakeFromNextBlock(size_t bytes);
+  void GiveBackBlocks(Mark mark);
+  void Use(size_t block, std::byte* top);
+
   std::vector<AlignedVector<std::byte>> blocks_;  // more than one only until all has been given back
   Mark mark_;                                     // blocks before mark_.block are full
+  std::byte* end_ = nullptr;                      // of the block at the mark
 };
 
 // What one call takes; given back when it ends.
