@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "apps/commands.h"
+#include "apps/example_problems.h"
 #include "apps/option_checks.h"
 #include "apps/sampling_options.h"
 #include "serve/server.h"
@@ -114,6 +115,10 @@ void RunServe(ServeOptions& o) {
   server.early_truncation = stopping.early_truncation;
   server.thinking_budget = stopping.thinking_budget;
   server.max_tokens = stopping.max_tokens;
+
+  for (ExampleProblem& problem : ExampleProblems(o.model, /*per_task=*/3)) {
+    server.examples.push_back({std::move(problem.task), std::move(problem.about), std::move(problem.prompt)});
+  }
 
   Server running(loaded, server);
   Print(fmt::format("fulgur: {} at {} (Ctrl-C ends)\n", server.model_names.front(), running.url()));

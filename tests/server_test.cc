@@ -10,6 +10,7 @@
 #include <fstream>
 #include <functional>
 #include <random>
+#include <set>
 #include <thread>
 #include <tuple>
 
@@ -161,6 +162,53 @@ TEST(Server, AChatStreamedAndWhole) {
   EXPECT_EQ(streamed.usage["completion_tokens"], whole["usage"]["completion_tokens"]);
   // It comes in pieces. A busy machine may put several together, so one that takes a while.
   EXPECT_GT(Events(client.Post(kChat, Endless()).body).size(), 20u);
+}
+
+TEST(Server, SaysHowFastAnAnswerCame) {
+  const ServerProcess server;
+  Client client(server);
+  Json body = Endless();
+  body["stream_options"] = {{"include_usage", true}};
+  EXPECT_FALSE(Events(client.Post(kChat, body).body)[5].contains("timings"));
+  body["timings_per_token"] = true;
+  const auto start = std::chrono::steady_clock::now();
+  const Answered answer = client.Post(kChat, body);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  EXPECT_EQ(answer.Header("x-fulgur-ignored-fields"), "");
+  int64_t tokens = 0;
+  Json last;
+  for (const Json& event : Events(answer.body)) {
+    if (!event.contains("timings")) continue;
+    last = event["timings"];
+    EXPECT_GE(last["predicted_n"], tokens);
+    tokens = last["predicted_n"];
+  }
+  EXPECT_EQ(tokens, PutTogether(answer.body).usage["completion_tokens"]);
+  // No faster than the client saw it, and no slower than it can have been.
+  EXPECT_GT(last["predicted_ms"], 0);
+  EXPECT_LE(last["prompt_ms"].get<double>() + last["predicted_ms"].get<double>(), 1000 * seconds);
+  const double timed = last["predicted_per_second"].get<double>() * last["predicted_ms"].get<double>() / 1000;
+  EXPECT_LT(timed, static_cast<double>(tokens));
+  EXPECT_GT(timed, 0.9 * static_cast<double>(tokens));
+}
+
+TEST(Server, HandsOutQuestionsThatSuitTheModel) {
+  const ServerProcess server;
+  Client client(server);
+  const Json list = J(client.Get("/examples").body)["data"];
+  std::set<std::string> tasks;
+  for (const Json& example : list) {
+    tasks.insert(example["task"]);
+    EXPECT_FALSE(example["about"].get<std::string>().empty());
+    EXPECT_THAT(example["prompt"].get<std::string>(), HasSubstr("boxed"));
+  }
+  std::set<std::string> trained;
+  for (const Json& task : ReadJsonFile(FULGUR_SOURCE_DIR "/models/nano/tasks.json")) {
+    std::string name = task;
+    std::replace(name.begin(), name.end(), '_', ' ');
+    trained.insert(name);
+  }
+  EXPECT_EQ(tasks, trained);
 }
 
 TEST(Server, TheApisGiveTheSameAnswer) {

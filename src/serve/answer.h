@@ -39,12 +39,21 @@ struct AnswerCall {
   bool complete = false;  // with end: nothing of it is missing, and the arguments are JSON
 };
 
+// How fast a request's outputs came, as the scheduler saw them.
+struct AnswerTimings {
+  int64_t tokens = 0;         // so far, of all outputs
+  int64_t timed_tokens = 0;   // of those, the ones after the first pass of their output
+  double first_seconds = 0;   // from the request to the first token: the wait and the prompt
+  double output_seconds = 0;  // from the first token to the last
+};
+
 // The next piece of one output.
 struct AnswerPiece {
   int64_t output = 0;
   std::string reasoning, content;
   std::vector<AnswerCall> calls;
   std::vector<AnswerToken> tokens;  // of the content, if the request wants log-probabilities
+  AnswerTimings timings{};          // as of this piece
   bool empty() const { return reasoning.empty() && content.empty() && calls.empty() && tokens.empty(); }
 };
 
@@ -72,6 +81,7 @@ struct Answer {
 
 struct AnswerUsage {
   int64_t prompt_tokens = 0, cached_tokens = 0, output_tokens = 0, thinking_tokens = 0;
+  AnswerTimings timings{};
   // Every prompt counts once, however many outputs it has.
   void Add(const AnswerEnd& end, bool first_of_prompt);
 };

@@ -189,6 +189,7 @@ void ReadChatCompletions(Fields& body, const RequestDefaults& defaults, ApiReque
   }
   request->include_reasoning = body.Bool("include_reasoning").value_or(true) && request->include_reasoning;
   ReadStream(body, request);
+  request->timings_per_token = body.Bool("timings_per_token").value_or(false);
   for (const char* old : {"functions", "function_call"}) {
     if (body.Get(old) != nullptr) throw Invalid(old, "is the form before tools; use tools and tool_choice");
   }

@@ -23,6 +23,16 @@ Json UsageJson(const AnswerUsage& usage) {
           {"completion_tokens_details", {{"reasoning_tokens", usage.thinking_tokens}}}};
 }
 
+// As llama-server has it. Clients that do not know it see one field more beside the usage.
+Json TimingsJson(const AnswerTimings& timings) {
+  const bool timed = timings.timed_tokens > 0 && timings.output_seconds > 0;
+  return {{"prompt_ms", 1000 * timings.first_seconds},
+          {"predicted_n", timings.tokens},
+          {"predicted_ms", 1000 * timings.output_seconds},
+          {"predicted_per_second",
+           timed ? Json(static_cast<double>(timings.timed_tokens) / timings.output_seconds) : Json()}};
+}
+
 class Chat final : public AnswerFormat {
  public:
   Chat(const ApiRequest& request, AnswerIdentity identity) : request_(request), identity_(std::move(identity)) {
@@ -62,6 +72,7 @@ class Chat final : public AnswerFormat {
       json["choices"].push_back(std::move(choice));
     }
     json["usage"] = UsageJson(usage);
+    json["timings"] = TimingsJson(usage.timings);
     return json;
   }
 
@@ -113,7 +124,7 @@ class Chat final : public AnswerFormat {
     if (delta.empty() && piece.tokens.empty()) return {};
     Json logprobs;
     if (!piece.tokens.empty()) logprobs = {{"content", TokenLogprobs(piece.tokens)}, {"refusal", nullptr}};
-    return Chunk(piece.output, std::move(delta), std::move(logprobs));
+    return Chunk(piece.output, std::move(delta), std::move(logprobs), &piece.timings);
   }
 
   std::string OutputEnd(int64_t output, const AnswerEnd& end) override {
@@ -132,6 +143,7 @@ class Chat final : public AnswerFormat {
     if (request_.include_usage) {
       Json json = Head("chat.completion.chunk");
       json["usage"] = UsageJson(usage);
+      json["timings"] = TimingsJson(usage.timings);
       text = ServerSentEvent(json);
     }
     return text + "data: [DONE]\n\n";
@@ -165,13 +177,14 @@ class Chat final : public AnswerFormat {
     (*choice)["finish_details"] = FinishDetails(end);
   }
 
-  std::string Chunk(int64_t output, Json delta, Json logprobs) const {
+  std::string Chunk(int64_t output, Json delta, Json logprobs, const AnswerTimings* timings = nullptr) const {
     Json json = Head("chat.completion.chunk");
     json["choices"].push_back({{"index", output},
                                {"delta", std::move(delta)},
                                {"logprobs", std::move(logprobs)},
                                {"finish_reason", nullptr}});
     if (request_.include_usage) json["usage"] = nullptr;
+    if (request_.timings_per_token && timings != nullptr) json["timings"] = TimingsJson(*timings);
     return ServerSentEvent(json);
   }
 
@@ -196,6 +209,7 @@ class Completions final : public AnswerFormat {
       json["choices"].push_back(std::move(choice));
     }
     json["usage"] = UsageJson(usage);
+    json["timings"] = TimingsJson(usage.timings);
     return json;
   }
 
@@ -223,6 +237,7 @@ class Completions final : public AnswerFormat {
     if (request_.include_usage) {
       Json json = Head();
       json["usage"] = UsageJson(usage);
+      json["timings"] = TimingsJson(usage.timings);
       text = ServerSentEvent(json);
     }
     return text + "data: [DONE]\n\n";

@@ -111,6 +111,30 @@ std::vector<Json> Events(const std::string& stream) {
   return events;
 }
 
+TEST(ChatFormat, TimingsStandBesideTheUsageAndInEveryPieceThatIsAskedFor) {
+  for (const bool each : {false, true}) {
+    ApiRequest request = RequestOf(Endpoint::kChatCompletions);
+    request.timings_per_token = each;
+    const auto format = MakeFormat(request, Identity());
+    AnswerPiece piece;
+    piece.content = "x";
+    piece.timings = {.tokens = 4, .timed_tokens = 3, .first_seconds = 0.25, .output_seconds = 0.5};
+    const Json expected = {
+        {"prompt_ms", 250.0}, {"predicted_n", 4}, {"predicted_ms", 500.0}, {"predicted_per_second", 6.0}};
+    EXPECT_EQ(Events(format->Piece(piece))[0].value("timings", Json()), each ? expected : Json());
+    AnswerUsage usage;
+    usage.timings = piece.timings;
+    EXPECT_EQ(Events(format->End(usage))[0]["timings"], expected);
+    EXPECT_EQ(format->Whole({Answer{}}, usage)["timings"], expected);
+    // All that there is came at once: no speed can be told.
+    usage.timings.timed_tokens = 0;
+    EXPECT_TRUE(format->Whole({Answer{}}, usage)["timings"]["predicted_per_second"].is_null());
+    // Who asks for no usage gets nothing more than before.
+    request.include_usage = false;
+    EXPECT_EQ(format->End(usage), "data: [DONE]\n\n");
+  }
+}
+
 constexpr const char* kText =
     "<think>\nfirst\nsecond\n</think>\n\nHere:\n\n<tool_calls>\n{\"name\": \"f\", \"arguments\": {\"x\": [1, \"}\"]}}\n"
     "{\"arguments\": {}, \"name\": \"g\"}\n</tool_calls>";

@@ -7,11 +7,13 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "engine/generation.h"
+#include "serve/answer.h"
 
 namespace fulgur {
 
@@ -40,6 +42,7 @@ class Mailbox {
       last = &events_.emplace_back(Event{.output = output, .text = {}, .tokens = {}, .prompt = {}, .end = {}});
     last->text += event.text;
     last->token_count += static_cast<int64_t>(event.tokens.size());
+    if (!event.tokens.empty()) Time(output, static_cast<int64_t>(event.tokens.size()));
     if (keep_tokens_) last->tokens.insert(last->tokens.end(), event.tokens.begin(), event.tokens.end());
     if (!event.prompt.empty()) last->prompt.assign(event.prompt.begin(), event.prompt.end());
     if (event.end != nullptr) {
@@ -51,6 +54,12 @@ class Mailbox {
     const bool wake = !gathering_ || ended_;
     lock.unlock();
     if (wake) arrived_.notify_one();
+  }
+
+  // Of everything that was put in so far, from when the mailbox was made on.
+  AnswerTimings timings() {
+    const std::lock_guard lock(mutex_);
+    return timings_;
   }
 
   // All that is there; waits for the first of it until `until`. Before `gather` nothing but an output's end wakes the
@@ -67,10 +76,27 @@ class Mailbox {
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
+  void Time(int64_t output, int64_t tokens) {
+    const Clock::time_point now = Clock::now();
+    if (begun_.empty()) {
+      first_ = now;
+      timings_.first_seconds = std::chrono::duration<double>(now - made_).count();
+    }
+    timings_.tokens += tokens;
+    if (!begun_.insert(output).second) timings_.timed_tokens += tokens;
+    timings_.output_seconds = std::chrono::duration<double>(now - first_).count();
+  }
+
   bool keep_tokens_;
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::vector<Event> events_;
+  const Clock::time_point made_ = Clock::now();
+  Clock::time_point first_;  // when the first token came
+  std::set<int64_t> begun_;  // outputs that have tokens
+  AnswerTimings timings_;
   bool ended_ = false;      // an event of `events_` has an end
   bool gathering_ = false;  // the reader does not want to be woken for less
 };

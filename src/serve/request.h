@@ -79,7 +79,8 @@ struct ApiRequest {
 
   // ---- the shape of the answer
   bool stream = false;
-  bool include_usage = false;  // a last event with the usage
+  bool include_usage = false;      // a last event with the usage
+  bool timings_per_token = false;  // chat completions: every event says how fast the answer comes
   bool logprobs = false;
   bool include_reasoning = true;
   bool empty_reasoning = false;   // Anthropic's thinking blocks are there, without their text

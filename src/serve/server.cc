@@ -113,8 +113,9 @@ struct Server::Impl final : public HttpHandler {
   };
   struct Route {
     const char* method;
-    std::string path;   // a last '*' stands for the rest
-    bool open = false;  // needs no key
+    std::string path;    // a last '*' stands for the rest
+    bool open = false;   // needs no key
+    bool quiet = false;  // asked for again and again: in the log at level debug only
     bool admin = false;
     std::function<void(Call&)> handle;
   };
@@ -142,6 +143,7 @@ struct Server::Impl final : public HttpHandler {
   void Detokenize(Call& call);
   void Models(Call& call);
   void Health(Call& call);
+  void Examples(Call& call);
   void Metrics(Call& call);
   void Slots(Call& call);
   void EndThinking(Call& call, const std::string& id);
@@ -348,7 +350,7 @@ void Server::Impl::Handle(const HttpRequest& request, HttpExchange& exchange) {
     ReplyError(call, ApiError(400, "", e.what()));
   }
   metrics.CountRequest(route == nullptr ? "unknown" : route->path, call.status);
-  const bool quiet = route != nullptr && route->open;
+  const bool quiet = route != nullptr && (route->open || route->quiet);
   log->log(quiet ? spdlog::level::debug : spdlog::level::info, "{} {} {} {} {} {:.3f}s{}{}", call.id, request.peer,
            Shown(request.method), Shown(request.path), call.status, SecondsSince(start), call.note.empty() ? "" : " ",
            call.note);
@@ -499,6 +501,7 @@ void Server::Impl::Answer(Call& call, const ApiRequest& request) {
                                                      : Clock::time_point();
     std::vector<Mailbox::Event> events = mailbox->Take(until, gather);
     const Clock::time_point now = Clock::now();
+    usage.timings = mailbox->timings();
     for (Mailbox::Event& event : events) {
       Output& state = states[static_cast<size_t>(event.output)];
       if (!state.first && event.token_count > 0) {
@@ -522,6 +525,7 @@ void Server::Impl::Answer(Call& call, const ApiRequest& request) {
         event.text.clear();
         event.tokens.clear();
         answer_end.output_tokens = 0;
+        usage.timings.tokens = 0;
       }
       AnswerPiece piece = event.end ? state.reader.Finish(event.text, event.tokens, answer_end.cut())
                                     : state.reader.Push(event.text, event.tokens);
@@ -535,6 +539,7 @@ void Server::Impl::Answer(Call& call, const ApiRequest& request) {
         }
         piece.tokens.insert(piece.tokens.begin(), tokens.begin(), tokens.end());
       }
+      piece.timings = usage.timings;
       if (event.end && event.end->reason == FinishReason::kError) {
         const ApiError error(500, "", event.end->message);
         if (!begun) throw error;
@@ -722,6 +727,14 @@ void Server::Impl::Health(Call& call) {
                          {"weights_version", scheduler.weights_version()},
                          {"max_context", scheduler.max_context()}},
                         ok ? 200 : 503));
+}
+
+void Server::Impl::Examples(Call& call) {
+  Json list = Json::array();
+  for (const ServerExample& example : options.examples) {
+    list.push_back({{"task", example.task}, {"about", example.about}, {"prompt", example.prompt}});
+  }
+  Reply(call, JsonReply({{"object", "list"}, {"data", std::move(list)}}));
 }
 
 void Server::Impl::Metrics(Call& call) {
@@ -917,7 +930,7 @@ void Server::Impl::Reload(Call& call) {
 
 void Server::Impl::AddRoutes() {
   const auto add = [&](const char* method, std::string path, auto handle) -> Route& {
-    routes.push_back({method, std::move(path), false, false, handle});
+    routes.push_back({.method = method, .path = std::move(path), .handle = handle});
     return routes.back();
   };
   add("POST", "/v1/chat/completions", [this](Call& call) { Generate(call, ParseChatCompletions); });
@@ -946,8 +959,9 @@ void Server::Impl::AddRoutes() {
   }
   add("POST", "/tokenize", [this](Call& call) { Tokenize(call); });
   add("POST", "/detokenize", [this](Call& call) { Detokenize(call); });
-  add("GET", "/metrics", [this](Call& call) { Metrics(call); });
-  add("GET", "/slots", [this](Call& call) { Slots(call); });
+  add("GET", "/examples", [this](Call& call) { Examples(call); });
+  add("GET", "/metrics", [this](Call& call) { Metrics(call); }).quiet = true;
+  add("GET", "/slots", [this](Call& call) { Slots(call); }).quiet = true;
   add("POST", "/admin/reload", [this](Call& call) { Reload(call); }).admin = true;
   add("GET", "/health", [this](Call& call) { Health(call); }).open = true;
   add("GET", "/", [this](Call& call) {

@@ -17,6 +17,13 @@
 
 namespace fulgur {
 
+// A question that suits the model, for the web page and other clients.
+struct ServerExample {
+  std::string task;   // what kind of question it is, in words
+  std::string about;  // one line about the kind
+  std::string prompt;
+};
+
 struct ServerOptions {
   HttpServerOptions http;
   SchedulerOptions scheduler;
@@ -39,7 +46,8 @@ struct ServerOptions {
   int64_t max_tokens = 0;              // of an answer whose request does not say; 0: to the end of the context
   std::chrono::milliseconds ping_interval{5000};
   std::chrono::milliseconds drain_timeout{30000};
-  bool log_text = false;  // prompts and answers in the log
+  bool log_text = false;                // prompts and answers in the log
+  std::vector<ServerExample> examples;  // GET /examples
   std::string version;
 };
 
