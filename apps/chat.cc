@@ -10,12 +10,14 @@
 #include <string>
 #include <utility>
 
+#include "apps/chat_guide.h"
 #include "apps/commands.h"
 #include "apps/constraint_options.h"
 #include "apps/interrupt.h"
 #include "apps/line_reader.h"
 #include "apps/option_checks.h"
 #include "apps/sampling_options.h"
+#include "apps/terminal_text.h"
 #include "base/error.h"
 #include "engine/conversation.h"
 #include "text/output_parser.h"
@@ -203,10 +205,14 @@ class Chat {
     using Clock = std::chrono::steady_clock;
     const Clock::time_point start = Clock::now();
     Clock::time_point first = start;
+    int64_t at_first = 0;  // tokens of the first pass
     double seconds = 0;
     OutputEnd end;
     const int64_t number = engine_.Submit(std::move(request), [&](const OutputEvent& event) {
-      if (tokens.empty()) first = Clock::now();
+      if (tokens.empty()) {
+        first = Clock::now();
+        at_first = static_cast<int64_t>(event.tokens.size());
+      }
       for (const OutputToken& t : event.tokens) {
         tokens.push_back(t);
         tracker.Push(loaded_.tokenizer.IsSpecial(t.id) ? "" : loaded_.tokenizer.Bytes(t.id), t.sampled);
@@ -219,21 +225,31 @@ class Chat {
       end = *event.end;
       end.state = nullptr;
     });
-    RunUntilInterrupted(engine_, number);
+    {
+      std::optional<HiddenKeys> hidden;
+      if (interactive_) hidden.emplace();
+      RunUntilInterrupted(engine_, number);
+    }
     if (end.reason == FinishReason::kError) throw Error("{}", end.message);
     if (options_.json) {
       PrintJson(tokens, text, end, seconds);
     } else {
       view.Finish();
     }
-    if (interactive_) PrintFigures(end, std::chrono::duration<double>(Clock::now() - first).count());
+    if (interactive_) PrintFigures(end, at_first, seconds - std::chrono::duration<double>(first - start).count());
     return end.reason != FinishReason::kCancelled;
   }
 
   void Converse() {
     CatchInterrupts(/*once=*/false);
     LineReader reader(HistoryPath());
-    Print(Dimmed(options_.model + ": type a question, /help for commands, Ctrl-D to leave", screen_) + "\n");
+    ChatGuide guide(options_.model, CountParameters(loaded_.model->config()).total);
+    Tell(guide.Introduction());
+    if (const std::string examples = guide.Examples(); !examples.empty()) {
+      Tell("Three to try (/try 1 asks the first):");
+      Tell(examples, ChatGuide::kIndent);
+    }
+    Tell("Type a question; /help lists the commands, Ctrl-D leaves.");
     for (;;) {
       ForgetInterrupt();
       bool interrupted = false;
@@ -247,12 +263,14 @@ class Chat {
       if (text.find_first_not_of(" \t\r\n") == std::string::npos) continue;
       try {
         if (text.front() == '/' && !message->several_lines) {
-          if (!Command(text)) return;
+          if (!Command(text, guide)) return;
+        } else if (const std::string instead = guide.InPlaceOfModel(text); !instead.empty()) {
+          Tell(instead);
         } else {
           Answer(text);
         }
       } catch (const Error& e) {  // a question too long, say: the conversation goes on
-        Print(fmt::format("{}\n", e.what()));
+        Print(WrapWords(fmt::format("{}\n", e.what()), TerminalColumns()));
       }
     }
     Print("\n");
@@ -264,7 +282,14 @@ class Chat {
     bool several_lines = false;  // or quoted: no command
   };
 
-  // A line; more of them after a backslash at the end, or between """ and """.
+  // What the program says, in lines that fit.
+  void Tell(const std::string& text, int indent = 0) const {
+    std::string lines = WrapWords(text, TerminalColumns(), indent);
+    if (!lines.empty() && lines.back() == '\n') lines.pop_back();
+    Print(Dimmed(lines, screen_) + "\n");
+  }
+
+  // A line, or what was pasted; more lines after a backslash at the end of a line, or between """ and """.
   static std::optional<Message> ReadMessage(LineReader& reader, bool* interrupted) {
     std::optional<std::string> line = reader.Read("> ", interrupted);
     if (!line) return std::nullopt;
@@ -272,6 +297,8 @@ class Chat {
     const bool quoted = line->compare(0, kQuotes.size(), kQuotes) == 0;
     Message message{quoted ? line->substr(kQuotes.size()) : *line, quoted};
     for (std::string& text = message.text;;) {
+      const bool pasted = line->find('\n') != std::string::npos;
+      message.several_lines |= pasted;
       if (quoted) {
         const size_t end = text.find(kQuotes);
         if (end != std::string::npos) {
@@ -279,7 +306,7 @@ class Chat {
           return message;
         }
       } else {
-        if (text.empty() || text.back() != '\\') return message;
+        if (text.empty() || text.back() != '\\' || pasted) return message;
         text.pop_back();
       }
       line = reader.Read(". ", interrupted);
@@ -290,51 +317,82 @@ class Chat {
   }
 
   // False: leave.
-  bool Command(const std::string& line) {
+  bool Command(const std::string& line, ChatGuide& guide) {
     const std::string name = line.substr(0, line.find(' '));
     const size_t begin = line.find_first_not_of(' ', name.size());
-    const std::string argument = begin == std::string::npos ? "" : line.substr(begin);
+    std::string argument = begin == std::string::npos ? "" : line.substr(begin);
+    argument.erase(argument.find_last_not_of(' ') + 1);
     if (name == "/exit" || name == "/quit") return false;
     if (name == "/help") {
-      Print(
-          "/reset          forget the conversation\n"
-          "/system TEXT    set the system message and forget the conversation; without TEXT: remove it\n"
-          "/budget N       at most N thinking tokens an answer; 0: no thinking; without N: no limit\n"
-          "/exit           leave (as Ctrl-D does)\n"
-          "A line that ends in \\ goes on in the next; text between \"\"\" and \"\"\" may have many lines.\n"
-          "Ctrl-C stops an answer.\n");
+      Help();
+    } else if (name == "/try") {
+      if (argument.empty()) {
+        guide.NextExamples();
+        const std::string examples = guide.Examples();
+        Tell(examples.empty() ? "there are no examples: this model's folder has no tasks.json" : examples,
+             ChatGuide::kIndent);
+      } else {
+        Answer(guide.Example(argument));
+      }
     } else if (name == "/reset") {
       conversation_.Reset(system_);
-      Print("the conversation is forgotten\n");
+      Tell("the conversation is forgotten");
     } else if (name == "/system") {
       system_ = argument;
       conversation_.Reset(system_);
-      Print(system_.empty() ? "no system message from here on\n" : "a new conversation with this system message\n");
+      Tell(system_.empty() ? "no system message from here on" : "a new conversation with this system message");
     } else if (name == "/budget") {
       SetBudget(argument);
     } else {
-      Print(fmt::format("there is no {}; /help lists the commands\n", name));
+      Tell(fmt::format("there is no {}; /help lists the commands", name));
     }
     return true;
+  }
+
+  void Help() const {
+    constexpr int kIndent = 14;
+    for (const auto& [command, text] : std::initializer_list<std::pair<const char*, const char*>>{
+             {"/try N", "ask example N; without N: show other examples"},
+             {"/reset", "forget the conversation"},
+             {"/system TEXT", "set the system message and forget the conversation; without TEXT: remove it"},
+             {"/budget N", "at most N thinking tokens an answer; 0: no thinking; without N: no limit"},
+             {"/exit", "leave (as Ctrl-D does)"},
+         }) {
+      Tell(fmt::format("{:<{}}{}", command, kIndent, text), kIndent);
+    }
+    Tell(
+        "A line that ends in \\ goes on in the next; text between \"\"\" and \"\"\" may have many lines, and so may "
+        "what "
+        "is pasted.\nCtrl-C stops an answer.");
+  }
+
+  std::string BudgetText() const {
+    if (!stopping_.thinking_budget) return "without limit";
+    const int64_t n = *stopping_.thinking_budget;
+    return fmt::format("{} thinking token{} an answer", n, n == 1 ? "" : "s");
   }
 
   void SetBudget(const std::string& argument) {
     if (argument.empty()) {
       stopping_.thinking_budget.reset();
+      Tell("no limit for the thinking from here on");
       return;
     }
     int64_t budget = 0;
     const auto [end, error] = std::from_chars(argument.data(), argument.data() + argument.size(), budget);
     if (error != std::errc() || end != argument.data() + argument.size() || budget < 0) {
-      throw Error("the budget must be a number of tokens, not \"{}\"", argument);
+      throw Error("the budget must be a number of tokens, not \"{}\"; it stays {}", argument, BudgetText());
     }
     stopping_.thinking_budget = budget;
+    Tell(budget == 0 ? "answers come without thinking from here on"
+                     : fmt::format("at most {} from here on", BudgetText()));
   }
 
-  void PrintFigures(const OutputEnd& end, double seconds) const {
+  // at_first: tokens of the first pass, whose time is that of the prompt; seconds: after it.
+  void PrintFigures(const OutputEnd& end, int64_t at_first, double seconds) const {
     std::string line = fmt::format("{} token{}", end.output_tokens, end.output_tokens == 1 ? "" : "s");
-    if (end.output_tokens > 1 && seconds > 0) {  // the first token's time is that of the prompt
-      line += fmt::format(", {:.1f} tokens/s", static_cast<double>(end.output_tokens - 1) / seconds);
+    if (end.output_tokens > at_first && seconds > 0) {
+      line += fmt::format(", {:.1f} tokens/s", static_cast<double>(end.output_tokens - at_first) / seconds);
     }
     line += fmt::format(", context {}", end.prompt_tokens + end.output_tokens);
     if (engine_.max_context() < (int64_t{1} << 40)) line += fmt::format(" of {}", engine_.max_context());
@@ -344,7 +402,7 @@ class Chat {
     } else if (end.reason != FinishReason::kStop) {
       line += fmt::format(", ended by {}", FinishReasonName(end.reason));
     }
-    Print(Dimmed("[" + line + "]", screen_) + "\n");
+    Tell("[" + line + "]");
   }
 
   void PrintJson(const std::vector<OutputToken>& tokens, const std::string& text, const OutputEnd& end,
