@@ -182,6 +182,8 @@ LineReader::LineReader(const std::filesystem::path& history) : impl_(std::make_u
   el_set(impl_->line, EL_BIND, "^R", "em-inc-search-prev", nullptr);
   el_source(impl_->line, nullptr);  // the user's ~/.editrc
   BindPaste(impl_->line);
+  // A pasted "\r\n" is one line break: the terminal's driver must not make two of it.
+  el_set(impl_->line, EL_SETTY, "-d", "-icrnl", "-inlcr", nullptr);
   AskForBrackets(true);
 }
 
@@ -195,6 +197,7 @@ std::optional<std::string> LineReader::Read(const std::string& prompt, bool* int
   *interrupted = false;
   impl_->prompt = prompt;
   el_resize(impl_->line);
+  el_set(impl_->line, EL_PREP_TERM, 1);  // before the prompt is shown: the driver echoes no key after it
   int length = 0;
   errno = 0;
   const char* text = el_gets(impl_->line, &length);
@@ -218,6 +221,7 @@ HiddenKeys::HiddenKeys() {
   if (isatty(STDIN_FILENO) == 0 || ::tcgetattr(STDIN_FILENO, &before_) != 0) return;
   termios hidden = before_;
   hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO | ICANON);  // not kept until a line ends either, nor edited
+  hidden.c_iflag &= ~static_cast<tcflag_t>(ICRNL | INLCR);  // as the line reader has it
   hidden.c_lflag |= NOFLSH;                                 // Ctrl-C stops the answer and forgets no keys
   hidden.c_cc[VMIN] = 1;
   hidden.c_cc[VTIME] = 0;

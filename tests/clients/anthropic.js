@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import Anthropic from '@anthropic-ai/sdk';
 
-import {question, rejects, sum, test, weather} from './check.js';
+import {oneInPieces, question, rejects, sum, test, weather} from './check.js';
 
 export async function run(url, apiKey) {
   const client = new Anthropic({baseURL: url, apiKey, maxRetries: 0});
@@ -33,15 +33,19 @@ export async function run(url, apiKey) {
 
   await test('anthropic: tools, there and back', async () => {
     for (const tool_choice of [{type: 'any', disable_parallel_tool_use: true}, {type: 'tool', name: 'weather'}]) {
-      const stream = client.messages.stream({model, messages, tools, tool_choice, max_tokens: 600});
-      let partial = 0;
-      stream.on('inputJson', () => ++partial);
-      const first = await stream.finalMessage();
-      assert.equal(first.stop_reason, 'tool_use');
-      const use = first.content.at(-1);
-      assert.equal(use.type, 'tool_use');
-      assert.ok(['Paris', 'Rome'].includes(use.input.city));
-      assert.ok(partial > 1);
+      let first = null, use = null;
+      await oneInPieces(async () => {
+        const stream = client.messages.stream({model, messages, tools, tool_choice, max_tokens: 600});
+        const parts = [];
+        stream.on('inputJson', part => parts.push(part));
+        first = await stream.finalMessage();
+        assert.equal(first.stop_reason, 'tool_use');
+        use = first.content.at(-1);
+        assert.equal(use.type, 'tool_use');
+        assert.ok(['Paris', 'Rome'].includes(use.input.city));
+        assert.deepEqual(JSON.parse(parts.join('')), use.input);
+        return parts;
+      });
       const second = await client.messages.create({
         model,
         tools,

@@ -3,7 +3,7 @@ import OpenAI from 'openai';
 import {zodResponseFormat, zodTextFormat} from 'openai/helpers/zod';
 import {z} from 'zod';
 
-import {question, rejects, sum, test, weather} from './check.js';
+import {oneInPieces, question, rejects, sum, test, weather} from './check.js';
 
 export async function run(url, apiKey) {
   const client = new OpenAI({baseURL: `${url}/v1`, apiKey, maxRetries: 0});
@@ -62,14 +62,17 @@ export async function run(url, apiKey) {
   });
 
   await test('openai: tools as a stream', async () => {
-    const stream = client.chat.completions.stream(
-        {model, messages, tools, tool_choice: {type: 'function', function: {name: 'weather'}}, max_tokens: 600});
-    let pieces = 0;
-    stream.on('tool_calls.function.arguments.delta', () => ++pieces);
-    const final = await stream.finalChatCompletion();
-    assert.equal(final.choices[0].message.tool_calls[0].function.name, 'weather');
-    assert.ok(JSON.parse(final.choices[0].message.tool_calls[0].function.arguments).days >= 1);
-    assert.ok(pieces > 1, `arguments came in ${pieces} pieces`);
+    await oneInPieces(async () => {
+      const stream = client.chat.completions.stream(
+          {model, messages, tools, tool_choice: {type: 'function', function: {name: 'weather'}}, max_tokens: 600});
+      const parts = [];
+      stream.on('tool_calls.function.arguments.delta', event => parts.push(event.arguments_delta));
+      const call = (await stream.finalChatCompletion()).choices[0].message.tool_calls[0].function;
+      assert.equal(call.name, 'weather');
+      assert.ok(JSON.parse(call.arguments).days >= 1);
+      assert.equal(parts.join(''), call.arguments);
+      return parts;
+    });
   });
 
   await test('openai: structured output', async () => {
