@@ -27,6 +27,7 @@ void AddCommands(CLI::App& app) {
   AddPerplexity(app);
   AddQuantize(app);
   AddRl(app);
+  AddSandbox(app);
   AddServe(app);
   AddTrain(app);
   AddTrainTokenizer(app);

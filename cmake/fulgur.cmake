@@ -20,6 +20,12 @@ find_library(FULGUR_MPC mpc REQUIRED)
 add_library(Fulgur::mpc INTERFACE IMPORTED)
 target_link_libraries(Fulgur::mpc INTERFACE ${FULGUR_MPC} PkgConfig::GMPXX)
 
+# Libraries of the programs that run inside the sandbox or start it: static, because nothing else is there.
+pkg_check_modules(LUA REQUIRED lua5.4)
+pkg_check_modules(SECCOMP REQUIRED libseccomp)
+find_library(FULGUR_LUA_STATIC liblua5.4.a REQUIRED)
+find_library(FULGUR_SECCOMP_STATIC libseccomp.a REQUIRED)
+
 add_library(fulgur_options INTERFACE)
 target_include_directories(fulgur_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
 # -ffp-contract=off: a fused multiply-add happens where the code says so and nowhere else, so that two

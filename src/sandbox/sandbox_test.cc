@@ -1,0 +1,195 @@
+#include "sandbox/sandbox.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "sandbox/red_team.h"
+
+namespace fulgur {
+namespace {
+
+const SandboxProbe& Probed() {
+  static const SandboxProbe probe = ProbeSandbox();
+  return probe;
+}
+
+#define SKIP_UNLESS_CONTAINED() \
+  if (!Probed().contained) GTEST_SKIP() << Probed().missing
+
+class RedTeamTest : public testing::TestWithParam<Attack> {};
+
+TEST_P(RedTeamTest, IsRefused) {
+  SKIP_UNLESS_CONTAINED();
+  Sandbox sandbox(1);
+  const AttackResult result = TryAttack(sandbox, GetParam());
+  EXPECT_TRUE(result.refused) << GetParam().what << ": " << result.how;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, RedTeamTest, testing::ValuesIn(kAttacks),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+SandboxOutcome RunProgram(SandboxProfile profile, std::vector<std::string> command, double cpu = 5) {
+  static Sandbox sandbox(2);
+  SandboxRun run = MakeSandboxRun(profile, std::move(command));
+  run.limits.cpu_seconds = cpu;
+  run.limits.wall_seconds = 60;
+  return sandbox.Run(std::move(run)).get();
+}
+
+SandboxOutcome Shell(const std::string& script, double cpu = 5) {
+  return RunProgram(SandboxProfile::kRepository, {"bash", "-c", script}, cpu);
+}
+
+TEST(SandboxTest, ProgramGetsItsArgumentsInputAndFiles) {
+  SKIP_UNLESS_CONTAINED();
+  Sandbox sandbox(1);
+  SandboxRun run = MakeSandboxRun(SandboxProfile::kRepository,
+                                  {"bash", "-c", "cat; cat given /deep/er/given; echo $0 $VALUE >&2; exit 3", "a b"});
+  run.input = "input\n";
+  run.files = {{"given", "relative\n", false}, {"/deep/er/given", "absolute\n", false}};
+  run.environment = {"VALUE=c"};
+  const SandboxOutcome outcome = sandbox.Run(run).get();
+  EXPECT_EQ(outcome.end, RunEnd::kExit) << outcome.problem;
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_EQ(outcome.out, "input\nrelative\nabsolute\n");
+  EXPECT_EQ(outcome.err, "a b c\n");
+}
+
+TEST(SandboxTest, SaysHowARunEnded) {
+  SKIP_UNLESS_CONTAINED();
+  EXPECT_EQ(Shell("kill -SEGV $$").signal, SIGSEGV);
+  EXPECT_EQ(Shell("kill -KILL $$").end, RunEnd::kSignal);
+  EXPECT_EQ(Shell("while :; do :; done", 0.2).end, RunEnd::kCpu);
+  EXPECT_EQ(Shell("head -c 3000000 /dev/zero").end, RunEnd::kOutput);
+  EXPECT_EQ(Shell("head -c 1000000 /dev/zero").end, RunEnd::kExit);
+  const SandboxOutcome missing = RunProgram(SandboxProfile::kJudge, {"no-such-program"});
+  EXPECT_EQ(missing.end, RunEnd::kInfrastructure);
+  EXPECT_TRUE(missing.not_found);
+  EXPECT_THAT(missing.problem, testing::HasSubstr("no-such-program"));
+}
+
+TEST(SandboxTest, CpuTimeOfAllProcessesCounts) {
+  SKIP_UNLESS_CONTAINED();
+  const SandboxOutcome outcome =
+      Shell("for i in 1 2 3 4 5 6 7 8; do bash -c 'for ((n=0;n<100000000;n++)); do :; done' & done; wait", 0.5);
+  EXPECT_EQ(outcome.end, RunEnd::kCpu);
+  EXPECT_GT(outcome.cpu_seconds, 0.5);
+}
+
+TEST(SandboxTest, FilesAreReadBack) {
+  SKIP_UNLESS_CONTAINED();
+  Sandbox sandbox(1);
+  SandboxRun run = MakeSandboxRun(SandboxProfile::kRepository, {"bash", "-c", "echo a > one; mkdir d; echo b > d/two"});
+  run.collect = {"one", "d/two", "none", "../usr/bin/env"};
+  const SandboxOutcome outcome = sandbox.Run(run).get();
+  ASSERT_EQ(outcome.collected.size(), 2u);
+  EXPECT_EQ(outcome.collected[0].content, "a\n");
+  EXPECT_EQ(outcome.collected[1].content, "b\n");
+}
+
+TEST(SandboxTest, NothingStaysFromRunToRun) {
+  SKIP_UNLESS_CONTAINED();
+  Sandbox sandbox(1);
+  const SandboxRun first =
+      MakeSandboxRun(SandboxProfile::kRepository, {"bash", "-c", "echo x > /tmp/left; sleep 100 &"});
+  EXPECT_EQ(sandbox.Run(first).get().end, RunEnd::kExit);
+  const SandboxRun second =
+      MakeSandboxRun(SandboxProfile::kRepository, {"bash", "-c", "ls -A /tmp; echo /proc/[0-9]*"});
+  EXPECT_EQ(sandbox.Run(second).get().out, "/proc/1 /proc/2\n");
+}
+
+TEST(SandboxTest, TwoRunsTalkToEachOther) {
+  SKIP_UNLESS_CONTAINED();
+  Sandbox sandbox(1);
+  int there[2], back[2];
+  ASSERT_EQ(pipe2(there, O_CLOEXEC), 0);
+  ASSERT_EQ(pipe2(back, O_CLOEXEC), 0);
+  SandboxRun asks = MakeSandboxRun(SandboxProfile::kJudge, {"bash", "-c", "echo 20; read x; echo got $x >&2"});
+  asks.input_fd = back[0];
+  asks.output_fd = there[1];
+  SandboxRun answers = MakeSandboxRun(SandboxProfile::kJudge, {"bash", "-c", "read x; echo $((x + 1))"});
+  answers.input_fd = there[0];
+  answers.output_fd = back[1];
+  const auto [asked, answered] = sandbox.RunPair(asks, answers).get();
+  EXPECT_EQ(asked.err, "got 21\n") << asked.problem;
+  EXPECT_EQ(answered.end, RunEnd::kExit);
+}
+
+TEST(SandboxTest, RunsThatCannotBeAreErrors) {
+  SKIP_UNLESS_CONTAINED();
+  Sandbox sandbox(1);
+  const auto refused = [&](SandboxRun run, const char* why) {
+    EXPECT_THAT([&] { sandbox.Run(run); }, testing::ThrowsMessage<Error>(testing::HasSubstr(why)));
+  };
+  refused(MakeSandboxRun(SandboxProfile::kJudge, {}), "name of a program");
+  SandboxRun run = MakeSandboxRun(SandboxProfile::kJudge, {"true"});
+  run.files = {{"/usr/bin/true", "", true}};
+  refused(run, "/usr/bin/true");
+  run.files = {{"../x", "", true}};
+  refused(run, "../x");
+  run.files.clear();
+  run.limits.cpu_seconds = 0;
+  refused(run, "time limits");
+}
+
+// Hostile and harmless runs by turns, many at a time: the process has as many descriptors and children at the end as
+// after the first few.
+TEST(SandboxTest, ManyRunsLeaveNothing) {
+  SKIP_UNLESS_CONTAINED();
+  const auto descriptors = [] {
+    size_t n = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) n += entry.exists() ? 1 : 0;
+    return n;
+  };
+  Sandbox sandbox(4);
+  const auto some = [&](int runs) {
+    std::vector<std::future<SandboxOutcome>> outcomes;
+    for (int i = 0; i < runs; ++i) {
+      const bool hostile = i % 3 == 0;
+      SandboxRun run = MakeSandboxRun(SandboxProfile::kRepository, {"/attack", hostile ? "orphans" : "nothing"});
+      run.files = {{"/attack", RedTeamProgram(), true}};
+      outcomes.push_back(sandbox.Run(std::move(run)));
+    }
+    for (auto& outcome : outcomes) EXPECT_EQ(outcome.get().end, RunEnd::kExit);
+  };
+  some(20);
+  const size_t before = descriptors();
+  some(100);
+  EXPECT_EQ(descriptors(), before);
+}
+
+TEST(LuaRunnerTest, FuelAndMemoryAreCounted) {
+  SKIP_UNLESS_CONTAINED();
+  Sandbox sandbox(1);
+  const auto lua = [&](const std::string& program, const char* fuel = "1000000", const char* memory = "10000000") {
+    SandboxRun run = MakeSandboxRun(SandboxProfile::kJudge, {"/lua", fuel, memory, "/p.lua"});
+    run.files = {{"/lua", LuaRunnerProgram(), true}, {"/p.lua", program, false}};
+    return sandbox.Run(std::move(run)).get();
+  };
+  EXPECT_EQ(lua("print(1 + 1)").out, "2\n");
+  EXPECT_EQ(lua("while true do end").end, RunEnd::kFuel);
+  EXPECT_EQ(lua("pcall(function() while true do end end) print('on')").out, "");
+  EXPECT_EQ(lua("coroutine.wrap(function() while true do end end)()").end, RunEnd::kFuel);
+  EXPECT_EQ(lua("debug.sethook() while true do end").end, RunEnd::kExit);  // there is no debug.sethook: an error
+  EXPECT_EQ(lua("local t = {} for i = 1, 1e9 do t[i] = i end", "1000000000").end, RunEnd::kMemory);
+  EXPECT_EQ(lua("string.rep('x', 1 << 30)").end, RunEnd::kMemory);
+  const SandboxOutcome failed = lua("error('no')");
+  EXPECT_EQ(failed.exit_code, 1);
+  EXPECT_THAT(failed.err, testing::HasSubstr("no"));
+  // The order of a table's keys and the numbers drawn are the same every time.
+  const char* order =
+      "local t = {} for i = 1, 40 do t['k' .. i] = i end local s = '' for k in pairs(t) do s = s .. k end "
+      "print(s, math.random(), tostring({}))";
+  EXPECT_EQ(lua(order).out, lua(order).out);
+}
+
+}  // namespace
+}  // namespace fulgur
