@@ -140,9 +140,6 @@ void AddSandbox(CLI::App& app) {
   run->add_option("--stdin", r->input, "A file as its standard input")->check(CLI::ExistingFile);
   run->add_option("--file", r->files, "FROM:TO, a file and its path in the sandbox; relative paths are below /tmp")
       ->allow_extra_args(false);
-  relative paths are below / tmp ")
-                                 ->expected(1)
-                                 ->take_all();
   run->add_option("command", r->command, "After --: the program and its arguments; no shell")->required();
   SetAction(*run, [r] { RunOnce(*r); });
 }
