@@ -17,6 +17,7 @@ const std::vector<std::function<void()>>& ChosenActions() { return g_chosen; }
 void AddCommands(CLI::App& app) {
   AddBench(app);
   AddChat(app);
+  AddCode(app);
   AddData(app);
   AddEnv(app);
   AddEval(app);

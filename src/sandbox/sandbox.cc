@@ -223,6 +223,13 @@ void CheckRun(const SandboxRun& run) {
 
 std::atomic<int> g_slots{0};
 
+bool CloseFds(const SandboxRun& run) {
+  for (const int fd : {run.input_fd, run.output_fd}) {
+    if (fd >= 0) close(fd);
+  }
+  return true;
+}
+
 }  // namespace
 
 // A launcher process and the socket to it.
@@ -283,16 +290,11 @@ class Sandbox::Launcher {
     const uint64_t size = packed.size();
     std::string message;
     return SendAll(socket_.get(), {reinterpret_cast<const char*>(&size), sizeof size}, fds) &&
-           SendAll(socket_.get(), packed, {}) && CloseFds(fds) && Receive(socket_.get(), &message) &&
+           SendAll(socket_.get(), packed, {}) && CloseFds(run) && Receive(socket_.get(), &message) &&
            Unpack(message, outcome);
   }
 
  private:
-  static bool CloseFds(const std::vector<int>& fds) {
-    for (const int fd : fds) close(fd);
-    return true;
-  }
-
   void End() {
     if (pid_ <= 0) return;
     socket_ = OwnedFd();  // the launcher ends, with its run
@@ -348,6 +350,7 @@ SandboxOutcome Sandbox::RunNow(const SandboxRun& run) {
       launcher = Take();
     } catch (const Error& e) {
       outcome.problem = e.what();
+      if (!again) CloseFds(run);
       continue;
     }
     outcome = {};

@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 
@@ -36,6 +37,7 @@ constexpr timespec kLook = {0, 10'000'000}, kLookOften = {0, 2'000'000};
 struct Usage {
   double cpu_seconds = 0;  // of the living, and of those that they have waited for
   int64_t memory = 0;      // bytes resident
+  bool wants_cpu = false;  // one of them runs, or waits for a processor
 };
 
 class Init {
@@ -262,14 +264,16 @@ class Init {
       std::snprintf(path, sizeof path, "/proc/%s/stat", pid);
       if (!ReadSmallFile(path, text, sizeof text)) continue;
       const char* after_name = std::strrchr(text, ')');
+      char state = 0;
       long long user = 0, system = 0, child_user = 0, child_system = 0, resident = 0;
       if (after_name == nullptr ||
           std::sscanf(after_name + 1,
-                      " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lld %lld %lld %lld %*d %*d %*d %*d %*u %*u %lld",
-                      &user, &system, &child_user, &child_system, &resident) != 5) {
+                      " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lld %lld %lld %lld %*d %*d %*d %*d %*u %*u %lld",
+                      &state, &user, &system, &child_user, &child_system, &resident) != 6) {
         continue;
       }
       usage.cpu_seconds += static_cast<double>(user + system + child_user + child_system) * tick;
+      usage.wants_cpu = usage.wants_cpu || state == 'R';
       const int64_t share = proportional ? ProportionalMemory(pid) : -1;
       usage.memory += share >= 0 ? share : resident * page;
     }
@@ -329,6 +333,10 @@ class Init {
       AddReaped();
       Usage usage = Look(false);
       const double cpu = reaped_seconds_ + usage.cpu_seconds;
+      if (IsOutOfTime(cpu, usage.wants_cpu)) {
+        report_.out_of_time = true;
+        return;
+      }
       if (cpu > run_.limits.cpu_seconds) {
         report_.out_of_cpu = true;
         report_.cpu_seconds = cpu;
@@ -346,6 +354,17 @@ class Init {
         return;
       }
     }
+  }
+
+  // The time that counts towards the wall limit: not while the run waits for a processor that others have, so that a
+  // busy machine ends no run.
+  bool IsOutOfTime(double cpu, bool wants_cpu) {
+    const auto now = std::chrono::steady_clock::now();
+    const double passed = std::chrono::duration<double>(now - looked_).count();
+    counted_seconds_ += wants_cpu ? std::clamp(cpu - cpu_seen_, 0.0, passed) : passed;
+    looked_ = now;
+    cpu_seen_ = cpu;
+    return counted_seconds_ > run_.limits.wall_seconds;
   }
 
   void EndAll() {
@@ -391,6 +410,8 @@ class Init {
   InitReport report_;
   pid_t program_ = -1;
   double reaped_seconds_ = 0;
+  std::chrono::steady_clock::time_point looked_ = std::chrono::steady_clock::now();
+  double cpu_seen_ = 0, counted_seconds_ = 0;
 };
 
 }  // namespace
@@ -402,7 +423,8 @@ void RunInit(const SandboxRun& run, const InitFds& fds, const std::vector<sock_f
 std::string Pack(const InitReport& report) {
   Packer p;
   p.Add(report.failed_step);
-  for (const int n : {report.error, report.status, report.out_of_cpu ? 1 : 0, report.out_of_memory ? 1 : 0}) {
+  for (const int n : {report.error, report.status, report.out_of_cpu ? 1 : 0, report.out_of_memory ? 1 : 0,
+                      report.out_of_time ? 1 : 0}) {
     p.Add(static_cast<int64_t>(n));
   }
   p.Add(report.cpu_seconds);
@@ -418,6 +440,7 @@ bool Unpack(std::string_view bytes, InitReport* report) {
   report->status = static_cast<int>(u.Integer());
   report->out_of_cpu = u.Integer() != 0;
   report->out_of_memory = u.Integer() != 0;
+  report->out_of_time = u.Integer() != 0;
   report->cpu_seconds = u.Real();
   report->peak_memory = u.Integer();
   report->collected = u.Files();

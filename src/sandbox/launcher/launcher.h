@@ -44,7 +44,7 @@ struct InitReport {
   std::string failed_step;  // empty: the program was started
   int error = 0;
   int status = 0;  // as of wait
-  bool out_of_cpu = false, out_of_memory = false;
+  bool out_of_cpu = false, out_of_memory = false, out_of_time = false;
   double cpu_seconds = 0;
   int64_t peak_memory = 0;
   std::vector<SandboxFile> collected;

@@ -18,6 +18,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// The run's first process keeps the wall limit. It ends here if that process does not, or if the machine is so busy
+// that a run gets almost nothing.
+constexpr double kBackstop = 10;
+
 // The descriptors of a run at the launcher's side; all are closed at its end.
 class Fds {
  public:
@@ -119,7 +123,8 @@ class Supervisor {
                   {stdin_, POLLOUT, 0},    {stdout_, POLLIN, 0},
                   {stderr_, POLLIN, 0},    {report_, POLLIN, 0}};
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-        start_ + std::chrono::microseconds(static_cast<int64_t>(1e6 * run_.limits.wall_seconds)) - Clock::now());
+        start_ + std::chrono::microseconds(static_cast<int64_t>(1e6 * kBackstop * run_.limits.wall_seconds)) -
+        Clock::now());
     const int64_t timeout = killed_ ? 10'000 : std::clamp<int64_t>(left.count(), 0, 3'600'000);
     const int ready = poll(p, 6, static_cast<int>(timeout));
     if (ready < 0) return errno == EINTR;
@@ -202,7 +207,7 @@ class Supervisor {
     }
     if (out_of_output_) {
       outcome.end = RunEnd::kOutput;
-    } else if (out_of_time_) {
+    } else if (out_of_time_ || report.out_of_time) {
       outcome.end = RunEnd::kWall;
     } else if (!reported) {
       outcome.problem = "the run's first process ended without a report";

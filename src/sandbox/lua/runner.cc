@@ -111,7 +111,8 @@ int Run(const char* path) {
   std::fflush(stdout);
   if (result == LUA_OK) return 0;
   const char* message = lua_tostring(lua, -1);
-  std::fprintf(stderr, "%s\n", message != nullptr ? message : "an error without a text");
+  std::fprintf(stderr, "%s%s\n", result == LUA_ERRSYNTAX ? "SyntaxError: " : "",
+               message != nullptr ? message : "an error without a text");
   if (result == LUA_ERRMEM) EndBy(fulgur::kOutOfMemorySignal);
   return 1;
 }
