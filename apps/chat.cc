@@ -181,7 +181,7 @@ class Chat {
         interactive_(interactive),
         exec_(options.sampling.threads),
         loaded_(LoadedModel::Load(options.model, exec_, options.sampling.kv_cache)),
-        engine_(*loaded_.model, loaded_.tokenizer, options.sampling.ForEngine(1)),
+        engine_(*loaded_.model, loaded_.tokenizer, options.sampling.ForEngine(1, loaded_.model->config())),
         conversation_(loaded_.tokenizer, loaded_.chat_template(), options.keep_thinking),
         sampling_(options.sampling.Sampling(loaded_.defaults, RandomSeed())),
         stopping_(options.sampling.Stopping(loaded_.defaults)),
@@ -449,7 +449,7 @@ void RunChat(const ChatOptions& options) {
 void AddChat(CLI::App& parent) {
   auto options = std::make_shared<ChatOptions>();
   CLI::App* app = parent.add_subcommand("chat", "Talk to a model; without a terminal: answer one question");
-  app->add_option("model", options->model, "Folder of a model")->required();
+  AddModelOption(*app, options->model);
   app->add_option("--prompt", options->prompt,
                   "Answer this and exit (default without a terminal: standard input is the question)")
       ->check(Utf8Text());

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "model/model_folder.h"
 
 namespace fulgur {
 namespace {
@@ -34,9 +35,7 @@ bool IsNoProblem(std::string_view text) {
 }  // namespace
 
 ChatGuide::ChatGuide(const std::filesystem::path& model, int64_t parameters)
-    : name_(model.filename().empty() ? model.parent_path().filename().string() : model.filename().string()),
-      examples_(ExampleProblems(model, kExamplesPerTask)) {
-  if (name_.empty() || name_ == "." || name_ == "..") name_ = model.string();
+    : name_(ModelName(model)), examples_(ExampleProblems(model, kExamplesPerTask)) {
   only_tasks_ = !examples_.empty() && parameters < kSmallModel;
   // The shortest first, which are the easiest to read, but one of each task before the next of any.
   const auto round = static_cast<std::ptrdiff_t>(examples_.size()) / kExamplesPerTask;

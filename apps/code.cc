@@ -12,7 +12,7 @@
 #include "base/background_threads.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json_lines.h"
+#include "base/records.h"
 #include "code/admit.h"
 #include "code/code_judge.h"
 #include "engine/thinking.h"
@@ -119,7 +119,7 @@ void RunJudge(const CodeOptions& o) {
   const std::vector<CodeProblem> problems = ReadCodeProblems(o.problems);
   std::map<std::string, const CodeProblem*> by_id;
   for (const CodeProblem& problem : problems) by_id[IdText(problem.id)] = &problem;
-  const JsonLines lines(o.answers, "");
+  const Records lines(o.answers, "");
   std::vector<Answer> answers;
   for (size_t i = 0; i < lines.size(); ++i) answers.push_back(ReadAnswer(lines.Get(i), lines.Where(i), by_id));
   CodeJudge judge(JudgeOptions(o));
@@ -147,7 +147,7 @@ void RunJudge(const CodeOptions& o) {
 
 void RunAdmit(const CodeOptions& o) {
   const std::vector<CodeProblem> problems = ReadCodeProblems(o.problems);
-  const JsonLines lines(o.problems, "");
+  const Records lines(o.problems, "");
   CodeJudgeOptions options = JudgeOptions(o);
   options.all_tests = options.partial = false;
   CodeJudge judge(options);

@@ -144,7 +144,7 @@ void Run(const Options& options) {
   eval.sampling = options.sampling.Sampling(defaults, eval.seed);
   eval.stopping = options.sampling.Stopping(defaults);
   if (eval.stopping.max_tokens == 0) eval.stopping.max_tokens = 2048;
-  eval.engine = options.sampling.ForEngine(options.batch);
+  eval.engine = options.sampling.ForEngine(options.batch, loaded.model->config());
 
   EvalReport report;
   {
@@ -180,7 +180,7 @@ void AddEval(CLI::App& parent) {
   auto options = std::make_shared<Options>();
   CLI::App* app =
       parent.add_subcommand("eval", "Measure a model on held-out problems of the tasks, or on problems of a file");
-  app->add_option("model", options->model, "Folder of a model")->required();
+  AddModelOption(*app, options->model);
   CLI::Option* task = AddTaskOption(*app, options->tasks);
   CLI::Option* problems =
       app->add_option(

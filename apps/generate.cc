@@ -48,7 +48,7 @@ void RunGenerate(const GenerateOptions& options) {
   if (prompt.empty()) throw Error("there is no text to continue: give --prompt, or write it to standard input");
   ExecContext exec(options.sampling.threads);
   LoadedModel loaded = LoadedModel::Load(options.model, exec, options.sampling.kv_cache);
-  Engine engine(*loaded.model, loaded.tokenizer, options.sampling.ForEngine(64));
+  Engine engine(*loaded.model, loaded.tokenizer, options.sampling.ForEngine(64, loaded.model->config()));
 
   GenerationRequest request;
   request.prompt = loaded.tokenizer.EncodePrompt(prompt);
@@ -99,7 +99,7 @@ void RunGenerate(const GenerateOptions& options) {
 void AddGenerate(CLI::App& parent) {
   auto options = std::make_shared<GenerateOptions>();
   CLI::App* app = parent.add_subcommand("generate", "Continue a text");
-  app->add_option("model", options->model, "Folder of a model")->required();
+  AddModelOption(*app, options->model);
   app->add_option("--prompt", options->prompt, "Text to continue, special tokens recognised (default: standard input)")
       ->check(Utf8Text());
   app->add_option("--outputs", options->outputs, "How many continuations to sample, seeds counting up")

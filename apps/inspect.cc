@@ -24,7 +24,7 @@ void AddInspect(CLI::App& app) {
   };
   const auto o = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("inspect", "Dimensions, parameter counts, weights, memory by context length");
-  command->add_option("model", o->model, "Folder of a model (weights may be missing), or a config.json")->required();
+  AddModelOption(*command, o->model, "Folder of a model (weights may be missing) or of a run, or a config.json");
   command->add_option("--context", o->contexts, "Context lengths in tokens, separated by commas")
       ->check(WholeNumber(0, uint64_t{1} << 32))
       ->delimiter(',');

@@ -2,15 +2,40 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <vector>
 
 #include "apps/commands.h"
 #include "apps/interrupt.h"
 #include "base/error.h"
+#include "base/nearest.h"
 
 namespace {
+
+// The first argument that the command cannot take, with the name that it was to be; empty if there is none.
+std::string Unexpected(const CLI::App& app) {
+  const std::vector<std::string> arguments = app.remaining();
+  if (arguments.empty()) return "";
+  const auto option =
+      std::find_if(arguments.begin(), arguments.end(), [](const std::string& a) { return a.starts_with("--"); });
+  if (option != arguments.end()) {
+    const std::string name = option->substr(0, option->find('='));
+    std::vector<std::string> names;
+    for (const CLI::Option* known : app.get_options()) {
+      for (const std::string& one : known->get_lnames()) names.push_back("--" + one);
+    }
+    return fmt::format("there is no option {}{}", name, fulgur::DidYouMean(name, names));
+  }
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(command->get_name());
+  }
+  if (names.empty()) return fmt::format("\"{}\" is one argument too many", arguments.front());
+  return fmt::format("there is no command \"{}\"{}", arguments.front(), fulgur::DidYouMean(arguments.front(), names));
+}
 
 // What was wrong with the arguments, and where to read on.
 std::string ArgumentError(const CLI::App* app, const CLI::Error& error) {
@@ -19,7 +44,8 @@ std::string ArgumentError(const CLI::App* app, const CLI::Error& error) {
     app = app->get_subcommands().front();
     command += " " + app->get_name();
   }
-  return fmt::format("fulgur: {}\nsee {} --help\n", error.what(), command);
+  const std::string unexpected = Unexpected(*app);
+  return fmt::format("fulgur: {}\nsee {} --help\n", unexpected.empty() ? error.what() : unexpected, command);
 }
 
 }  // namespace

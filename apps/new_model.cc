@@ -6,6 +6,7 @@
 
 #include "apps/commands.h"
 #include "apps/option_checks.h"
+#include "base/nearest.h"
 #include "base/progress.h"
 #include "engine/loaded_model.h"
 #include "model/checkpoint.h"
@@ -26,6 +27,27 @@ struct Options {
   bool force = false, json = false;
 };
 
+// A key of the config, or one that Fulgur reads or writes.
+void CheckKey(const std::string& key, const Json& config) {
+  std::vector<std::string> known{"max_position_embeddings",
+                                 "partial_rotary_factor",
+                                 "attn_type_list",
+                                 "layer_types",
+                                 "torch_dtype",
+                                 "dtype",
+                                 "linear_attn_alpha_factor",
+                                 "linear_attn_beta_factor",
+                                 "full_attn_alpha_factor",
+                                 "full_attn_beta_factor",
+                                 "mlp_alpha_factor",
+                                 "mlp_beta_factor"};
+  for (const Json& json : {config, ModelConfig().ToJson()}) {
+    for (const auto& [name, unused] : json.items()) known.push_back(name);
+  }
+  if (std::find(known.begin(), known.end(), key) != known.end()) return;
+  throw Error("--set {}: a config has no such key{}", key, DidYouMean(key, known));
+}
+
 // The config's JSON with --set and --layers applied.
 Json EditedConfig(const Options& o) {
   const fs::path path = fs::is_directory(o.config) ? fs::path(o.config) / kConfigFile : fs::path(o.config);
@@ -35,6 +57,7 @@ Json EditedConfig(const Options& o) {
     const size_t equals = assignment.find('=');
     if (equals == 0 || equals == std::string::npos) throw Error("--set {}: must be KEY=VALUE", assignment);
     const std::string key = assignment.substr(0, equals), value = assignment.substr(equals + 1);
+    CheckKey(key, json);
     const Json parsed = Json::parse(value, nullptr, /*allow_exceptions=*/false);
     json[key] = parsed.is_discarded() ? Json(value) : parsed;  // hidden_size=64, model_type=minimax
   }

@@ -6,16 +6,19 @@
 #include <limits>
 #include <string>
 
+#include "base/error.h"
+#include "model/model_folder.h"
 #include "text/unicode.h"
 
 namespace fulgur {
 namespace {
 
-// True if all of `text` is a number of type T.
+// True if all of `text` is a number of type T. *too_large: it would be, if T had more digits.
 template <typename T>
-bool Parse(const std::string& text, T* value) {
+bool Parse(const std::string& text, T* value, bool* too_large) {
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, *value);
+  *too_large = error == std::errc::result_out_of_range && stop == end;
   return error == std::errc() && stop == end;
 }
 
@@ -24,7 +27,12 @@ bool Parse(const std::string& text, T* value) {
 CLI::Validator WholeNumber(uint64_t low, uint64_t high) {
   const auto check = [low, high](const std::string& text) -> std::string {
     uint64_t value = 0;
-    if (Parse(text, &value) && value >= low && value <= high) return {};
+    bool too_large = false;
+    const bool number = Parse(text, &value, &too_large);
+    if (number && value >= low && value <= high) return {};
+    if (too_large || (number && value > high && high == kNoLimit)) {
+      return fmt::format("{} is too large; the most is {}", text, high);
+    }
     if (high == kNoLimit) return fmt::format("must be a whole number of at least {}, not {}", low, text);
     return fmt::format("must be a whole number from {} to {}, not {}", low, high, text);
   };
@@ -34,7 +42,8 @@ CLI::Validator WholeNumber(uint64_t low, uint64_t high) {
 CLI::Validator Number(double low, double high) {
   const auto check = [low, high](const std::string& text) -> std::string {
     double value = 0;
-    if (Parse(text, &value) && value >= low && value <= high) return {};
+    bool too_large = false;
+    if (Parse(text, &value, &too_large) && value >= low && value <= high) return {};
     return fmt::format("must be a number from {} to {}, not {}", low, high, text);
   };
   return {check, /*validator_desc=*/""};
@@ -62,6 +71,18 @@ CLI::Option* AddKvCacheOption(CLI::App& app, std::optional<KvFormat>& format, co
           fmt::format("How keys and values of past tokens are kept: f32, bf16, bf16-dot or int8 (default: {})",
                       default_text))
       ->check(CLI::Validator(check, ""));
+}
+
+CLI::Option* AddModelOption(CLI::App& app, std::string& model, const char* text) {
+  const auto find = [](std::string& folder) -> std::string {
+    try {
+      folder = ModelFolder(folder).string();
+      return {};
+    } catch (const Error& e) {
+      return e.what();
+    }
+  };
+  return app.add_option("model", model, text)->required()->transform(CLI::Validator(find, ""));
 }
 
 CLI::Validator ThinkingPresets() {

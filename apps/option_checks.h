@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "ops/kv_cache.h"
 
@@ -21,6 +22,9 @@ CLI::Validator Utf8Text();
 // What several commands take.
 CLI::Validator Seed();
 CLI::Validator Threads();
+
+// The folder of a model; of a run that has finished: the model in it.
+CLI::Option* AddModelOption(CLI::App& app, std::string& model, const char* text = "Folder of a model, or of a run");
 
 // --kv-cache. default_text: what it is without the option.
 CLI::Option* AddKvCacheOption(CLI::App& app, std::optional<KvFormat>& format, const char* default_text);

@@ -11,8 +11,8 @@
 #include "apps/commands.h"
 #include "apps/option_checks.h"
 #include "apps/task_selection.h"
+#include "base/data_file.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/progress.h"
 #include "engine/loaded_model.h"
 #include "train/data.h"
@@ -34,7 +34,7 @@ std::vector<Example> Examples(const Options& o, const LoadedModel& loaded) {
   std::vector<Example> examples;
   for (const std::string& path : o.texts) {
     std::vector<int32_t> ids = loaded.tokenizer.begin_ids();
-    const std::vector<int32_t> text = loaded.tokenizer.Encode(ReadFile(path), Tokenizer::Special::kPlainText);
+    const std::vector<int32_t> text = loaded.tokenizer.Encode(DataFile(path).text(), Tokenizer::Special::kPlainText);
     ids.insert(ids.end(), text.begin(), text.end());
     for (Example& window : TextWindows(ids, o.context)) {
       examples.push_back(std::move(window));
@@ -93,7 +93,7 @@ void AddPerplexity(CLI::App& app) {
   const auto o = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("perplexity", "How well a model predicts texts, and how far it is from another model");
-  command->add_option("model", o->model, "Folder of a model")->required();
+  AddModelOption(*command, o->model);
   command->add_option("--reference", o->reference, "Folder of the model to compare with, e.g. before quantizing");
   CLI::Option* text =
       command->add_option("--text", o->texts, "A text file, cut into windows, instead of tasks; may be repeated")

@@ -64,7 +64,7 @@ void Run(const Options& o) {
 void AddQuantize(CLI::App& app) {
   const auto o = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("quantize", "Write a model with weights packed for speed, in 16, 8 or 4 bits");
-  command->add_option("model", o->model, "Folder of the model")->required();
+  AddModelOption(*command, o->model);
   command->add_option("out", o->out, "Folder to write; a run that was cut off goes on where it stopped")->required();
   command->add_option("--type", o->type, "q4, q8, or bf16 (bf16 dot products), of experts and attention")
       ->required()

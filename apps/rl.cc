@@ -8,6 +8,7 @@
 #include "apps/option_checks.h"
 #include "apps/rl_views.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "ops/peak.h"
 #include "rl/report.h"
 #include "rl/study.h"
@@ -20,6 +21,7 @@ struct Options {
   std::string config, out, export_dir, report, html, study, study_logs, part = "1/1";
   std::vector<std::string> compare;
   int threads = -1;
+  int64_t extend = 0;
   bool fresh = false, json = false;
   RlViews views;
 };
@@ -116,7 +118,9 @@ void RunRl(Options& o) {
   }
   if (o.config.empty()) throw CLI::RequiredError("config");
   if (!o.html.empty()) throw CLI::RequiresError("--html", "--report or --compare");
-  RlConfig config = RlConfig::FromFile(o.config);
+  Json json = ReadJsonFile(o.config);
+  if (o.extend > 0 && json.is_object()) json["batches"] = o.extend;
+  RlConfig config = RlConfig::FromJson(json, o.config);
   if (!o.out.empty()) config.out = o.out;
   if (o.threads >= 0) config.threads = o.threads;
   if (!o.export_dir.empty()) {
@@ -128,7 +132,7 @@ void RunRl(Options& o) {
   options.fresh = o.fresh;
   options.peak_gflops = MeasurePeakGflops(exec);
   options.stop = &StopOnSignals();
-  options.config_text = ReadFile(o.config);
+  options.config_text = o.extend > 0 ? json.dump(2) + "\n" : ReadFile(o.config);
   options.version = FULGUR_VERSION;
   options.report_seconds = 30;
   const RlResult result = TrainWithRl(config, exec, options);
@@ -158,6 +162,9 @@ void AddRl(CLI::App& parent) {
       app->add_option("--out", o->out, "Folder of the run, instead of the config's \"out\""),
       app->add_option("--threads", o->threads, "Threads, instead of the config's; 0: one per processor")
           ->check(Threads()),
+      app->add_option("--extend", o->extend,
+                      "Make the run N batches long instead of the config's, also when it is finished")
+          ->check(WholeNumber(1)),
       app->add_flag("--fresh", o->fresh, "Start anew: an earlier run in the folder is moved aside"),
       app->add_option("--export", o->export_dir,
                       "Only write the newest checkpoint of the run as a model to this folder")};

@@ -84,7 +84,11 @@ StoppingRules SamplingOptions::Stopping(const GenerationDefaults& defaults) cons
   return rules;
 }
 
-EngineOptions SamplingOptions::ForEngine(int64_t max_batch) const {
+EngineOptions SamplingOptions::ForEngine(int64_t max_batch, const ModelConfig& model) const {
+  if (model.max_position_embeddings > 0 && context > model.max_position_embeddings) {
+    throw Error("--context {}: the model has a context of {} (max_position_embeddings in its config.json)", context,
+                model.max_position_embeddings);
+  }
   return {.max_batch = max_batch, .prefill_chunk = prefill_chunk, .max_context = context, .max_draft = draft};
 }
 

@@ -29,7 +29,7 @@ struct SamplingOptions {
   void AddTo(CLI::App& app);
   SamplingParams Sampling(const GenerationDefaults& defaults, uint64_t default_seed) const;
   StoppingRules Stopping(const GenerationDefaults& defaults) const;
-  EngineOptions ForEngine(int64_t max_batch) const;
+  EngineOptions ForEngine(int64_t max_batch, const ModelConfig& model) const;
 };
 
 // A seed from the system's source of randomness.

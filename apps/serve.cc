@@ -14,6 +14,7 @@
 #include "apps/example_problems.h"
 #include "apps/option_checks.h"
 #include "apps/sampling_options.h"
+#include "model/model_folder.h"
 #include "serve/server.h"
 
 namespace fulgur {
@@ -86,8 +87,7 @@ void RunServe(ServeOptions& o) {
   server.thinking_cap = o.thinking_cap;
   server.model_folder = o.model;
   if (server.model_names.empty()) {
-    const std::filesystem::path path = std::filesystem::weakly_canonical(o.model);
-    server.model_names.push_back(path.filename().empty() ? o.model : path.filename().string());
+    server.model_names.push_back(ModelName(o.model));
   }
   server.version = FULGUR_VERSION;
   server.http.limits.body = static_cast<size_t>(o.body_mb) << 20;
@@ -107,7 +107,7 @@ void RunServe(ServeOptions& o) {
   loaded.chat_template();  // an error now rather than at the first request
   server.scheduler.cache = SplitCacheMemory(loaded.model->config(), loaded.model->kv_format(), o.cache_memory,
                                             std::move(server.scheduler.cache));
-  server.scheduler.engine = o.sampling.ForEngine(o.max_batch);
+  server.scheduler.engine = o.sampling.ForEngine(o.max_batch, loaded.model->config());
   server.sampling = o.sampling.Sampling(loaded.defaults, 0);
   server.fixed_seed = o.sampling.seed;
   const StoppingRules stopping = o.sampling.Stopping(loaded.defaults);
@@ -133,7 +133,7 @@ void AddServe(CLI::App& parent) {
   ServeOptions& o = *options;
   ServerOptions& s = o.server;
   CLI::App* app = parent.add_subcommand("serve", "Serve a model to OpenAI and Anthropic clients over HTTP");
-  app->add_option("model", o.model, "Folder of a model")->required();
+  AddModelOption(*app, o.model);
   const auto add = [&](const char* group, const char* name, auto& value, const char* text) {
     return app->add_option(name, value, text)->group(group);
   };
@@ -179,7 +179,7 @@ void AddServe(CLI::App& parent) {
       ->allow_extra_args(false);
 
   group = "Model and APIs";
-  add(group, "--served-model-name", s.model_names, "Name for clients (may be repeated; default: the folder's)")
+  add(group, "--served-model-name,--name", s.model_names, "Name for clients (may be repeated; default: the folder's)")
       ->allow_extra_args(false);
   app->add_flag("--any-model", s.any_model, "Serve requests for models of any name")->group(group);
   add(group, "--reasoning-field", o.reasoning, "Where chat completions have the thinking; inline: in the content")

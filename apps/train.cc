@@ -15,7 +15,7 @@ namespace {
 struct Options {
   std::string config, out, export_dir;
   int threads = -1;
-  int64_t examples = 0, records = 0;
+  int64_t examples = 0, records = 0, extend = 0;
   bool fresh = false, json = false;
 };
 
@@ -28,7 +28,12 @@ void PrintExamples(const TrainConfig& config, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
     const Mixture::Draw draw = mixture.Next(state);
     const SourceConfig& source = mixture.configs()[draw.source];
-    const auto example = encoder.Encode(draw.record, source, mixture.RandomOf(draw));
+    std::optional<Example> example;
+    try {
+      example = encoder.Encode(draw.record, source, mixture.RandomOf(draw));
+    } catch (const Error& e) {
+      throw Error("{}: {}", mixture.Where(draw), e.what());
+    }
     fmt::print("--- {} {}: ", source.name, draw.index);
     if (!example) {
       fmt::print("left out, longer than {} tokens\n", config.batch.max_length);
@@ -53,7 +58,13 @@ void PrintRecords(const TrainConfig& config, int64_t count) {
 }
 
 void RunTrain(const Options& o) {
-  TrainConfig config = TrainConfig::FromFile(o.config);
+  Json json = ReadJsonFile(o.config);
+  if (o.extend > 0 && json.is_object()) {
+    json.erase("tokens");
+    json.erase("epochs");
+    json["steps"] = o.extend;
+  }
+  TrainConfig config = TrainConfig::FromJson(json, o.config);
   if (!o.out.empty()) config.out = o.out;
   if (o.threads >= 0) config.threads = o.threads;
   if (o.examples > 0) return PrintExamples(config, o.examples);
@@ -75,6 +86,8 @@ void RunTrain(const Options& o) {
                             {"finished", result.finished},
                             {"loss", result.loss},
                             {"validation", result.validation},
+                            {"examples", result.examples},
+                            {"left_out", result.left_out},
                             {"model", result.model.string()}}
                            .dump());
   } else if (result.finished) {
@@ -82,6 +95,14 @@ void RunTrain(const Options& o) {
                HumanCount(static_cast<double>(result.tokens)), result.model.string());
   } else {
     fmt::print("stopped after step {}; the same command goes on from there\n", result.step);
+  }
+  if (result.left_out > 0) {
+    std::fprintf(
+        stderr, "%s\n",
+        fmt::format("{} of {} examples were longer than batch.max_length = {} tokens and were left out{}",
+                    result.left_out, result.examples, config.batch.max_length,
+                    result.longest_left_out > 0 ? fmt::format("; the longest has {}", result.longest_left_out) : "")
+            .c_str());
   }
   if (!result.finished) ExitIfStopped();
 }
@@ -94,6 +115,8 @@ void AddTrain(CLI::App& parent) {
   app->add_option("config", o->config, "Config file (JSON), see docs/training.md")->required();
   app->add_option("--out", o->out, "Folder of the run, instead of the config's \"out\"");
   app->add_option("--threads", o->threads, "Threads, instead of the config's; 0: one per processor")->check(Threads());
+  app->add_option("--extend", o->extend, "Make the run N steps long instead of the config's, also when it is finished")
+      ->check(WholeNumber(1));
   app->add_flag("--fresh", o->fresh, "Start anew: an earlier run in the folder is moved aside");
   app->add_option("--export", o->export_dir, "Only write the newest checkpoint of the run as a model to this folder");
   app->add_option("--examples", o->examples, "Only print the first N examples as the model sees them")

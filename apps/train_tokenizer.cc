@@ -1,5 +1,4 @@
 // fulgur train-tokenizer: a byte-level BPE vocabulary from text files.
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -12,6 +11,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/progress.h"
+#include "base/records.h"
 #include "text/bpe_trainer.h"
 
 namespace fulgur {
@@ -24,27 +24,32 @@ struct Options {
   bool single_digits = false, json = false;
 };
 
-// The texts of one line of training data: "text", or the contents of "messages".
-void AddJsonLine(const Json& line, const std::string& where, BpeTrainer* trainer) {
-  if (line.is_object() && line.contains("text")) return trainer->Add(JsonGet<std::string>(line, "text", where));
-  if (!line.is_object() || !line.contains("messages") || !line["messages"].is_array()) {
+// Every text in what a message says: a string, or the texts of parts.
+void AddContent(const Json& content, BpeTrainer* trainer) {
+  if (content.is_string()) trainer->Add(content.get_ref<const std::string&>());
+  if (!content.is_array()) return;
+  for (const Json& part : content) {
+    if (part.is_object() && part.contains("text")) AddContent(part["text"], trainer);
+  }
+}
+
+// The texts of a record of training data: "text", or what "messages" say and think.
+void AddRecord(const Json& record, const std::string& where, BpeTrainer* trainer) {
+  if (record.contains("text")) return trainer->Add(JsonGet<std::string>(record, "text", where));
+  if (!record.contains("messages") || !record["messages"].is_array()) {
     throw Error("{}: expected an object with \"text\" or \"messages\"", where);
   }
-  for (const Json& message : line["messages"]) trainer->Add(JsonGet<std::string>(message, "content", where));
+  for (const Json& message : record["messages"]) {
+    if (!message.is_object()) throw Error("{}: a message must be an object", where);
+    for (const char* key : {"reasoning_content", "reasoning", "thinking", "content"}) {
+      if (message.contains(key)) AddContent(message[key], trainer);
+    }
+  }
 }
 
 void AddFile(const std::string& path, BpeTrainer* trainer) {
-  const std::string content = ReadFile(path);
-  if (std::filesystem::path(path).extension() != ".jsonl") return trainer->Add(content);
-  size_t begin = 0;
-  for (int64_t number = 1; begin < content.size(); ++number) {
-    const size_t end = std::min(content.find('\n', begin), content.size());
-    const std::string line = content.substr(begin, end - begin);
-    begin = end + 1;
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const std::string where = fmt::format("{}: line {}", path, number);
-    AddJsonLine(ParseJson(line, where), where, trainer);
-  }
+  const Records records(path, "");
+  for (size_t i = 0; i < records.size(); ++i) AddRecord(records.Get(i), records.Where(i), trainer);
 }
 
 // What loaders need besides tokenizer.json, when there is no file to take it from.
@@ -102,7 +107,10 @@ void Run(Options options) {
 void AddTrainTokenizer(CLI::App& app) {
   CLI::App* command = app.add_subcommand("train-tokenizer", "Train a byte-level BPE vocabulary in the layout of M1's");
   auto options = std::make_shared<Options>();
-  command->add_option("corpus", options->corpus, "Text files; .jsonl: lines with \"text\" or \"messages\"")->required();
+  command
+      ->add_option("corpus", options->corpus,
+                   "Files, folders or globs of .txt, .md and .jsonl (\"text\" or \"messages\"), also .gz and .zst")
+      ->required();
   command->add_option("--out", options->out, "Folder for tokenizer.json and tokenizer_config.json")->required();
   command->add_option("--merges", options->trainer.merges, "How many tokens to make beyond the 256 bytes")
       ->check(WholeNumber(0))

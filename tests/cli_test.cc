@@ -75,6 +75,44 @@ TEST(Cli, UnknownCommandIsNamed) {
   EXPECT_THAT(result.err, HasSubstr("frobnicate"));
 }
 
+TEST(Cli, WhatIsMisspeltIsToldWithWhatWasMeant) {
+  struct Case {
+    std::vector<std::string> args;
+    const char* message;
+  };
+  for (const Case& c : std::vector<Case>{
+           {{"caht", "models/nano"}, "there is no command \"caht\"; did you mean \"chat\"?"},
+           {{"trian", "c.json"}, "did you mean \"train\"?"},
+           {{"chat", "m", "--contxt", "5"}, "there is no option --contxt; did you mean \"--context\"?"},
+           {{"train-tokenizer", "c", "--ouy", "x"}, "there is no option --ouy; did you mean \"--out\"?"},
+           {{"chat", "m", "n"}, "\"n\" is one argument too many"},
+           {{"eval", "m", "--task", "adition"}, "there is no task \"adition\"; did you mean \"addition\"?"},
+           {{"new-model", FULGUR_SOURCE_DIR "/models/nano", "x", "--set", "hiden_size=64"},
+            "a config has no such key; did you mean \"hidden_size\"?"},
+           {{"train", "c.json", "--extend", "99999999999999999999"}, "99999999999999999999 is too large"}}) {
+    const CommandResult result = RunFulgur(c.args);
+    EXPECT_EQ(result.status, 1) << c.message;
+    EXPECT_THAT(result.err, HasSubstr(c.message));
+  }
+}
+
+TEST(Cli, AContextBeyondTheModelsIsNamed) {
+  const std::string nano = FULGUR_SOURCE_DIR "/models/nano";
+  for (const std::vector<std::string>& args : {std::vector<std::string>{"chat", nano, "--prompt", "x"},
+                                               {"generate", nano, "--prompt", "x"},
+                                               {"eval", nano, "--count", "1"},
+                                               {"serve", nano, "--port", "0"}}) {
+    std::vector<std::string> more = args;
+    more.insert(more.end(), {"--context", "1000000"});
+    const CommandResult result = RunFulgur(more);
+    EXPECT_EQ(result.status, 1) << args[0];
+    EXPECT_THAT(result.err, HasSubstr("--context 1000000: the model has a context of 4096")) << args[0];
+  }
+  const CommandResult none = RunFulgur({"new-model", nano, "x", "--set", "max_position_embeddings=0"});
+  EXPECT_EQ(none.status, 1);
+  EXPECT_THAT(none.err, HasSubstr("max_position_embeddings is 0"));
+}
+
 TEST(Cli, TheSettledCommandsAreThere) {
   std::vector<std::string> names = Subcommands(RunFulgur({"--help"}).out);
   EXPECT_THAT(names,
@@ -133,7 +171,8 @@ TEST(Cli, BadValuesAreNamedWithWhatWouldBeRight) {
            {{"generate", "m", "--repetition-penalty", "0"}, "--repetition-penalty: must be a number from 0.01 to 100"},
            {{"generate", "m", "--presence-penalty", "1e9"}, "--presence-penalty: must be a number from -100 to 100"},
            {{"generate", "m", "--seed", "-1"}, "--seed: must be a whole number from 0 to 18446744073709551615, not -1"},
-           {{"env", "sample", "--seed", "99999999999999999999"}, "--seed: must be a whole number from 0"},
+           {{"env", "sample", "--seed", "99999999999999999999"},
+            "--seed: 99999999999999999999 is too large; the most is"},
            {{"generate", "m", "--max-tokens", "-1"}, "--max-tokens: must be a whole number of at least 0, not -1"},
            {{"generate", "m", "--thinking-budget", "-1"}, "--thinking-budget: must be a whole number of at least 0"},
            {{"generate", "m", "--early-truncation", "-1"}, "--early-truncation: must be a whole number of at least 0"},

@@ -68,6 +68,74 @@ int64_t Checkpoints(const fs::path& run) {
   return count;
 }
 
+// A number, a misspelt key: named with the file, and what is near.
+TEST(TrainCommand, WhatIsWrongInAConfigIsNamed) {
+  TestFolder folder;
+  const auto error = [&](const std::function<void(Json&)>& change) {
+    Json json = TinyRun(folder.path());
+    change(json);
+    WriteFileAtomic(folder / "train.json", json.dump());
+    const CommandResult result = RunFulgur({"train", (folder / "train.json").string(), "--threads", "1"});
+    EXPECT_EQ(result.status, 1);
+    return result.err;
+  };
+  EXPECT_THAT(
+      error([](Json& json) {
+        json["stpes"] = json["steps"];
+        json.erase("steps");
+      }),
+      HasSubstr("\"steps\", \"tokens\" or \"epochs\" (of the whole run), one of them; is \"stpes\" meant to be it?"));
+  EXPECT_THAT(error([](Json& json) { json["batch"]["max_lenght"] = 5; }),
+              HasSubstr("unknown key \"max_lenght\"; did you mean \"max_length\"?"));
+  EXPECT_THAT(error([](Json& json) { json["model"]["config"]["hiden_size"] = 5; }),
+              HasSubstr("did you mean \"hidden_size\"?"));
+  EXPECT_THAT(error([](Json& json) { json["steps"] = 1e30; }), HasSubstr("a number too large for it"));
+  EXPECT_THAT(error([](Json& json) { json["steps"] = 18446744073709551615u; }), HasSubstr("a number too large for it"));
+}
+
+TEST(TrainCommand, ARunIsExtendedAndItsModelFoundInIt) {
+  TestFolder folder;
+  Json json = TinyRun(folder.path());
+  json["steps"] = 2;
+  json["schedule"] = {{"lr", 0.001}};
+  WriteFileAtomic(folder / "chats.jsonl",
+                  R"({"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]})");
+  json["data"] = (folder / "chats.jsonl").string();
+  json["validation"] = {{"every", 1}, {"data", json["data"]}};
+  const std::string config = (folder / "train.json").string(), run = (folder / "run").string();
+  WriteFileAtomic(config, json.dump());
+  const auto train = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> args{"train", config, "--threads", "1", "--json"};
+    args.insert(args.end(), more.begin(), more.end());
+    const CommandResult result = RunFulgur(args);
+    EXPECT_EQ(result.status, 0) << result.err;
+    return Json::parse(result.out);
+  };
+  const Json first = train({});
+  EXPECT_EQ(first["step"], 2);
+  EXPECT_EQ(train({}), first) << "a finished run tells its results again";
+  const Json longer = train({"--extend", "4"});
+  EXPECT_EQ(longer["step"], 4);
+  EXPECT_TRUE(longer["finished"]);
+  for (const std::vector<std::string>& args :
+       {std::vector<std::string>{"generate", run, "--prompt", "x", "--max-tokens", "1"}, {"inspect", run}}) {
+    const CommandResult result = RunFulgur(args);
+    EXPECT_EQ(result.status, 0) << args[0] << result.err;
+  }
+  std::filesystem::remove_all(folder / "run/model");
+  const CommandResult none = RunFulgur({"chat", run, "--prompt", "x"});
+  EXPECT_EQ(none.status, 1);
+  EXPECT_THAT(none.err, HasSubstr("has not come to its end; --export"));
+  json.erase("steps");
+  json["epochs"] = 1;
+  json["validation"] = {{"every", 1}};
+  json["out"] = (folder / "other").string();
+  WriteFileAtomic(config, json.dump());
+  const CommandResult warned = RunFulgur({"train", config, "--threads", "1"});
+  EXPECT_THAT(warned.err, HasSubstr("there is nothing to validate on"));
+  EXPECT_THAT(warned.err, HasSubstr("1 epochs of the data are 1 steps"));
+}
+
 class TrainSignal : public testing::TestWithParam<int> {};
 INSTANTIATE_TEST_SUITE_P(Signals, TrainSignal, testing::Values(SIGINT, SIGTERM, SIGHUP, SIGPIPE));
 

@@ -239,6 +239,9 @@ int64_t JsonGet<int64_t>(const Json& object, const char* key, const std::string&
     const double d = value.get<double>();
     if (d == std::floor(d) && std::abs(d) < 9e15) return static_cast<int64_t>(d);
   }
+  if (value.is_number_unsigned() || (value.is_number_float() && std::abs(value.get<double>()) >= 9e15)) {
+    throw Error("{}: the key \"{}\" is {}, a number too large for it", where, key, value.dump());
+  }
   WrongType(value, key, where, "an integer");
 }
 

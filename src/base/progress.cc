@@ -1,6 +1,7 @@
 #include "base/progress.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +20,18 @@ std::string Scaled(double value, double base, const char* const* suffixes, int c
   const double size = std::abs(value);
   const int decimals = i == 0 || size >= 99.95 ? 0 : (size >= 9.995 ? 1 : 2);
   return fmt::format("{:.{}f}{}", value, decimals, suffixes[i]);
+}
+
+bool BeginsCharacter(char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }
+
+size_t Characters(std::string_view text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), BeginsCharacter));
+}
+
+// Of the terminal that is written to.
+int Columns() {
+  winsize size{};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
 }  // namespace
@@ -69,29 +82,75 @@ void ProgressBar::Finish() {
   if (done_ > first_ || terminal_) Draw(true);
 }
 
-void ProgressBar::Draw(bool last) {
-  drawn_ = Clock::now();
+// How much of the figures there is room for: 5 all with a bar, 4 no bar, 3 no rate, 2 no unit, 1 no counts, 0 only the
+// label and how much is done.
+std::string ProgressBar::Figures(int detail, bool last) const {
   const double seconds = std::chrono::duration<double>(drawn_ - start_).count();
   const double rate = seconds > 0 ? static_cast<double>(done_ - first_) / seconds : 0;
   std::string line = label_ + " ";
+  const std::string unit = detail >= 3 ? " " + unit_ : "";
   if (total_ > 0) {
     const double share = std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0);
-    if (terminal_) {
+    if (detail >= 5) {
       const int width = 24, filled = static_cast<int>(share * width);
       line += "[" + std::string(filled, '#') + std::string(width - filled, '.') + "] ";
     }
-    line += fmt::format("{:3.0f}% {}/{} {}", share * 100, HumanCount(static_cast<double>(done_)),
-                        HumanCount(static_cast<double>(total_)), unit_);
+    line += fmt::format("{:3.0f}%", share * 100);
+    if (detail >= 2) {
+      line += fmt::format(" {}/{}{}", HumanCount(static_cast<double>(done_)), HumanCount(static_cast<double>(total_)),
+                          unit);
+    }
   } else {
-    line += fmt::format("{} {}", HumanCount(static_cast<double>(done_)), unit_);
+    line += HumanCount(static_cast<double>(done_)) + unit;
   }
-  if (rate > 0) line += rate < 10 ? fmt::format(" {:.2g}/s", rate) : fmt::format(" {}/s", HumanCount(rate));
+  if (rate > 0 && detail >= 4)
+    line += rate < 10 ? fmt::format(" {:.2g}/s", rate) : fmt::format(" {}/s", HumanCount(rate));
+  if (detail == 0) return line;
   if (last) {
     line += " in " + HumanDuration(seconds);
   } else if (total_ > 0 && rate > 0) {
     line += " left " + HumanDuration(static_cast<double>(total_ - done_) / rate);
   }
-  if (!note_.empty()) line += "  " + note_;
+  return line;
+}
+
+std::string ProgressBar::Line(int columns, bool last) const {
+  const auto room = static_cast<size_t>(std::max(columns, 1));
+  const std::string note = note_.empty() ? "" : "  " + note_;
+  constexpr int kNoUnit = 2;
+  for (int detail = 5; detail >= kNoUnit; --detail) {
+    std::string line = Figures(detail, last) + note;
+    if (Characters(line) <= room) return line;
+  }
+  // The parts of the note, between two spaces each, that there is room for: one of them at least, if that can be.
+  std::string fits;
+  for (int detail = kNoUnit; detail >= 0; --detail) {
+    std::string line = Figures(detail, last);
+    if (Characters(line) > room) continue;
+    if (fits.empty()) fits = line;
+    const size_t figures = line.size();
+    for (size_t begin = 0; begin < note.size();) {
+      const size_t end = std::min(note.find("  ", begin + 2), note.size());
+      const std::string part = note.substr(begin, end - begin);
+      if (Characters(line) + Characters(part) <= room) line += part;
+      begin = end;
+    }
+    if (line.size() > figures) return line;
+  }
+  if (!fits.empty()) return fits;
+  const std::string line = Figures(0, last);
+  size_t cut = 0;  // the first characters
+  for (size_t left = room; cut < line.size() && (left > 0 || !BeginsCharacter(line[cut])); ++cut) {
+    left -= BeginsCharacter(line[cut]) ? 1 : 0;
+  }
+  return line.substr(0, cut);
+}
+
+void ProgressBar::Draw(bool last) {
+  drawn_ = Clock::now();
+  // The last column stays free: some terminals begin another line there.
+  const std::string line =
+      terminal_ ? Line(Columns() - 1, last) : Figures(4, last) + (note_.empty() ? "" : "  " + note_);
   std::fprintf(stderr, terminal_ ? "\r\x1b[K%s%s" : "%s%s", line.c_str(), terminal_ && !last ? "" : "\n");
   std::fflush(stderr);
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace fulgur {
 
@@ -14,6 +15,8 @@ class ProgressBar {
   ~ProgressBar();
   // done: units finished so far (in all, not since the last call). note: shown after the figures, e.g. "loss 1.93".
   void Update(int64_t done, const std::string& note = "");
+  // The line as it is drawn: with as much of it as `columns` have room for.
+  std::string Line(int columns, bool last) const;
   // Draws the last state and ends the line. Called by the destructor if it was not.
   void Finish();
   // For work that starts part way (a resumed run): `done` units took no time in this process.
@@ -22,6 +25,7 @@ class ProgressBar {
  private:
   using Clock = std::chrono::steady_clock;
   void Draw(bool last);
+  std::string Figures(int detail, bool last) const;
 
   std::string label_, unit_, note_;
   int64_t total_, done_ = 0, first_ = 0;

@@ -63,6 +63,25 @@ TEST(Progress, UnknownTotalAndMoreThanTheTotal) {
   EXPECT_THAT(Captured([] { ProgressBar("Reading", 4, "lines").Update(9); }), testing::HasSubstr("100% 9/4"));
 }
 
+TEST(Progress, ALineFitsItsTerminal) {
+  testing::internal::CaptureStderr();
+  {
+    ProgressBar bar("training", 2000, "steps");
+    bar.Update(400, "19.9k tokens/s (13 % of peak)  loss 6.5273  held out 5.9164, 28.7 % of tokens");
+    for (int columns = 1; columns <= 150; ++columns) {
+      EXPECT_LE(bar.Line(columns, false).size(), static_cast<size_t>(columns));
+    }
+    EXPECT_THAT(bar.Line(200, false), testing::HasSubstr("[####"));
+    EXPECT_THAT(bar.Line(39, true),
+                testing::AllOf(testing::StartsWith("training  20%"), testing::HasSubstr("loss 6.5273")));
+    EXPECT_EQ(bar.Line(10, true), "training  ");
+    EXPECT_EQ(bar.Line(13, true), "training  20%");
+    bar.Update(400, "Zeit 3 µs");
+    EXPECT_THAT(bar.Line(150, true), testing::EndsWith("Zeit 3 µs"));
+  }
+  testing::internal::GetCapturedStderr();
+}
+
 TEST(Progress, NothingDoneNothingSaid) {
   EXPECT_EQ(Captured([] { ProgressBar bar("Idle", 10, "steps"); }), "");
   EXPECT_EQ(Captured([] {

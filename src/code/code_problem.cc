@@ -6,7 +6,7 @@
 
 #include "base/ascii.h"
 #include "base/error.h"
-#include "base/json_lines.h"
+#include "base/records.h"
 #include "code/formats.h"
 
 namespace fulgur {
@@ -68,7 +68,7 @@ CodeProblem ReadCodeProblem(const Json& record, const std::string& where) {
 }
 
 std::vector<CodeProblem> ReadCodeProblems(const std::filesystem::path& path) {
-  const JsonLines lines(path, "");
+  const Records lines(path, "");
   std::vector<CodeProblem> problems;
   std::unordered_map<std::string, std::string> seen;
   for (size_t i = 0; i < lines.size(); ++i) {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "base/json_lines.h"
+#include "base/records.h"
 #include "envs/task.h"
 
 namespace fulgur {
@@ -23,6 +23,7 @@ class InstanceFile {
   // Of those used:
   size_t size() const { return used_.size(); }
   TaskInstance Get(size_t i) const { return Read(used_[i]); }
+  std::string Where(size_t i) const { return lines_.Where(used_[i]); }  // "FILE, line N"
   std::set<std::string> Tasks() const;
   // Error that names the line of the first that the task's own solver finds no solution for.
   void CheckSolved() const;
@@ -35,7 +36,7 @@ class InstanceFile {
   TaskInstance Read(size_t line) const;
 
   std::filesystem::path path_;
-  JsonLines lines_;
+  Records lines_;
   std::vector<size_t> used_;
   size_t kept_ = 0;  // of the side and part
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/nearest.h"
 #include "envs/answer.h"
 
 namespace fulgur {
@@ -113,9 +114,9 @@ const Task* FindTask(std::string_view name) {
 
 const Task& GetTask(std::string_view name) {
   if (const Task* task = FindTask(name)) return *task;
-  std::string names;
-  for (const Task* task : AllTasks()) names += std::string(names.empty() ? "" : ", ") + task->name();
-  throw Error("there is no task \"{}\"; the tasks are {}", name, names);
+  std::vector<std::string> names;
+  for (const Task* task : AllTasks()) names.emplace_back(task->name());
+  throw Error("there is no task \"{}\"{}; the tasks are {}", name, DidYouMean(name, names), fmt::join(names, ", "));
 }
 
 namespace {

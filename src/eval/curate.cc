@@ -11,7 +11,7 @@
 
 #include "base/ascii.h"
 #include "base/error.h"
-#include "base/json_lines.h"
+#include "base/records.h"
 #include "base/rng.h"
 #include "eval/decontaminate.h"
 #include "eval/problem_file.h"
@@ -322,7 +322,9 @@ struct Verdict {
 };
 Verdict JudgeAlone(Record* record, const Decontaminator& decontaminator) {
   if (Trim(record->prompt).empty()) return {"empty prompt", "", false};
-  if (decontaminator.Overlaps(record->prompt)) return {"in the files to keep apart from", "", false};
+  if (const auto match = decontaminator.Find(record->prompt)) {
+    return {"in the files to keep apart from", fmt::format("\"{}\", {}", match->words, match->where), false};
+  }
   Verdict verdict;
   const MultipleChoice choice = SplitChoices(record->prompt);
   if (!choice.choices.empty()) {
@@ -466,21 +468,23 @@ MultipleChoice SplitChoices(std::string_view prompt) {
 }
 
 CuratedProblems CurateProblems(const std::filesystem::path& file, const CurateOptions& options) {
-  const JsonLines lines(file, "");
-  Decontaminator decontaminator(options.words);
-  for (const auto& path : options.against) decontaminator.AddReferenceFile(path);
-
+  const Records lines(file, "");
   CuratedProblems result;
   result.problems = lines.size();
   std::vector<Record> records;
   std::vector<Verdict> verdicts;
   std::vector<std::vector<uint64_t>> shingles;
+  std::vector<std::string> prompts;
   for (size_t i = 0; i < lines.size(); ++i) {
     records.push_back(ReadRecord(lines.Get(i), lines.Where(i)));
-    const Record original = records.back();
-    verdicts.push_back(JudgeAlone(&records.back(), decontaminator));
-    if (!verdicts.back().reason.empty()) records.back() = original;
-    shingles.push_back(verdicts.back().reason.empty() ? Shingles(records.back().prompt) : std::vector<uint64_t>());
+    prompts.push_back(records.back().prompt);
+  }
+  const Decontaminator decontaminator(options.words, prompts, ReadReferenceTexts(options.against));
+  for (Record& record : records) {
+    const Record original = record;
+    verdicts.push_back(JudgeAlone(&record, decontaminator));
+    if (!verdicts.back().reason.empty()) record = original;
+    shingles.push_back(verdicts.back().reason.empty() ? Shingles(record.prompt) : std::vector<uint64_t>());
   }
   // Every problem against those kept before it.
   SimilarProblems similar(shingles, options.similarity);

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "base/json_lines.h"
+#include "base/records.h"
 #include "envs/problem.h"
 
 namespace fulgur {
@@ -22,7 +22,7 @@ class ProblemFile {
   Problem Get(size_t i) const;  // its record is the line
 
  private:
-  JsonLines lines_;
+  Records lines_;
   std::string source_;
 };
 

@@ -145,6 +145,10 @@ ModelConfig ModelConfig::FromJson(const Json& json, const std::string& where) {
   c.router_aux_loss_coef = JsonGetOr<double>(json, "router_aux_loss_coef", 0.001, where);
   c.initializer_range = JsonGetOr<double>(json, "initializer_range", 0.02, where);
   c.max_position_embeddings = JsonGetOr<int64_t>(json, "max_position_embeddings", 0, where);
+  if (c.max_position_embeddings == 0 && json.contains("max_position_embeddings") &&
+      !json["max_position_embeddings"].is_null()) {
+    throw Error("{}: max_position_embeddings is 0, so that no text would fit; leave it out for no limit", where);
+  }
 
   if (json.contains("eos_token_id") && json["eos_token_id"].is_array()) {
     for (const Json& id : json["eos_token_id"]) {
@@ -268,7 +272,7 @@ Json ModelConfig::ToJson() const {
   json["router_jitter_noise"] = 0.0;
   json["output_router_logits"] = false;
   json["initializer_range"] = initializer_range;
-  json["max_position_embeddings"] = max_position_embeddings;
+  if (max_position_embeddings > 0) json["max_position_embeddings"] = max_position_embeddings;
   json["hidden_act"] = "silu";
   json["attention_dropout"] = 0.0;
   json["sliding_window"] = nullptr;

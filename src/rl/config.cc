@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "eval/answer_checker.h"
+#include "model/model_folder.h"
 #include "train/config_section.h"
 
 namespace fulgur {
@@ -199,7 +200,11 @@ WeightFormat ReadFormat(Section& s, const char* key) {
 }
 
 std::vector<ProblemSourceConfig> ReadSources(Section& s) {
-  const Json& data = s.Value("data");
+  Json data = s.Value("data");
+  if (data.is_string() || data.is_object()) data = Json::array({data});
+  for (Json& source : data) {
+    if (source.is_string()) source = {{"type", "problems"}, {"path", source}};
+  }
   if (!data.is_array() || data.empty()) throw Error("{}: \"data\" must be a list of at least one source", s.where());
   std::vector<ProblemSourceConfig> sources;
   std::vector<ConfigKeys> keys(data.size());
@@ -362,6 +367,7 @@ RlConfig::Evaluation ReadEvaluation(Section& s) {
   evaluation.every = e.Integer("every", evaluation.every, 0);
   evaluation.problems = e.Integer("problems", evaluation.problems, 1);
   evaluation.samples = e.Integer("samples", evaluation.samples, 1);
+  if (e.Has("data")) evaluation.data = ReadSources(e);
   e.Done();
   return evaluation;
 }
@@ -384,7 +390,7 @@ RlConfig RlConfig::FromJson(const Json& json, const std::string& where) {
   c.out = s.Get<std::string>(FreeKey("out"));
   c.seed = static_cast<uint64_t>(s.Integer("seed", 1, 0));
   c.threads = ReadThreads(s);
-  c.model = s.Get<std::string>("model");
+  c.model = ModelFolder(s.Get<std::string>("model"));
   c.data = ReadSources(s);
   c.curriculum = ReadCurriculum(s);
   c.batches = s.Integer("batches", s.Get<int64_t>("batches"), 1);

@@ -115,9 +115,10 @@ struct RlConfig {
   bool recompute = false;
 
   struct Evaluation {
-    int64_t every = 0;      // batches; 0: never
-    int64_t problems = 32;  // held-out ones of each task
-    int64_t samples = 1;    // responses to each
+    int64_t every = 0;                      // batches; 0: never
+    int64_t problems = 32;                  // held-out ones of each task
+    int64_t samples = 1;                    // responses to each
+    std::vector<ProblemSourceConfig> data;  // of these, the first problems of each file; empty: of the tasks of `data`
   } evaluation;
 
   CheckpointConfig checkpoint;

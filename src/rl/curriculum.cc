@@ -132,17 +132,22 @@ ProblemSet::ProblemSet(const std::vector<ProblemSourceConfig>& sources, uint64_t
       source.judge = MakeTaskJudge();
     }
     if (source.file_size() > 0) {
-      Decontaminator decontaminator(config.decontaminate.words);
-      for (const auto& path : config.decontaminate.against) decontaminator.AddReferenceFile(path);
+      std::vector<std::string> prompts;
       for (size_t i = 0; i < source.file_size(); ++i) {
-        if (decontaminator.Overlaps(source.file ? source.file->Get(i).prompt : source.instances->Get(i).prompt)) {
-          ++source.contaminated;
+        prompts.push_back(source.file ? source.file->Get(i).prompt : source.instances->Get(i).prompt);
+      }
+      const Decontaminator decontaminator(config.decontaminate.words, prompts,
+                                          ReadReferenceTexts(config.decontaminate.against));
+      for (size_t i = 0; i < prompts.size(); ++i) {
+        if (const auto match = decontaminator.Find(prompts[i])) {
+          source.contaminated.push_back({i, match->words, match->where});
         } else {
           source.records.push_back(i);
         }
       }
       if (source.records.empty())
-        throw Error("source {}: every problem is in the files it is held against", config.name);
+        throw Error("source {}: every problem is in the files it is held against; the first has \"{}\" of {}",
+                    config.name, source.contaminated[0].words, source.contaminated[0].where);
     }
     sources_.push_back(std::move(source));
   }
@@ -189,6 +194,16 @@ Assignment ProblemSet::FromFile(size_t source, size_t record) const {
   Problem problem = TaskProblem(from.instances->Get(record), from.config.name);
   problem.id = record;
   return {std::move(problem), env_.get(), from.judge.get()};
+}
+
+std::vector<Assignment> ProblemSet::First(int64_t count) const {
+  std::vector<Assignment> problems = HeldOut(count);
+  for (size_t s = 0; s < sources_.size(); ++s) {
+    for (size_t i = 0; i < sources_[s].records.size() && static_cast<int64_t>(i) < count; ++i) {
+      problems.push_back(FromFile(s, sources_[s].records[i]));
+    }
+  }
+  return problems;
 }
 
 std::vector<Assignment> ProblemSet::HeldOut(int64_t count) const {

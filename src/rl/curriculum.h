@@ -63,6 +63,9 @@ class ProblemSet {
   // Held-out problems of every task of the sources: `count` of each, its difficulties in turn.
   std::vector<Assignment> HeldOut(int64_t count) const;
 
+  // For sources that are there to be measured on: HeldOut, and the first `count` problems of every file.
+  std::vector<Assignment> First(int64_t count) const;
+
   // Problem of a file's record.
   Assignment FromFile(size_t source, size_t record) const;
 
@@ -78,7 +81,11 @@ class ProblemSet {
   const std::vector<size_t>& records(size_t source) const { return sources_[source].records; }
   // Which answers of a source's file no response can agree with.
   const GoldReport& golds(size_t source) const { return sources_[source].golds; }
-  int64_t contaminated(size_t source) const { return sources_[source].contaminated; }
+  struct Contaminated {
+    size_t record;
+    std::string words, where;  // Decontaminator::Match
+  };
+  const std::vector<Contaminated>& contaminated(size_t source) const { return sources_[source].contaminated; }
   // Error if none is left.
   void KeepRecords(size_t source, std::vector<size_t> records);
 
@@ -91,7 +98,7 @@ class ProblemSet {
     std::unique_ptr<Judge> judge;
     GoldReport golds;
     std::vector<size_t> records;
-    int64_t contaminated = 0;
+    std::vector<Contaminated> contaminated;
   };
   std::vector<Source> sources_;
   std::unique_ptr<Env> env_;

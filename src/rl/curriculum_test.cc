@@ -10,7 +10,6 @@
 #include "base/test_folder.h"
 #include "envs/instance.h"
 #include "envs/task_env.h"
-#include "eval/decontaminate.h"
 #include "rl/stages.h"
 
 namespace fulgur {
@@ -136,7 +135,9 @@ TEST(ProblemSet, AFilesProblemsComeOncePerEpochWithoutTheContaminatedOnes) {
   source.decontaminate.against = {folder / "test.jsonl"};
   source.decontaminate.words = 7;
   ProblemSet set({source}, 9);
-  EXPECT_EQ(set.contaminated(0), 1);
+  ASSERT_EQ(set.contaminated(0).size(), 1u);
+  EXPECT_EQ(set.contaminated(0)[0].record, 3u);
+  EXPECT_EQ(set.contaminated(0)[0].words, "Which number comes after 3 if one");
   const Curriculum curriculum{CurriculumConfig{}};
   std::vector<uint64_t> drawn;
   std::vector<uint64_t> first, second;
@@ -198,21 +199,6 @@ TEST(ProblemSet, InstancesOfAFileAreScoredByTheirTasks) {
   }
   EXPECT_EQ(prompts.size(), 6u);
   EXPECT_EQ(prompts.count("Sort, please."), 1u);
-}
-
-TEST(Decontaminator, RunsOfWordsAndShortTexts) {
-  Decontaminator d(4);
-  d.AddReference("The quick brown fox jumps.");
-  d.AddReference("Solve it!");
-  EXPECT_TRUE(d.Overlaps("see THE QUICK, brown\nfox run"));
-  EXPECT_FALSE(d.Overlaps("the quick fox jumps over a brown dog"));
-  EXPECT_FALSE(d.Overlaps("brown fox jumps"));
-  EXPECT_TRUE(d.Overlaps("solve it"));
-  EXPECT_FALSE(d.Overlaps("solve it now"));
-  EXPECT_FALSE(d.Overlaps(""));
-  EXPECT_FALSE(d.Overlaps("..."));
-  d.AddReference("...");
-  EXPECT_FALSE(d.Overlaps("!"));
 }
 
 TEST(Stages, MoveOnWhenTheTextHasSettledAndTheWindowIsFull) {

@@ -170,6 +170,7 @@ class RlTrainer : public RunWork {
         problems_(config.data, Mix(config.seed, kProblems)),
         curriculum_(config.curriculum),
         stages_(config.stages, config.stage_rule) {
+    if (!config.evaluation.data.empty()) test_problems_.emplace(config.evaluation.data, Mix(config.seed, kProblems));
     stop_tokens_ = GenerationDefaults::FromFolder(config.model, architecture_, text_.tokenizer).stop_tokens;
     if (stop_tokens_.empty()) throw Error("{} names no token that ends an answer", config.model.string());
     learner_.emplace(Model::Load(config.model, exec_, /*keep_weights=*/true), config.optimizer, config.decay_norms);
@@ -191,10 +192,12 @@ class RlTrainer : public RunWork {
       std::fprintf(stderr, "%s: %zu instances; left out are %zu that are held out for tests or of another part\n",
                    config_.data[s].name.c_str(), problems_.file_size(s), problems_.left_out(s));
     }
+    for (size_t s = 0; s < config_.data.size() && !options_.quiet; ++s) PrintContaminated(s);
     result_.finished = FilterProblems() && loop_.Run(*this);
     result_.batches = loop_.state().step;
     result_.updates = updates_;
     if (result_.finished) result_.model = loop_.model_folder();
+    result_.evaluation = loop_.Newest("evaluation");
     Report(/*now=*/true);
     return result_;
   }
@@ -289,7 +292,6 @@ class RlTrainer : public RunWork {
 
   bool Measure(const RunState& state, Json& line) override {
     if (!Evaluate(state.step, line)) return false;
-    if (line.contains("evaluation")) result_.evaluation = line["evaluation"];
     return true;
   }
 
@@ -387,6 +389,19 @@ class RlTrainer : public RunWork {
     return result;
   }
 
+  // The problems that are left out because they are in the files to keep apart from, the first of them with the words.
+  void PrintContaminated(size_t source) const {
+    constexpr size_t kShown = 3;
+    const auto& found = problems_.contaminated(source);
+    if (found.empty()) return;
+    std::fprintf(stderr, "%s: %zu of %zu problems are left out as contaminated\n", config_.data[source].name.c_str(),
+                 found.size(), problems_.file_size(source));
+    for (size_t i = 0; i < std::min(kShown, found.size()); ++i) {
+      std::fprintf(stderr, "  problem %zu: \"%s\" is in %s\n", found[i].record + 1, found[i].words.c_str(),
+                   found[i].where.c_str());
+    }
+  }
+
   // Leaves out the problems of files that the starting model solves too rarely or too often. False if it was stopped.
   bool FilterProblems() {
     for (size_t s = 0; s < problems_.size(); ++s) {
@@ -429,7 +444,7 @@ class RlTrainer : public RunWork {
                      "%s: %zu problems, %zu of them solved with a rate between %g and %g; %lld more left out as "
                      "contaminated\n",
                      source.name.c_str(), records.size(), keep.size(), source.filter.low, source.filter.high,
-                     static_cast<long long>(problems_.contaminated(s)));
+                     static_cast<long long>(problems_.contaminated(s).size()));
       }
       problems_.KeepRecords(s, std::move(keep));
     }
@@ -556,7 +571,8 @@ class RlTrainer : public RunWork {
 
   // Held-out problems, sampled as in training. False if it was stopped.
   bool Evaluate(int64_t step, Json& line) {
-    const std::vector<Assignment> problems = problems_.HeldOut(config_.evaluation.problems);
+    const std::vector<Assignment> problems = test_problems_ ? test_problems_->First(config_.evaluation.problems)
+                                                            : problems_.HeldOut(config_.evaluation.problems);
     if (problems.empty()) return true;
     const int64_t samples = config_.evaluation.samples;
     const auto n = static_cast<int64_t>(problems.size());
@@ -622,6 +638,7 @@ class RlTrainer : public RunWork {
   std::string run_crc_;  // of the fingerprint
   RunLoop loop_;
   ProblemSet problems_;
+  std::optional<ProblemSet> test_problems_;  // of evaluation.data
   Curriculum curriculum_;
   Stages stages_;
   std::vector<int32_t> stop_tokens_;

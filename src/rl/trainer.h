@@ -32,7 +32,7 @@ struct RlOptions : RunOptions {
 struct RlResult {
   int64_t batches = 0, updates = 0;  // done in the whole run
   bool finished = false;
-  Json evaluation;              // the last one done here, or null
+  Json evaluation;              // its last one, or null
   std::filesystem::path model;  // if finished
 };
 

@@ -612,6 +612,22 @@ TEST(RlConfig, EveryKeyIsInTheFingerprintOrFree) {
                                    "filter.low", "filter.samples", "name", "path", "type", "weight"}));
 }
 
+// Files that the run does not learn from, and what it comes to once it is finished.
+TEST(RlTrainer, FilesOfEvaluationDataAreWhatItIsMeasuredOn) {
+  TestFolder folder;
+  Json json = TinyRlRun(folder.path());
+  json["batches"] = 1;
+  std::string lines;
+  for (int i = 0; i < 3; ++i) lines += Json{{"prompt", fmt::format("{} + 1?", i)}, {"answer", i + 1}}.dump() + "\n";
+  WriteFileAtomic(folder / "held.jsonl", lines);
+  json["evaluation"] = {{"every", 1}, {"problems", 2}, {"data", (folder / "held.jsonl").string()}};
+  const RlResult result = TrainQuietly(json), again = TrainQuietly(json);
+  EXPECT_EQ(KeysOf(result.evaluation["tasks"]), std::set<std::string>{"held"});
+  EXPECT_EQ(result.evaluation["tasks"]["held"]["problems"], 2);
+  EXPECT_TRUE(again.finished);
+  EXPECT_EQ(again.evaluation, result.evaluation);
+}
+
 TEST(RlConfig, FingerprintHasWhatChangesTheWeights) {
   TestFolder folder;
   const Json good = TinyRlRun(folder.path());

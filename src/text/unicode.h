@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/utf8.h"
+
 namespace fulgur {
 
 // The general categories, in the order unicode_categories.cc uses.
@@ -47,18 +49,6 @@ class CodePointSet {
  private:
   std::vector<std::pair<char32_t, char32_t>> ranges_;
 };
-
-// One step of UTF-8 decoding.
-struct Utf8Step {
-  enum Kind : uint8_t { kCharacter, kInvalid, kIncomplete } kind;
-  uint8_t length;  // bytes of the character; of the maximal invalid part (Unicode chapter 3, "U+FFFD substitution of
-                   // maximal subparts"); of the beginning of a character that `text` is too short for
-  char32_t code_point;  // kCharacter only
-};
-Utf8Step DecodeUtf8(std::string_view text);  // text must not be empty
-
-// The length of the longest prefix that is valid UTF-8.
-size_t ValidUtf8Prefix(std::string_view text);
 
 // Calls f(part, valid) for the maximal parts of `text` that are valid UTF-8 and for what lies between them, in order.
 template <typename F>

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/records.h"
 #include "envs/task.h"
+#include "model/model_folder.h"
 #include "train/config_section.h"
 
 namespace fulgur {
@@ -105,11 +107,25 @@ SourceConfig ReadSource(const Json& json, const std::string& where, ConfigKeys* 
   return source;
 }
 
-// The sources under "data".
+// A source that is given by its path alone: what its first record is.
+Json SourceOfPath(const std::string& path, const std::string& where) {
+  const Json record = FirstRecord(path);
+  for (const auto& [key, type] :
+       {std::pair("messages", "chat"), std::pair("text", "text"), std::pair("task", "instances")}) {
+    if (record.is_object() && record.contains(key)) return {{"type", type}, {"path", path}};
+  }
+  throw Error("{}: the first record of {} has no \"messages\", \"text\" or \"task\"", where, path);
+}
+
+// The sources under "data": a list of objects and paths, or one of them.
 std::vector<SourceConfig> ReadSources(Section& s) {
-  const Json& json = s.Value("data");
   const std::string where = s.where() + ": \"data\"";
+  Json json = s.Value("data");
+  if (json.is_string() || json.is_object()) json = Json::array({json});
   if (!json.is_array() || json.empty()) throw Error("{} must be a list of at least one source", where);
+  for (Json& source : json) {
+    if (source.is_string()) source = SourceOfPath(source.get<std::string>(), where);
+  }
   std::vector<SourceConfig> sources;
   std::vector<ConfigKeys> keys(json.size());
   for (size_t i = 0; i < json.size(); ++i) {
@@ -124,7 +140,7 @@ TrainConfig::Model ReadModel(Section& s) {
   Section m = s.Child("model");
   TrainConfig::Model model;
   if (m.Has("path")) {
-    model.path = m.Get<std::string>("path");
+    model.path = ModelFolder(m.Get<std::string>("path"));
     model.tokenizer = model.path;
     if (m.Has("config") || m.Has("tokenizer")) {
       throw Error("{}: \"path\" brings its own config and tokenizer; leave out \"config\" and \"tokenizer\"",
@@ -171,23 +187,42 @@ TrainConfig::Batch ReadBatch(Section& s) {
   return batch;
 }
 
-// The length of the run too: "steps", or "tokens".
-Schedule ReadSchedule(Section& s, int64_t batch_tokens) {
-  const ConfigKey tokens = DerivedKey("tokens");
-  if (s.Has("steps") == s.Has(tokens)) {
-    throw Error("{} needs \"steps\" or \"tokens\" (of the whole run), one of them", s.where());
+constexpr int64_t kMostSteps = int64_t{1} << 40;
+
+// The length of a run: "steps", "tokens" or "epochs". Of epochs the steps are not known yet: 0.
+int64_t ReadLength(Section& s, int64_t batch_tokens, double* epochs) {
+  const ConfigKey tokens = DerivedKey("tokens"), by_epochs = DerivedKey("epochs");
+  if (s.Has("steps") + s.Has(tokens) + s.Has(by_epochs) != 1) {
+    std::string meant;
+    for (const char* key : {"steps", "tokens", "epochs"}) meant = meant.empty() ? s.Misspelt(key) : meant;
+    throw Error("{} needs \"steps\", \"tokens\" or \"epochs\" (of the whole run), one of them{}", s.where(), meant);
   }
-  constexpr int64_t kMostSteps = int64_t{1} << 40;
-  Schedule schedule;
-  schedule.steps =
-      s.Has("steps") ? s.Integer("steps", 1, 1) : std::max<int64_t>(1, s.Integer(tokens, 1, 1) / batch_tokens);
-  if (schedule.steps > kMostSteps) throw Error("{}: {} steps are too many", s.where(), schedule.steps);
-  s.Record("steps", schedule.steps);
+  int64_t steps = 0;
+  if (s.Has("steps")) steps = s.Integer("steps", 1, 1);
+  if (s.Has(tokens)) steps = std::max<int64_t>(1, s.Integer(tokens, 1, 1) / batch_tokens);
+  if (s.Has(by_epochs)) {
+    *epochs = s.Number(by_epochs, 1, 1e9);
+    if (*epochs <= 0) throw Error("{}: \"epochs\" must be more than 0", s.where());
+  }
+  if (steps > kMostSteps) throw Error("{}: {} steps are too many", s.where(), steps);
+  s.Record("steps", steps);
+  return steps;
+}
+
+void CheckSchedule(const Schedule& schedule, const std::string& where) {
+  if (schedule.warmup_steps <= schedule.steps - schedule.decay_steps) return;
+  throw Error("{}: {} warm-up steps and {} decay steps are more than the {} steps of the run", where,
+              schedule.warmup_steps, schedule.decay_steps, schedule.steps);
+}
+
+Schedule ReadSchedule(Section& s, int64_t steps, double* decay_fraction) {
   Section l = s.Child("schedule");
+  Schedule schedule;
+  schedule.steps = steps;
   schedule.lr = l.Number("lr", schedule.lr);
   schedule.warmup_steps = l.Integer("warmup_steps", 0, 0);
-  const double fraction = l.Number(DerivedKey("decay_fraction"), 0, 1);
-  schedule.decay_steps = std::llround(fraction * static_cast<double>(schedule.steps));
+  *decay_fraction = l.Number(DerivedKey("decay_fraction"), 0, 1);
+  schedule.decay_steps = std::llround(*decay_fraction * static_cast<double>(schedule.steps));
   l.Record("decay_steps", schedule.decay_steps);
   schedule.final_ratio = l.Number("final_ratio", schedule.final_ratio, 1);
   const auto decay = l.GetOr<std::string>("decay", "cosine");
@@ -200,10 +235,7 @@ Schedule ReadSchedule(Section& s, int64_t batch_tokens) {
   } else {
     throw Error("{}: \"decay\" is \"{}\", but must be cosine, linear or sqrt", l.where(), decay);
   }
-  if (schedule.warmup_steps > schedule.steps - schedule.decay_steps) {
-    throw Error("{}: {} warm-up steps and {} decay steps are more than the {} steps of the run", l.where(),
-                schedule.warmup_steps, schedule.decay_steps, schedule.steps);
-  }
+  if (steps > 0) CheckSchedule(schedule, l.where());
   l.Done();
   return schedule;
 }
@@ -304,7 +336,7 @@ TrainConfig TrainConfig::FromJson(const Json& json, const std::string& where) {
   }
   c.batch = ReadBatch(s);
   ReadOptimizer(s, c.optimizer.weight_decay, &c.optimizer, &c.decay_norms, &c.clip);
-  c.schedule = ReadSchedule(s, c.batch.tokens);
+  c.schedule = ReadSchedule(s, ReadLength(s, c.batch.tokens, &c.epochs), &c.decay_fraction);
   if (s.Has("aux_coef")) c.aux_coef = s.Number("aux_coef", 0);
   s.Record("aux_coef", c.aux_coef);
   {
@@ -324,6 +356,14 @@ TrainConfig TrainConfig::FromJson(const Json& json, const std::string& where) {
   c.save_dtype = ReadSaveDtype(s);
   s.Done();
   return c;
+}
+
+void TrainConfig::SetLength(int64_t steps) {
+  schedule.steps = std::min(steps, kMostSteps);
+  schedule.decay_steps = std::llround(decay_fraction * static_cast<double>(schedule.steps));
+  keys.fingerprint["steps"] = schedule.steps;
+  keys.fingerprint["schedule.decay_steps"] = schedule.decay_steps;
+  CheckSchedule(schedule, fmt::format("{} epochs of the data are {} steps", epochs, schedule.steps));
 }
 
 TrainConfig TrainConfig::FromFile(const std::filesystem::path& path) {

@@ -93,7 +93,9 @@ struct TrainConfig {
   bool decay_norms = true;
   double clip = 1;  // global norm of the gradient; 0: no clipping
   Schedule schedule;
-  double aux_coef = -1;  // weight of the load-balance loss; negative: router_aux_loss_coef of the model's config
+  double epochs = 0;          // 0: schedule.steps is the length; else SetLength is called once the data is known
+  double decay_fraction = 0;  // of the run's steps
+  double aux_coef = -1;       // weight of the load-balance loss; negative: router_aux_loss_coef of the model's config
 
   struct Validation {
     int64_t every = 0;               // steps; 0: never
@@ -110,6 +112,9 @@ struct TrainConfig {
   // are relative to the current folder.
   static TrainConfig FromJson(const Json& json, const std::string& where);
   static TrainConfig FromFile(const std::filesystem::path& path);
+
+  // For a run whose length is given in epochs. Error if the warm-up and the decay are longer.
+  void SetLength(int64_t steps);
 };
 
 }  // namespace fulgur

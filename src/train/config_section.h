@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/nearest.h"
 
 namespace fulgur {
 
@@ -51,6 +52,7 @@ class Section {
   template <typename T>
   T Get(ConfigKey key) {
     Declare(key);
+    if (!json_.contains(key.name)) throw Error("{} has no \"{}\"{}", where_, key.name, Misspelt(key.name));
     T value = JsonGet<T>(json_, key.name, where_);
     RecordKey(key, value);
     return value;
@@ -93,7 +95,7 @@ class Section {
   }
   const Json& Value(ConfigKey key) {
     Declare(key);
-    if (!json_.contains(key.name)) throw Error("{} has no \"{}\"", where_, key.name);
+    if (!json_.contains(key.name)) throw Error("{} has no \"{}\"{}", where_, key.name, Misspelt(key.name));
     return json_[key.name];
   }
   void Record(const char* name, const Json& value) {
@@ -121,11 +123,21 @@ class Section {
                    key.role == ConfigKey::Role::kFree ? nullptr : keys_, prefix_ + key.name + ".");
   }
   const std::string& where() const { return where_; }
+  // "; is "stpes" meant to be it?" if a key that nobody has asked for yet is near to `name`; otherwise nothing.
+  std::string Misspelt(const char* name) const {
+    std::vector<std::string> others;
+    for (const auto& [key, unused] : json_.items()) {
+      if (!known_.contains(key)) others.push_back(key);
+    }
+    const std::string nearest = Nearest(name, others);
+    return nearest.empty() ? "" : "; is \"" + nearest + "\" meant to be it?";
+  }
 
   void Done() const {
     for (const auto& [key, value] : json_.items()) {
       if (!known_.contains(key)) {
-        throw Error("{} has an unknown key \"{}\"; known here: {}", where_, key, fmt::join(known_, ", "));
+        throw Error("{} has an unknown key \"{}\"{}; known here: {}", where_, key, DidYouMean(key, known_),
+                    fmt::join(known_, ", "));
       }
     }
     FULGUR_CHECK(keys_ == nullptr || open_.empty(), "{}: neither recorded nor declared otherwise: {}", where_,

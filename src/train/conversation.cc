@@ -23,6 +23,98 @@ Json FirstMessages(const Json& messages, size_t count) {
   return first;
 }
 
+// The field that has the thinking of a message; null if it has none.
+const Json* ThinkingOf(const Json& message, const std::string& where, const char** field) {
+  const Json* thinking = nullptr;
+  for (const char* key : {"reasoning_content", "reasoning", "thinking"}) {
+    if (!message.contains(key) || message[key].is_null() || message[key] == "") continue;
+    if (!message[key].is_string()) throw Error("{}: \"{}\" must be a string", where, key);
+    if (thinking != nullptr && *thinking != message[key]) throw Error("{} has its thinking in two fields", where);
+    thinking = &message[key];
+    *field = key;
+  }
+  return thinking;
+}
+
+// Puts the thinking of an assistant's message before its text.
+void FoldThinking(Json* message, const std::string& where) {
+  const char* field = "";
+  const Json* found = ThinkingOf(*message, where, &field);
+  if (found != nullptr) {
+    const std::string thinking = *found;
+    Json& content = (*message)["content"];
+    Json* first =
+        content.is_array() && !content.empty() && content[0].contains("text") ? &content[0]["text"] : &content;
+    if (first->is_string() && first->get_ref<const std::string&>().starts_with("<think>")) {
+      throw Error("{} has its thinking twice: in its text, and in a field of its own", where);
+    }
+    if (!first->is_string() && !first->is_null() && !first->empty()) {
+      throw Error("{}: with \"{}\" its content must be a text or begin with one", where, field);
+    }
+    *first = AssistantText(thinking, first->is_string() ? first->get<std::string>() : "");
+  }
+  for (const char* key : {"reasoning_content", "reasoning", "thinking"}) message->erase(key);
+}
+
+// A call in the form that came before tool_calls.
+void UseToolCalls(Json* message, const std::string& where) {
+  if (!message->contains("function_call")) return;
+  const Json call = (*message)["function_call"];
+  message->erase("function_call");
+  if (call.is_null()) return;
+  if (message->contains("tool_calls") && !(*message)["tool_calls"].is_null()) {
+    throw Error("{} has both \"function_call\" and \"tool_calls\"", where);
+  }
+  if (!call.is_object() || !call.contains("name")) {
+    throw Error("{}: \"function_call\" must be an object with \"name\" and \"arguments\"", where);
+  }
+  (*message)["tool_calls"] = {{{"type", "function"}, {"function", call}}};
+}
+
+// Takes the weight off; whether the message counts.
+bool TakeWeight(Json* message, bool assistant, const std::string& where) {
+  if (!message->contains("weight")) return assistant;
+  const Json weight = (*message)["weight"];
+  message->erase("weight");
+  if (weight.is_null()) return assistant;
+  if (weight != 0 && weight != 1) throw Error("{}: \"weight\" must be 0 or 1, not {}", where, weight.dump());
+  if (weight == 1 && !assistant)
+    throw Error("{} has a weight of 1, but only what the assistant says is learned", where);
+  return weight == 1;
+}
+
+// Messages as the template takes them, and which of them count.
+struct Chat {
+  Json messages = Json::array();
+  std::vector<bool> counts;
+};
+
+Chat ReadChat(const Json& messages) {
+  if (!messages.is_array()) throw Error("messages must be a list, not {}", messages.type_name());
+  Chat chat;
+  for (size_t i = 0; i < messages.size(); ++i) {
+    Json message = messages[i];
+    const std::string where = fmt::format("message {}", i);
+    if (!message.is_object()) throw Error("{} must be an object", where);
+    const std::string role = JsonGetOr<std::string>(message, "role", "", where);
+    const bool assistant = role == "assistant";
+    if (role == "function") message["role"] = "tool";
+    chat.counts.push_back(TakeWeight(&message, assistant, where));
+    if (assistant) {
+      FoldThinking(&message, where);
+      UseToolCalls(&message, where);
+    } else {
+      for (const char* key : {"reasoning_content", "reasoning", "thinking", "function_call", "tool_calls"}) {
+        if (message.contains(key) && !message[key].is_null() && !message[key].empty()) {
+          throw Error("{}: only a message of the assistant has \"{}\", not one of role \"{}\"", where, key, role);
+        }
+      }
+    }
+    chat.messages.push_back(std::move(message));
+  }
+  return chat;
+}
+
 }  // namespace
 
 std::string AssistantText(const std::string& thinking, const std::string& answer) {
@@ -47,12 +139,20 @@ ConversationEncoder::ConversationEncoder(const Tokenizer& tokenizer, const ChatT
   }
 }
 
-Example ConversationEncoder::Encode(const Json& messages, const Json& tools) const {
-  if (!messages.is_array()) throw Error("messages must be a list, not {}", messages.type_name());
+Example ConversationEncoder::EncodeRecord(const Json& record) const {
+  Json tools = record.contains("tools") ? record["tools"] : Json();
+  if (tools.is_null() && record.contains("functions") && record["functions"].is_array()) {
+    for (const Json& function : record["functions"]) tools.push_back({{"type", "function"}, {"function", function}});
+  }
+  return Encode(record["messages"], tools);
+}
+
+Example ConversationEncoder::Encode(const Json& messages_as_given, const Json& tools) const {
+  const Chat chat = ReadChat(messages_as_given);
+  const Json& messages = chat.messages;
   Example example;
   size_t counted = 0;  // tokens up to the last that counts
   for (size_t i = 0; i < messages.size(); ++i) {
-    if (!messages[i].is_object()) throw Error("message {} must be an object", i);
     if (JsonGetOr<std::string>(messages[i], "role", "", fmt::format("message {}", i)) != "assistant") continue;
     const Json before = FirstMessages(messages, i);
     const std::vector<int32_t> prompt = template_.Encode(tokenizer_, before, tools, true);
@@ -72,8 +172,8 @@ Example ConversationEncoder::Encode(const Json& messages, const Json& tools) con
     const std::vector<int32_t> ids = tokenizer_.Encode(text, Tokenizer::Special::kPlainText);
     example.tokens.insert(example.tokens.end(), ids.begin(), ids.end());
     example.tokens.insert(example.tokens.end(), end_ids_.begin(), end_ids_.end());
-    example.counts.resize(prompt.size() + ids.size() + end_counted_, 1);
-    counted = example.counts.size();
+    example.counts.resize(prompt.size() + ids.size() + end_counted_, chat.counts[i] ? 1 : 0);
+    if (chat.counts[i]) counted = example.counts.size();
     example.counts.resize(example.tokens.size(), 0);
   }
   if (counted == 0) throw Error("there is no assistant message to learn from");

@@ -27,7 +27,13 @@ class ConversationEncoder {
   // the last counted token is left out. Error if there is no assistant message, if the template throws, or if it
   // renders a conversation otherwise once more turns follow (dropping earlier thinking, say), so that one document
   // cannot teach all turns.
+  //
+  // Of an assistant's message, thinking in a field of its own (reasoning_content, reasoning or thinking) goes before
+  // the text between <think> and </think>, a function_call is a tool call, and a weight of 0 keeps the message out of
+  // what counts (1 is the default; others are an Error). A message of role "function" is one of role "tool".
   Example Encode(const Json& messages, const Json& tools) const;
+  // A record's "messages", with its "tools", or "functions" as they were called before.
+  Example EncodeRecord(const Json& record) const;
 
   // The token that ends an assistant's turn.
   int32_t end_of_turn() const { return end_ids_[end_counted_ - 1]; }

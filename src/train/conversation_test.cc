@@ -79,6 +79,83 @@ TEST(Conversation, SpecialTokensInTextStayText) {
   EXPECT_THAT(text.Marked(e), HasSubstr("[<end_of_sentence>\n!<end_of_sentence>]"));
 }
 
+TEST(Conversation, ThinkingInAFieldOfItsOwnIsLearned) {
+  const Text text;
+  const ConversationEncoder encoder(*text.tokenizer, *text.chat);
+  const Json user = Message("user", "2+2?");
+  const Example plain =
+      encoder.Encode({user, Message("assistant", AssistantText("two and two", "4").c_str())}, nullptr);
+  for (const char* field : {"reasoning_content", "reasoning", "thinking"}) {
+    Json message = Message("assistant", "4");
+    message[field] = "two and two";
+    EXPECT_EQ(encoder.Encode({user, message}, nullptr).tokens, plain.tokens) << field;
+    message["content"] = {{{"type", "text"}, {"text", "4"}}};
+    EXPECT_EQ(text.Marked(encoder.Encode({user, message}, nullptr)), text.Marked(plain)) << field;
+    message["content"] = AssistantText("two and two", "4");
+    EXPECT_THAT(ErrorOf([&] {
+                  encoder.Encode({user, message}, nullptr);
+                }),
+                HasSubstr("message 1 has its thinking twice"));
+    Json asks = user;
+    asks[field] = "hm";
+    EXPECT_THAT(ErrorOf([&] { encoder.Encode({asks, Message("assistant", "4")}, nullptr); }), HasSubstr(field));
+    message[field] = nullptr;
+    EXPECT_EQ(encoder.Encode({user, message}, nullptr).tokens, plain.tokens) << field;
+  }
+  EXPECT_THAT(ErrorOf([&] {
+                encoder.Encode({user, {{"role", "assistant"}, {"content", ""}, {"reasoning_content", 3}}}, nullptr);
+              }),
+              HasSubstr("must be a string"));
+}
+
+TEST(Conversation, AMessageOfWeightZeroIsReadAndNotLearned) {
+  const Text text;
+  const ConversationEncoder encoder(*text.tokenizer, *text.chat);
+  Json first = Message("assistant", "4"), second = Message("assistant", "12");
+  const Json ask = Message("user", "2+2?"), more = Message("user", "times 3?");
+  first["weight"] = 0;
+  second["weight"] = 1;
+  EXPECT_THAT(text.Marked(encoder.Encode({ask, first, more, second}, nullptr)),
+              testing::AllOf(HasSubstr("assistant\n4<end_of_sentence>\n"),
+                             testing::EndsWith("assistant\n[12<end_of_sentence>]")));
+  // What follows the last that counts is left out.
+  second["weight"] = 0;
+  first["weight"] = 1.0;
+  EXPECT_THAT(text.Marked(encoder.Encode({ask, first, more, second}, nullptr)),
+              testing::EndsWith("[4<end_of_sentence>]"));
+  first["weight"] = 0;
+  EXPECT_THAT(ErrorOf([&] { encoder.Encode({ask, first}, nullptr); }), HasSubstr("no assistant message"));
+  first["weight"] = 0.5;
+  EXPECT_THAT(ErrorOf([&] {
+                encoder.Encode({ask, first}, nullptr);
+              }),
+              HasSubstr("message 1: \"weight\" must be 0 or 1, not 0.5"));
+  Json weighed = ask;
+  weighed["weight"] = 1;
+  EXPECT_THAT(ErrorOf([&] { encoder.Encode({weighed, second}, nullptr); }), HasSubstr("message 0 has a weight of 1"));
+}
+
+TEST(Conversation, TheOldFormOfACallIsACall) {
+  const Text text;
+  const ConversationEncoder encoder(*text.tokenizer, *text.chat);
+  const Json function = {{"name", "add"}, {"arguments", "{\"a\": 2, \"b\": 2}"}};
+  const Json user = Message("user", "2+2?");
+  const Json call = {{"role", "assistant"},
+                     {"content", nullptr},
+                     {"tool_calls", {{{"id", "1"}, {"type", "function"}, {"function", function}}}}};
+  const Json old = {{"role", "assistant"}, {"content", nullptr}, {"function_call", function}};
+  const Example want = encoder.Encode({user, call}, nullptr);
+  EXPECT_THAT(text.Marked(want), HasSubstr("[<tool_calls>"));
+  EXPECT_EQ(encoder.Encode({user, old}, nullptr).tokens, want.tokens);
+  Json both = call;
+  both["function_call"] = function;
+  EXPECT_THAT(ErrorOf([&] { encoder.Encode({user, both}, nullptr); }), HasSubstr("has both"));
+  EXPECT_THAT(ErrorOf([&] {
+                encoder.Encode({user, {{"role", "assistant"}, {"function_call", "add"}}}, nullptr);
+              }),
+              HasSubstr("message 1: \"function_call\" must be"));
+}
+
 TEST(Conversation, Errors) {
   const Text text;
   const ConversationEncoder encoder(*text.tokenizer, *text.chat);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 #include "base/error.h"
 #include "base/rng.h"
@@ -39,6 +40,9 @@ Json InstanceRecord(const TaskInstance& instance, bool thinking) {
            {{{"role", "user"}, {"content", instance.prompt}},
             {{"role", "assistant"}, {"content", AssistantText(thinking ? solution.thinking : "", solution.answer)}}}}};
 }
+
+// The record that comes at `index` if each of n comes once in every epoch, in a new order.
+uint64_t InEpoch(uint64_t index, uint64_t n, uint64_t seed) { return Permute(index % n, n, Mix(seed, index / n)); }
 
 class TaskSource : public Source {
  public:
@@ -81,10 +85,12 @@ class InstanceSource : public Source {
     }
   }
 
-  Json Record(uint64_t index) const override {
-    const uint64_t n = file_.size(), epoch = index / n, i = index % n;
-    return InstanceRecord(file_.Get(shuffle_ ? Permute(i, n, Mix(seed_, epoch)) : i), thinking_);
+  Json Record(uint64_t index) const override { return InstanceRecord(file_.Get(Place(index)), thinking_); }
+  uint64_t size() const override { return file_.size(); }
+  uint64_t Place(uint64_t index) const override {
+    return shuffle_ ? InEpoch(index, file_.size(), seed_) : index % file_.size();
   }
+  std::string Where(uint64_t index) const override { return file_.Where(Place(index)); }
   std::string Note() const override {
     if (file_.left_out() + unsolved_ == 0) return "";
     return fmt::format("{} instances; left out are {} that are held out for tests or of another part, and {} unsolved",
@@ -102,15 +108,17 @@ class InstanceSource : public Source {
 class FileSource : public Source {
  public:
   FileSource(const std::filesystem::path& path, const std::string& key, uint64_t seed, bool shuffle)
-      : lines_(path, key), seed_(Mix(seed, kShuffle)), shuffle_(shuffle) {}
+      : records_(path, key), seed_(Mix(seed, kShuffle)), shuffle_(shuffle) {}
 
-  Json Record(uint64_t index) const override {
-    const uint64_t n = lines_.size(), epoch = index / n, i = index % n;
-    return lines_.Get(shuffle_ ? Permute(i, n, Mix(seed_, epoch)) : i);
+  Json Record(uint64_t index) const override { return records_.Get(Place(index)); }
+  uint64_t size() const override { return records_.size(); }
+  uint64_t Place(uint64_t index) const override {
+    return shuffle_ ? InEpoch(index, records_.size(), seed_) : index % records_.size();
   }
+  std::string Where(uint64_t index) const override { return records_.Where(Place(index)); }
 
  private:
-  JsonLines lines_;
+  Records records_;
   uint64_t seed_;
   bool shuffle_;
 };
@@ -150,18 +158,8 @@ std::unique_ptr<Source> Source::Make(const SourceConfig& config, uint64_t seed, 
 RecordEncoder::RecordEncoder(const Tokenizer& tokenizer, const ChatTemplate& chat_template, int64_t max_length)
     : tokenizer_(tokenizer), conversation_(tokenizer, chat_template), max_length_(max_length) {}
 
-std::optional<Example> RecordEncoder::Encode(const Json& record, const SourceConfig& source, uint64_t random) const {
-  const auto limit = static_cast<size_t>(max_length_);
-  if (source.type != SourceConfig::Type::kText) {
-    Example example;
-    try {
-      example = conversation_.Encode(record["messages"], record.contains("tools") ? record["tools"] : Json());
-    } catch (const Error& e) {
-      throw Error("source {}: {}", source.name, e.what());
-    }
-    if (example.tokens.size() > limit) return std::nullopt;
-    return example;
-  }
+Example RecordEncoder::EncodeWhole(const Json& record, const SourceConfig& source) const {
+  if (source.type != SourceConfig::Type::kText) return conversation_.EncodeRecord(record);
   Example example;
   const auto add = [&](const std::vector<int32_t>& ids) {
     example.tokens.insert(example.tokens.end(), ids.begin(), ids.end());
@@ -174,13 +172,23 @@ std::optional<Example> RecordEncoder::Encode(const Json& record, const SourceCon
   add(tokenizer_.Encode(record["text"].get<std::string>(), Tokenizer::Special::kPlainText));
   add(own(source.end, SourceConfig::kEnd) ? std::vector<int32_t>{conversation_.end_of_turn()}
                                           : tokenizer_.Encode(source.end, Tokenizer::Special::kRecognised));
+  example.counts.assign(example.tokens.size(), 1);
+  return example;
+}
+
+std::optional<Example> RecordEncoder::Encode(const Json& record, const SourceConfig& source, uint64_t random,
+                                             int64_t* length) const {
+  const auto limit = static_cast<size_t>(max_length_);
+  Example example = EncodeWhole(record, source);
+  if (length != nullptr) *length = static_cast<int64_t>(example.tokens.size());
   if (example.tokens.size() < 2) return std::nullopt;
   if (example.tokens.size() > limit) {
+    if (source.type != SourceConfig::Type::kText) return std::nullopt;
     const auto begin = static_cast<std::ptrdiff_t>(Rng(random).Below(example.tokens.size() - limit + 1));
     example.tokens = std::vector<int32_t>(example.tokens.begin() + begin,
                                           example.tokens.begin() + begin + static_cast<std::ptrdiff_t>(limit));
+    example.counts.resize(limit);
   }
-  example.counts.assign(example.tokens.size(), 1);
   return example;
 }
 
@@ -229,6 +237,10 @@ Mixture::Draw Mixture::Next(DataState& state) const {
 
 uint64_t Mixture::RandomOf(const Draw& draw) const { return Mix(Mix(Mix(seed_, kWindow), draw.source), draw.index); }
 
+std::string Mixture::Where(const Draw& draw) const {
+  return fmt::format("source {}, {}", configs_[draw.source].name, sources_[draw.source]->Where(draw.index));
+}
+
 Mixture TrainingMixture(const TrainConfig& config) { return Mixture(config.data, Mix(config.seed, kTrainingData)); }
 
 Packer::Packer(const Mixture& mixture, const RecordEncoder& encoder, const TrainConfig::Batch& batch, DataState start)
@@ -244,12 +256,19 @@ Packer::Pending Packer::Take() {
   for (int skips = 0; skips < kMostSkips; ++skips) {
     const Mixture::Draw draw = mixture_.Next(next);
     const SourceConfig& source = mixture_.configs()[draw.source];
-    std::optional<Example> example = encoder_.Encode(draw.record, source, mixture_.RandomOf(draw));
+    std::optional<Example> example;
+    int64_t length = 0;
+    try {
+      example = encoder_.Encode(draw.record, source, mixture_.RandomOf(draw), &length);
+    } catch (const Error& e) {
+      throw Error("{}: {}", mixture_.Where(draw), e.what());
+    }
     if (example) return {std::move(*example), next};
+    longest_left_out_ = std::max(longest_left_out_, length);
     ++next.skipped[draw.source];
   }
-  throw Error("{} examples in a row do not fit into batch.max_length = {} tokens; make it larger", kMostSkips,
-              batch_.max_length);
+  throw Error("{} examples in a row do not fit into batch.max_length = {} tokens; the longest has {}", kMostSkips,
+              batch_.max_length, longest_left_out_);
 }
 
 StepData Packer::Next() {
@@ -270,8 +289,29 @@ StepData Packer::Next() {
     step.targets += micro.targets_counted();
     step.micro.push_back(std::move(micro));
   }
+  step.longest_left_out = longest_left_out_;
   step.after = state_;
   return step;
+}
+
+int64_t StepsOfEpochs(const Mixture& mixture, const RecordEncoder& encoder, const TrainConfig::Batch& batch,
+                      double epochs) {
+  std::vector<uint64_t> wanted(mixture.configs().size(), 0);
+  for (size_t s = 0; s < wanted.size(); ++s) {
+    if (mixture.configs()[s].weight <= 0) continue;
+    wanted[s] = static_cast<uint64_t>(std::ceil(epochs * static_cast<double>(mixture.source(s).size())));
+  }
+  if (std::all_of(wanted.begin(), wanted.end(), [](uint64_t n) { return n == 0; })) {
+    throw Error(
+        "\"epochs\" counts how often files are gone through, and the data has none; give \"steps\" or \"tokens\"");
+  }
+  Packer packer(mixture, encoder, batch, {});
+  for (int64_t steps = 1;; ++steps) {
+    const DataState after = packer.Next().after;
+    bool all = true;
+    for (size_t s = 0; s < wanted.size(); ++s) all &= after.drawn[s] >= wanted[s];
+    if (all) return steps;
+  }
 }
 
 StepQueue::StepQueue(Packer packer, size_t ahead) : packer_(std::move(packer)), ahead_(ahead) {
@@ -337,14 +377,24 @@ std::map<std::string, std::vector<Example>> ValidationExamples(const std::vector
     for (const SourceConfig& part : parts) {
       const std::unique_ptr<Source> source = Source::Make(part, seed, true);
       std::vector<Example>& examples = sets[part.name];
-      for (int64_t i = 0; i < instances; ++i) {
-        const auto index = static_cast<uint64_t>(i);
-        if (auto example = encoder.Encode(source->Record(index), part, Mix(seed, index))) {
-          examples.push_back(std::move(*example));
+      const uint64_t wanted = static_cast<uint64_t>(instances);
+      const uint64_t count = source->size() > 0 ? std::min(wanted, source->size()) : wanted;
+      int64_t longest = 0;
+      for (uint64_t index = 0; index < count; ++index) {
+        try {
+          int64_t length = 0;
+          if (auto example = encoder.Encode(source->Record(index), part, Mix(seed, index), &length)) {
+            examples.push_back(std::move(*example));
+          }
+          longest = std::max(longest, length);
+        } catch (const Error& e) {
+          throw Error("validation, {}: {}", source->Where(index), e.what());
         }
       }
       if (examples.empty()) {
-        throw Error("validation: all {} examples of {} are longer than batch.max_length", instances, part.name);
+        throw Error(
+            "validation: all {} examples of {} are longer than batch.max_length = {} tokens; the longest has {}", count,
+            part.name, encoder.max_length(), longest);
       }
     }
   }

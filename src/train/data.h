@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "base/json.h"
-#include "base/json_lines.h"
+#include "base/records.h"
 #include "model/gradient.h"
 #include "train/config.h"
 #include "train/conversation.h"
@@ -31,6 +31,12 @@ class Source {
  public:
   virtual ~Source() = default;
   virtual Json Record(uint64_t index) const = 0;
+  // Of files, whose records come again and again: how many there are; 0: there is no end of them.
+  virtual uint64_t size() const { return 0; }
+  // Where a record is from, for errors: "FILE, line N".
+  // Of files: which of its records comes at `index`, counted from the beginning of the first file.
+  virtual uint64_t Place(uint64_t index) const { return index; }
+  virtual std::string Where(uint64_t index) const { return fmt::format("problem {}", index); }
   virtual std::string Note() const { return ""; }  // what was left out, if anything was
 
   // Files are visited in a new order in every epoch (shuffled by the seed). held_out: tasks make problems of the test
@@ -43,8 +49,12 @@ class RecordEncoder {
  public:
   RecordEncoder(const Tokenizer& tokenizer, const ChatTemplate& chat_template, int64_t max_length);
   // Nothing if a conversation is longer than max_length, or a text has fewer than two tokens. A longer text is cut to a
-  // window whose place `random` decides. Errors name the source.
-  std::optional<Example> Encode(const Json& record, const SourceConfig& source, uint64_t random) const;
+  // window whose place `random` decides. *length: of the whole.
+  std::optional<Example> Encode(const Json& record, const SourceConfig& source, uint64_t random,
+                                int64_t* length = nullptr) const;
+  // All of it, however long.
+  Example EncodeWhole(const Json& record, const SourceConfig& source) const;
+  int64_t max_length() const { return max_length_; }
   const ConversationEncoder& conversation() const { return conversation_; }
 
  private:
@@ -74,6 +84,9 @@ class Mixture {
   };
   Draw Next(DataState& state) const;          // advances `examples` and `drawn`
   uint64_t RandomOf(const Draw& draw) const;  // for RecordEncoder::Encode
+  // For errors: "source NAME, FILE, line N".
+  std::string Where(const Draw& draw) const;
+  const Source& source(size_t i) const { return *sources_[i]; }
   const std::vector<SourceConfig>& configs() const { return configs_; }
   std::vector<std::string> Notes() const;  // of the sources, with their names
 
@@ -92,7 +105,8 @@ Mixture TrainingMixture(const TrainConfig& config);
 struct StepData {
   std::vector<TokenBatch> micro;
   int64_t tokens = 0, targets = 0;
-  DataState after;  // the state the next step starts from
+  int64_t longest_left_out = 0;  // tokens
+  DataState after;               // the state the next step starts from
 };
 
 class Packer {
@@ -112,8 +126,14 @@ class Packer {
   const RecordEncoder& encoder_;
   TrainConfig::Batch batch_;
   DataState state_;
+  int64_t longest_left_out_ = 0;
   std::optional<Pending> pending_;  // drawn, but did not fit
 };
+
+// The steps after which each file of the mixture has been gone through so often; found by making them. Error if there
+// is no file.
+int64_t StepsOfEpochs(const Mixture& mixture, const RecordEncoder& encoder, const TrainConfig::Batch& batch,
+                      double epochs);
 
 // Steps made by a thread of its own, a few ahead. The packer is used by that thread only.
 class StepQueue {

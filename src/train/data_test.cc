@@ -40,27 +40,6 @@ TEST(Permute, IsAPermutationThatDependsOnTheSeed) {
   EXPECT_LT(Permute((uint64_t{1} << 40) - 1, uint64_t{1} << 40, 1), uint64_t{1} << 40);
 }
 
-TEST(JsonLines, ReadsLinesAndSkipsBlankOnes) {
-  TestFolder folder;
-  WriteFileAtomic(folder / "a.jsonl", "{\"text\": \"one\"}\n\n  \r\n{\"text\": \"two\"}");
-  const JsonLines lines(folder / "a.jsonl", "text");
-  ASSERT_EQ(lines.size(), 2u);
-  EXPECT_EQ(lines.Get(0)["text"], "one");
-  EXPECT_EQ(lines.Get(1)["text"], "two");
-}
-
-TEST(JsonLines, ErrorsNameFileAndLine) {
-  TestFolder folder;
-  const auto error = [&](const char* content) {
-    WriteFileAtomic(folder / "a.jsonl", content);
-    return ErrorOf([&] { JsonLines(folder / "a.jsonl", "text"); });
-  };
-  EXPECT_THAT(error("{\"text\": \"one\"}\n\n{\"text\": "), AllOf(HasSubstr("a.jsonl"), HasSubstr("line 3")));
-  EXPECT_THAT(error("{\"txt\": \"one\"}"), AllOf(HasSubstr("line 1"), HasSubstr("\"text\"")));
-  EXPECT_THAT(error("{\"text\": 3}"), AllOf(HasSubstr("line 1"), HasSubstr("string")));
-  EXPECT_THAT(error("\n"), HasSubstr("no lines"));
-}
-
 struct Pipeline {
   TestFolder folder;
   TrainConfig config;

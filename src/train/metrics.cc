@@ -55,7 +55,10 @@ MetricsLog::MetricsLog(const std::filesystem::path& folder, int64_t step) : path
   }
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   events_ = std::make_unique<EventFile>(board, std::chrono::duration<double>(now).count());
-  for (const Json& line : kept) AddToEvents(line);
+  for (const Json& line : kept) {
+    AddToEvents(line);
+    newest_.update(line);
+  }
   events_->Flush();
 }
 
@@ -75,6 +78,7 @@ void MetricsLog::Add(const Json& line) {
   if (std::fwrite(text.data(), 1, text.size(), file_) != text.size() || std::fflush(file_) != 0) {
     throw Error("cannot write {}", path_.string());
   }
+  newest_.update(line);
   AddToEvents(line);
   events_->Flush();
 }

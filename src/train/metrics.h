@@ -24,10 +24,13 @@ class MetricsLog {
   // tagged "outer/inner".
   void Add(const Json& line);
   void Sync();  // to the disk
+  // The newest value of every key, of this process or an earlier one.
+  const Json& newest() const { return newest_; }
 
  private:
   void AddToEvents(const Json& line);
   std::filesystem::path path_;
+  Json newest_ = Json::object();
   std::FILE* file_ = nullptr;
   std::unique_ptr<EventFile> events_;
 };

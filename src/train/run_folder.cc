@@ -9,7 +9,9 @@
 #include <set>
 
 #include "base/crc32c.h"
+#include "base/data_file.h"
 #include "base/file.h"
+#include "base/progress.h"
 
 namespace fulgur {
 
@@ -26,9 +28,11 @@ constexpr const char* kFilePrefix = "file ";  // of the keys of files that a con
 }  // namespace
 
 void AddFile(Json* fingerprint, const fs::path& path) {
-  const MappedFile file(path);
-  (*fingerprint)[kFilePrefix + path.string()] =
-      fmt::format("{} bytes, crc32c {:08x}", file.bytes().size(), Crc32c(file.bytes().data(), file.bytes().size()));
+  for (const fs::path& each : DataFiles(path)) {
+    const MappedFile file(each);
+    (*fingerprint)[kFilePrefix + each.string()] =
+        fmt::format("{} bytes, crc32c {:08x}", file.bytes().size(), Crc32c(file.bytes().data(), file.bytes().size()));
+  }
 }
 
 void CheckSameRun(const Json& old_run, const Json& new_run, int64_t done, const RunLength& length,
@@ -81,6 +85,19 @@ void CheckSameRun(const Json& old_run, const Json& new_run, int64_t done, const 
   }
 }
 
+std::string CheckRoomFor(const RoomNeeded& needed, uint64_t free, const fs::path& out) {
+  const auto bytes = [](uint64_t n) { return HumanBytes(static_cast<double>(n)); };
+  const std::string disk = fmt::format("{} are free where {} is", bytes(free), out.string());
+  if (free < needed.checkpoint) throw Error("{}, but a checkpoint takes {}", disk, bytes(needed.checkpoint));
+  const uint64_t more = needed.keep + 1 > needed.there ? needed.keep + 1 - needed.there : 0;
+  const uint64_t all = std::max<uint64_t>(more, 1) * needed.checkpoint + needed.model;
+  if (free >= all) return "";
+  return fmt::format(
+      "{}, but the run will write {}: checkpoints of {}, {} at a time (checkpoint.keep is {}), and a "
+      "model of {}",
+      disk, bytes(all), bytes(needed.checkpoint), needed.keep + 1, needed.keep, bytes(needed.model));
+}
+
 fs::path AsidePath(const fs::path& path) {
   const fs::path plain = path.has_filename() ? path : path.parent_path();
   for (int n = 1;; ++n) {
@@ -120,10 +137,11 @@ RunFolder::~RunFolder() = default;
 void RunFolder::Lock() {
   std::error_code error;
   fs::create_directories(out_, error);
+  if (error) throw Error("the run's folder {} cannot be made: {}", out_.string(), error.message());
   const fs::path path = out_ / "lock";
   lock_ = std::make_unique<Descriptor>();
   lock_->fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (lock_->fd < 0) throw Error("cannot create {}: {}", path.string(), std::strerror(errno));
+  if (lock_->fd < 0) throw Error("the run's folder {} cannot be written to: {}", out_.string(), std::strerror(errno));
   if (::flock(lock_->fd, LOCK_EX | LOCK_NB) != 0) throw Error("another process is training in {}", out_.string());
 }
 

@@ -12,7 +12,8 @@
 
 namespace fulgur {
 
-// Adds a file that the config names to the fingerprint: "file PATH": "123 bytes, crc32c 0a1b2c3d".
+// Adds a file that the config names to the fingerprint: "file PATH": "123 bytes, crc32c 0a1b2c3d". Of a folder or a
+// glob: each file (DataFiles).
 void AddFile(Json* fingerprint, const std::filesystem::path& path);
 
 // How a fingerprint says how long its run is. A run may become longer or shorter on the way, as long as what is done is
@@ -29,6 +30,15 @@ struct RunLength {
 // goes on as the new one.
 void CheckSameRun(const Json& old_run, const Json& new_run, int64_t done, const RunLength& length,
                   const std::filesystem::path& out);
+
+// What a run still writes, in bytes.
+struct RoomNeeded {
+  uint64_t checkpoint, model;  // one of them
+  uint64_t there = 0, keep;    // checkpoints that are there already, and how many are kept
+};
+// Error if not even the next checkpoint fits into what is free; the text of a warning if what follows does not. The
+// oldest checkpoint is removed once the next is complete.
+std::string CheckRoomFor(const RoomNeeded& needed, uint64_t free, const std::filesystem::path& out);
 
 // `path` with the first of .1, .2, ... that is not there; a slash at its end is left out.
 std::filesystem::path AsidePath(const std::filesystem::path& path);

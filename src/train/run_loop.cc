@@ -37,6 +37,7 @@ void RunLoop::Restore(Learner& learner, size_t sources) {
   auto found = checkpoints_.ReadNewest(learner.config(), sources, learner.params(), learner.m(), learner.v());
   if (!found) {
     state_.fingerprint = plan_.fingerprint;
+    CheckRoom();
     return;
   }
   CheckSameRun(found->fingerprint, plan_.fingerprint, found->step, plan_.length, plan_.out);
@@ -46,6 +47,7 @@ void RunLoop::Restore(Learner& learner, size_t sources) {
   learner.model().Repack();
   saved_step_ = state_.step;
   restored_ = true;
+  CheckRoom();
 }
 
 void RunLoop::PrintStart(const std::string& what, int threads) const {
@@ -57,6 +59,25 @@ void RunLoop::PrintStart(const std::string& what, int threads) const {
   if (options_.peak_gflops > 0) line += fmt::format(", {:.0f} GFLOP/s at most", options_.peak_gflops);
   if (restored_) line += fmt::format("; resumed at {} {}", plan_.step, state_.step);
   Say(line);
+}
+
+Json RunLoop::Newest(const char* key) const {
+  return metrics_ && metrics_->newest().contains(key) ? metrics_->newest()[key] : Json();
+}
+
+// A full disk is to be seen now, not at the first checkpoint.
+void RunLoop::CheckRoom() const {
+  if (state_.step >= plan_.steps) return;
+  const auto parameters = static_cast<uint64_t>(CountParameters(learner_->config()).total);
+  std::error_code failed;
+  const fs::space_info space = fs::space(plan_.out, failed);
+  if (failed) return;
+  const std::string warning = CheckRoomFor({.checkpoint = parameters * 3 * sizeof(float),
+                                            .model = parameters * DTypeSize(plan_.model.dtype),
+                                            .there = checkpoints_.size(),
+                                            .keep = static_cast<uint64_t>(plan_.checkpoint.keep)},
+                                           space.available, plan_.out);
+  if (!warning.empty()) Say("warning: " + warning);
 }
 
 bool RunLoop::Run(RunWork& work) {

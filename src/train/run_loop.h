@@ -75,7 +75,8 @@ class RunLoop {
   ~RunLoop();
 
   // Reads the newest checkpoint into the learner, which must outlive the loop. `sources` is that of
-  // RunCheckpoints::ReadNewest. Error if a run of this config does not go on from it.
+  // RunCheckpoints::ReadNewest. Error if a run of this config does not go on from it, or if the disk has no room for
+  // the next checkpoint.
   void Restore(Learner& learner, size_t sources);
   bool restored() const { return restored_; }
   const RunState& state() const { return state_; }  // of the last complete step
@@ -88,6 +89,8 @@ class RunLoop {
   // goes on to the caller, after a checkpoint of the last complete step if there can be one.
   // The model of an earlier end of the run is moved aside, to model.1, model.2, ..., when steps are left.
   bool Run(RunWork& work);
+  // The newest value that the metrics have for a key, also of an earlier process; null if there is none. After Run.
+  Json Newest(const char* key) const;
   std::filesystem::path model_folder() const { return plan_.out / "model"; }
 
  private:
@@ -95,6 +98,7 @@ class RunLoop {
   bool EndStep(RunWork& work);
   void WriteCheckpoint(RunWork& work);
   void KeepLastStep(RunWork& work);
+  void CheckRoom() const;
 
   RunPlan plan_;
   RunOptions options_;

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <optional>
 
@@ -11,6 +12,7 @@
 namespace fulgur {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -176,6 +178,33 @@ TEST(RunLength, WhatMayChangeOnTheWay) {
   EXPECT_THAT(error(longer, 7), HasSubstr("as one of 20: the rate falls, so that the two have only the first 6"));
   EXPECT_THAT(error({{"steps", 5}, {"decay", 0}, {"lr", 0.1}}, 6), HasSubstr("done 6 steps already, more than the 5"));
   EXPECT_THAT(error({{"steps", 20}, {"decay", 8}, {"lr", 0.2}}, 0), HasSubstr("\"lr\" was 0.1 and is now 0.2"));
+}
+
+TEST(RunFolder, ADiskThatIsTooSmallIsSeen) {
+  const RoomNeeded needed{.checkpoint = 100, .model = 20, .there = 0, .keep = 2};
+  EXPECT_THAT(ErrorOf([&] { CheckRoomFor(needed, 99, "run"); }),
+              AllOf(HasSubstr("99 B are free where run is"), HasSubstr("a checkpoint takes 100 B")));
+  EXPECT_THAT(CheckRoomFor(needed, 100, "run"), AllOf(HasSubstr("320 B"), HasSubstr("checkpoint.keep")));
+  EXPECT_EQ(CheckRoomFor(needed, 320, "run"), "");
+  EXPECT_EQ(CheckRoomFor({.checkpoint = 100, .model = 20, .there = 2, .keep = 2}, 120, "run"), "");
+}
+
+TEST(RunFolder, AFolderThatCannotBeWrittenSaysSo) {
+  TestFolder folder;
+  WriteFileAtomic(folder / "file", "");
+  EXPECT_THAT(ErrorOf([&] { RunFolder(folder / "file/run", false); }), HasSubstr("cannot be made: Not a directory"));
+  std::filesystem::create_directories(folder / "run");
+  using std::filesystem::perms;
+  const perms look = perms::owner_read | perms::owner_exec | perms::group_read | perms::group_exec |
+                     perms::others_read | perms::others_exec;
+  std::filesystem::permissions(folder / "run", look);
+  std::filesystem::permissions(folder.path(), look, std::filesystem::perm_options::add);
+  const bool root = ::geteuid() == 0;  // who may write everywhere
+  ASSERT_EQ(root ? ::seteuid(65534) : 0, 0);
+  const std::string error = ErrorOf([&] { RunFolder(folder / "run", false); });
+  ASSERT_EQ(root ? ::seteuid(0) : 0, 0);
+  EXPECT_THAT(error, HasSubstr("run cannot be written to: Permission denied"));
+  std::filesystem::permissions(folder / "run", std::filesystem::perms::owner_all);
 }
 
 }  // namespace

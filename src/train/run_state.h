@@ -32,6 +32,7 @@ class RunCheckpoints {
   void Write(const ModelConfig& config, const RunState& state, Params& params, Params& m, Params& v, int64_t keep);
 
   bool empty() const { return List().empty(); }
+  size_t size() const { return List().size(); }
 
   // Reads the newest complete one into params, m and v (writable float32 tensors of the right shapes). A damaged one is
   // skipped with a warning on stderr. Nothing if there is none; Error if there are some, all damaged.

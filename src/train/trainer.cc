@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/file.h"
+#include "base/nearest.h"
 #include "base/progress.h"
 #include "base/rng.h"
 #include "engine/loaded_model.h"
@@ -13,6 +14,7 @@
 #include "model/gradient.h"
 #include "model/pass.h"
 #include "ops/cross_entropy.h"
+#include "train/data_check.h"
 #include "train/trained_tasks.h"
 
 namespace fulgur {
@@ -103,7 +105,16 @@ class Trainer : public RunWork {
                .model = FilesOf(config)},
               options),
         mixture_(TrainingMixture(config)) {
+    for (const SourceCheck& check : CheckRecords(mixture_, encoder_, exec_.pool())) {
+      for (const std::string& note : check.Notes(config.batch.max_length)) notes_.push_back(note);
+    }
     if (config.validation.every > 0) {
+      if (config.validation.data.empty()) {
+        notes_.push_back(
+            "warning: validation.every is set, but there is nothing to validate on: \"data\" has no tasks, and there "
+            "is no "
+            "validation.data");
+      }
       validation_ = ValidationExamples(config.validation.data, encoder_, config.validation.instances,
                                        Mix(config.seed, kValidationStream));
     }
@@ -114,13 +125,18 @@ class Trainer : public RunWork {
 
   TrainResult Run() {
     loop_.PrintStart(fmt::format("steps of up to {} tokens", config_.batch.tokens), exec_.pool().threads());
-    for (const std::string& note : mixture_.Notes()) {
+    for (const std::string& note : mixture_.Notes()) notes_.push_back(note);
+    for (const std::string& note : notes_) {
       if (!options_.quiet) std::fprintf(stderr, "%s\n", note.c_str());
     }
     result_.finished = loop_.Run(*this);
     result_.step = loop_.state().step;
     result_.tokens = loop_.state().tokens;
     if (result_.finished) result_.model = loop_.model_folder();
+    if (const Json loss = loop_.Newest("loss"); loss.is_number()) result_.loss = loss.get<double>();
+    result_.validation = loop_.Newest("validation");
+    result_.examples = loop_.state().data.examples;
+    for (const uint64_t skipped : loop_.state().data.skipped) result_.left_out += skipped;
     return result_;
   }
 
@@ -150,6 +166,7 @@ class Trainer : public RunWork {
 
     state.tokens += data.tokens;
     state.data = data.after;
+    result_.longest_left_out = data.longest_left_out;
     const double seconds = SecondsSince(start);
     uint64_t skipped = 0;
     for (const uint64_t s : state.data.skipped) skipped += s;
@@ -166,7 +183,6 @@ class Trainer : public RunWork {
                  {"examples", state.data.examples},
                  {"skipped", skipped}});
     if (options_.peak_gflops > 0) line["peak_share"] = flops / seconds / (options_.peak_gflops * 1e9);
-    result_.loss = loss;
     return true;
   }
 
@@ -185,7 +201,7 @@ class Trainer : public RunWork {
     }
     const auto n = static_cast<double>(validation_.size());
     report["mean"] = {{"loss", loss / n}, {"accuracy", accuracy / n}};
-    line["validation"] = result_.validation = report;
+    line["validation"] = report;
     return true;
   }
 
@@ -212,6 +228,7 @@ class Trainer : public RunWork {
   ModelConfig architecture_;
   RunLoop loop_;
   Mixture mixture_;
+  std::vector<std::string> notes_;  // for the start
   std::map<std::string, std::vector<Example>> validation_;
   std::optional<Learner> learner_;
   std::optional<StepQueue> queue_;  // from the first step on
@@ -258,7 +275,8 @@ ModelConfig StartingArchitecture(const TrainConfig& config, const Tokenizer& tok
         if (!known.contains(key) && key != "layer_types" && key != "attn_type_list") {
           std::vector<std::string> names;
           for (const auto& [name, unused] : known.items()) names.push_back(name);
-          throw Error("{} has an unknown key \"{}\"; known: {}", where, key, fmt::join(names, ", "));
+          throw Error("{} has an unknown key \"{}\"{}; known: {}", where, key, DidYouMean(key, names),
+                      fmt::join(names, ", "));
         }
       }
     }
@@ -273,7 +291,18 @@ ModelConfig StartingArchitecture(const TrainConfig& config, const Tokenizer& tok
 }
 
 TrainResult Train(const TrainConfig& config, ExecContext& exec, const TrainOptions& options) {
-  return Trainer(config, exec, options).Run();
+  if (config.epochs <= 0) return Trainer(config, exec, options).Run();
+  const TextFiles text = TextFiles::FromFolder(config.model.tokenizer);
+  const RecordEncoder encoder(text.tokenizer, text.chat_template, config.batch.max_length);
+  const Mixture mixture = TrainingMixture(config);
+  CheckRecords(mixture, encoder, exec.pool());  // an error with its line rather than one from within a step
+  TrainConfig with_length = config;
+  with_length.SetLength(StepsOfEpochs(mixture, encoder, config.batch, config.epochs));
+  if (!options.quiet) {
+    std::fprintf(stderr, "%s\n",
+                 fmt::format("{} epochs of the data are {} steps", config.epochs, with_length.schedule.steps).c_str());
+  }
+  return Trainer(with_length, exec, options).Run();
 }
 
 int64_t ExportModel(const TrainConfig& config, const fs::path& dir) {

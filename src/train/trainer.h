@@ -30,11 +30,13 @@ ModelConfig StartingArchitecture(const TrainConfig& config, const Tokenizer& tok
 using TrainOptions = RunOptions;
 
 struct TrainResult {
-  int64_t step = 0, tokens = 0;  // done in the whole run
-  bool finished = false;         // all steps done and the model written; otherwise it was stopped
-  double loss = 0;               // of the last step done here
-  Json validation;               // the last one done here, or null
-  std::filesystem::path model;   // if finished
+  int64_t step = 0, tokens = 0;         // done in the whole run
+  bool finished = false;                // all steps done and the model written; otherwise it was stopped
+  double loss = 0;                      // of its last step
+  Json validation;                      // its last one, or null
+  std::filesystem::path model;          // if finished
+  uint64_t examples = 0, left_out = 0;  // drawn in the whole run; of those, too long for batch.max_length
+  int64_t longest_left_out = 0;         // tokens of the longest of those drawn here; 0 if none was
 };
 
 // Starts or resumes the run. Errors: `out` holds a run of another config (names a key that differs), or other files, or

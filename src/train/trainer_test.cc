@@ -231,6 +231,93 @@ TEST(Trainer, RefusesAnotherConfigOrOtherFiles) {
   EXPECT_TRUE(std::filesystem::exists(folder / "thesis/chapter1.txt"));
 }
 
+TEST(Trainer, AFinishedRunTellsItsResultsAgain) {
+  TestFolder folder;
+  Json json = TinyRun(folder.path());
+  json["validation"] = {{"every", 10}, {"instances", 2}};
+  const TrainResult first = TrainQuietly(json), again = TrainQuietly(json);
+  EXPECT_GT(first.loss, 0);
+  EXPECT_EQ(again.loss, first.loss);
+  EXPECT_EQ(again.validation, first.validation);
+  EXPECT_FALSE(again.validation.is_null());
+  EXPECT_EQ(again.examples, first.examples);
+}
+
+std::string ChatLine(const std::string& question, const std::string& answer) {
+  return Json{{"messages", {{{"role", "user"}, {"content", question}}, {{"role", "assistant"}, {"content", answer}}}}}
+             .dump() +
+         "\n";
+}
+
+TEST(Trainer, EpochsAreStepsAfterWhichEveryRecordHasBeenSeen) {
+  TestFolder folder;
+  std::string lines;
+  for (int i = 0; i < 100; ++i) lines += ChatLine(std::to_string(i), std::string(static_cast<size_t>(20 + i), 'x'));
+  WriteFileAtomic(folder / "chats.jsonl", lines);
+  Json json = TinyRun(folder.path());
+  json["data"] = {(folder / "chats.jsonl").string()};
+  json.erase("steps");
+  json["epochs"] = 2;
+  json["schedule"]["warmup_steps"] = 0;
+  const TrainResult result = TrainQuietly(json);
+  EXPECT_TRUE(result.finished);
+  EXPECT_GE(result.examples, 200u);
+  EXPECT_LT(result.examples, 240u);  // the last step is full
+  // It is the run of so many steps.
+  Json steps = In(folder, json, "steps");
+  steps.erase("epochs");
+  steps["steps"] = result.step;
+  TrainQuietly(steps);
+  EXPECT_EQ(Weights(json), Weights(steps));
+  EXPECT_EQ(TrainQuietly(json).step, result.step);
+  Json tasks = In(folder, TinyRun(folder.path()), "tasks");
+  tasks.erase("steps");
+  tasks["epochs"] = 1;
+  EXPECT_THAT(ErrorOf([&] { TrainQuietly(tasks); }), HasSubstr("\"epochs\" counts how often files are gone through"));
+}
+
+TEST(Trainer, ABadRecordEndsTheRunBeforeItBegins) {
+  TestFolder folder;
+  WriteFileAtomic(folder / "chats.jsonl", ChatLine("a", "b") + ChatLine("c", "d") +
+                                              "{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}\n");
+  Json json = TinyRun(folder.path());
+  json["data"].push_back({{"type", "chat"}, {"path", (folder / "chats.jsonl").string()}, {"weight", 0.001}});
+  EXPECT_THAT(ErrorOf([&] { TrainQuietly(json); }), AllOf(HasSubstr("chats.jsonl, line 3"), HasSubstr("no assistant")));
+  EXPECT_FALSE(std::filesystem::exists(folder / "run/metrics.jsonl"));
+}
+
+TEST(Trainer, WhatIsLeftOutIsCounted) {
+  TestFolder folder;
+  std::string lines;
+  for (int i = 0; i < 30; ++i) lines += ChatLine("?", std::string(i % 3 == 0 ? 3000 : 20, 'x'));
+  WriteFileAtomic(folder / "chats.jsonl", lines);
+  Json json = TinyRun(folder.path());
+  json["data"] = (folder / "chats.jsonl").string();
+  json["steps"] = 3;
+  json["schedule"] = {{"lr", 0.001}};
+  const TrainResult result = TrainQuietly(json);
+  EXPECT_GT(result.left_out, 0u);
+  EXPECT_GT(result.examples, result.left_out);
+  EXPECT_GT(result.longest_left_out, 3000);
+}
+
+TEST(Trainer, ValidationTakesFilesByTheirPath) {
+  TestFolder folder;
+  WriteFileAtomic(folder / "chats.jsonl", ChatLine("a", "b") + ChatLine("c", "d"));
+  WriteFileAtomic(folder / "texts.txt", "A text to be measured on.");
+  Json json = TinyRun(folder.path());
+  json["steps"] = 2;
+  json["schedule"] = {{"lr", 0.001}};
+  json["validation"] = {{"every", 1}, {"data", {(folder / "chats.jsonl").string(), (folder / "texts.txt").string()}}};
+  const TrainResult result = TrainQuietly(json);
+  EXPECT_EQ(KeysOf(result.validation), (std::set<std::string>{"chats", "texts", "mean"}));
+  json["validation"]["data"] = (folder / "nothing.jsonl").string();
+  EXPECT_THAT(ErrorOf([&] { TrainQuietly(json); }), HasSubstr("nothing.jsonl"));
+  WriteFileAtomic(folder / "other.jsonl", "{\"conversation\": []}\n");
+  json["validation"]["data"] = (folder / "other.jsonl").string();
+  EXPECT_THAT(ErrorOf([&] { TrainQuietly(json); }), HasSubstr("other.jsonl has no \"messages\""));
+}
+
 // A finished run whose "steps" are raised ends as one that had so many from the start.
 TEST(Trainer, AFinishedRunCanBecomeLonger) {
   TestFolder folder;
