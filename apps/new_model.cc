@@ -30,6 +30,8 @@ struct Options {
 // A key of the config, or one that Fulgur reads or writes.
 void CheckKey(const std::string& key, const Json& config) {
   std::vector<std::string> known{"max_position_embeddings",
+                                 "rope_parameters",
+                                 "rope_scaling",
                                  "partial_rotary_factor",
                                  "attn_type_list",
                                  "layer_types",

@@ -133,7 +133,7 @@ TEST(TrainCommand, ARunIsExtendedAndItsModelFoundInIt) {
   WriteFileAtomic(config, json.dump());
   const CommandResult warned = RunFulgur({"train", config, "--threads", "1"});
   EXPECT_THAT(warned.err, HasSubstr("there is nothing to validate on"));
-  EXPECT_THAT(warned.err, HasSubstr("1 epochs of the data are 1 steps"));
+  EXPECT_THAT(warned.err, HasSubstr("1 epoch of the data: 1 steps"));
 }
 
 class TrainSignal : public testing::TestWithParam<int> {};

@@ -94,7 +94,7 @@ Chat ReadChat(const Json& messages) {
   Chat chat;
   for (size_t i = 0; i < messages.size(); ++i) {
     Json message = messages[i];
-    const std::string where = fmt::format("message {}", i);
+    const std::string where = fmt::format("messages[{}]", i);
     if (!message.is_object()) throw Error("{} must be an object", where);
     const std::string role = JsonGetOr<std::string>(message, "role", "", where);
     const bool assistant = role == "assistant";
@@ -103,6 +103,8 @@ Chat ReadChat(const Json& messages) {
     if (assistant) {
       FoldThinking(&message, where);
       UseToolCalls(&message, where);
+      const auto has = [&](const char* key) { return message.contains(key) && !message[key].is_null(); };
+      if (!has("content") && !has("tool_calls")) throw Error("{} has neither a text nor a call", where);
     } else {
       for (const char* key : {"reasoning_content", "reasoning", "thinking", "function_call", "tool_calls"}) {
         if (message.contains(key) && !message[key].is_null() && !message[key].empty()) {
@@ -141,7 +143,9 @@ ConversationEncoder::ConversationEncoder(const Tokenizer& tokenizer, const ChatT
 
 Example ConversationEncoder::EncodeRecord(const Json& record) const {
   Json tools = record.contains("tools") ? record["tools"] : Json();
-  if (tools.is_null() && record.contains("functions") && record["functions"].is_array()) {
+  if (tools.is_null() && record.contains("functions") && !record["functions"].is_null()) {
+    if (!record["functions"].is_array())
+      throw Error("functions must be a list, found {}", record["functions"].type_name());
     for (const Json& function : record["functions"]) tools.push_back({{"type", "function"}, {"function", function}});
   }
   return Encode(record["messages"], tools);
@@ -153,12 +157,12 @@ Example ConversationEncoder::Encode(const Json& messages_as_given, const Json& t
   Example example;
   size_t counted = 0;  // tokens up to the last that counts
   for (size_t i = 0; i < messages.size(); ++i) {
-    if (JsonGetOr<std::string>(messages[i], "role", "", fmt::format("message {}", i)) != "assistant") continue;
+    if (JsonGetOr<std::string>(messages[i], "role", "", fmt::format("messages[{}]", i)) != "assistant") continue;
     const Json before = FirstMessages(messages, i);
     const std::vector<int32_t> prompt = template_.Encode(tokenizer_, before, tools, true);
     if (prompt.size() < example.tokens.size() ||
         !std::equal(example.tokens.begin(), example.tokens.end(), prompt.begin())) {
-      throw Error("the chat template renders the turns before message {} otherwise than when they were last", i);
+      throw Error("the chat template renders the turns before messages[{}] otherwise than when they were last", i);
     }
     example.tokens = prompt;
     example.counts.resize(prompt.size(), 0);
@@ -166,7 +170,7 @@ Example ConversationEncoder::Encode(const Json& messages_as_given, const Json& t
     std::string text = After(template_.Render(FirstMessages(messages, i + 1), tools, false, kServing),
                              template_.Render(before, tools, true, kServing));
     if (text.size() < end_text_.size() || !text.ends_with(end_text_)) {
-      throw Error("the chat template ends the turn of message {} otherwise than with \"{}\"", i, end_text_);
+      throw Error("the chat template ends the turn of messages[{}] otherwise than with \"{}\"", i, end_text_);
     }
     text.resize(text.size() - end_text_.size());
     const std::vector<int32_t> ids = tokenizer_.Encode(text, Tokenizer::Special::kPlainText);

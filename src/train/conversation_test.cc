@@ -95,7 +95,7 @@ TEST(Conversation, ThinkingInAFieldOfItsOwnIsLearned) {
     EXPECT_THAT(ErrorOf([&] {
                   encoder.Encode({user, message}, nullptr);
                 }),
-                HasSubstr("message 1 has its thinking twice"));
+                HasSubstr("messages[1] has its thinking twice"));
     Json asks = user;
     asks[field] = "hm";
     EXPECT_THAT(ErrorOf([&] { encoder.Encode({asks, Message("assistant", "4")}, nullptr); }), HasSubstr(field));
@@ -129,10 +129,10 @@ TEST(Conversation, AMessageOfWeightZeroIsReadAndNotLearned) {
   EXPECT_THAT(ErrorOf([&] {
                 encoder.Encode({ask, first}, nullptr);
               }),
-              HasSubstr("message 1: \"weight\" must be 0 or 1, not 0.5"));
+              HasSubstr("messages[1]: \"weight\" must be 0 or 1, not 0.5"));
   Json weighed = ask;
   weighed["weight"] = 1;
-  EXPECT_THAT(ErrorOf([&] { encoder.Encode({weighed, second}, nullptr); }), HasSubstr("message 0 has a weight of 1"));
+  EXPECT_THAT(ErrorOf([&] { encoder.Encode({weighed, second}, nullptr); }), HasSubstr("messages[0] has a weight of 1"));
 }
 
 TEST(Conversation, TheOldFormOfACallIsACall) {
@@ -153,7 +153,7 @@ TEST(Conversation, TheOldFormOfACallIsACall) {
   EXPECT_THAT(ErrorOf([&] {
                 encoder.Encode({user, {{"role", "assistant"}, {"function_call", "add"}}}, nullptr);
               }),
-              HasSubstr("message 1: \"function_call\" must be"));
+              HasSubstr("messages[1]: \"function_call\" must be"));
 }
 
 TEST(Conversation, Errors) {
@@ -163,7 +163,16 @@ TEST(Conversation, Errors) {
               HasSubstr("no assistant message"));
   EXPECT_THAT(ErrorOf([&] { encoder.Encode(Json::array(), nullptr); }), HasSubstr("no assistant message"));
   EXPECT_THAT(ErrorOf([&] { encoder.Encode("hello", nullptr); }), HasSubstr("must be a list"));
-  EXPECT_THAT(ErrorOf([&] { encoder.Encode(Json::array({3}), nullptr); }), HasSubstr("message 0"));
+  EXPECT_THAT(ErrorOf([&] {
+                encoder.Encode({Message("user", "x"), {{"role", "assistant"}, {"content", nullptr}}}, nullptr);
+              }),
+              HasSubstr("messages[1] has neither a text nor a call"));
+  EXPECT_THAT(
+      ErrorOf([&] {
+        encoder.EncodeRecord({{"messages", {Message("user", "x"), Message("assistant", "y")}}, {"functions", "f"}});
+      }),
+      HasSubstr("functions must be a list"));
+  EXPECT_THAT(ErrorOf([&] { encoder.Encode(Json::array({3}), nullptr); }), HasSubstr("messages[0]"));
   // A template that has no end of turn, and one that adds to a turn what the generation prompt does not have.
   const Text endless("{% for m in messages %}{{ m['content'][0]['text'] }}{% endfor %}");
   EXPECT_THAT(ErrorOf([&] { ConversationEncoder(*endless.tokenizer, *endless.chat); }), HasSubstr("no special token"));

@@ -300,7 +300,9 @@ TrainResult Train(const TrainConfig& config, ExecContext& exec, const TrainOptio
   with_length.SetLength(StepsOfEpochs(mixture, encoder, config.batch, config.epochs));
   if (!options.quiet) {
     std::fprintf(stderr, "%s\n",
-                 fmt::format("{} epochs of the data are {} steps", config.epochs, with_length.schedule.steps).c_str());
+                 fmt::format("{} epoch{} of the data: {} steps", config.epochs, config.epochs == 1 ? "" : "s",
+                             with_length.schedule.steps)
+                     .c_str());
   }
   return Trainer(with_length, exec, options).Run();
 }
