@@ -46,7 +46,7 @@ function starters() {
       if (running) return;
       current.messages.push({role: 'user', content: example.prompt});
       generate();
-    }}, h('b', {}, example.task), h('span', {}, example.prompt.replace(/\s+/g, ' ')))));
+    }}, h('b', {}, example.task), h('span', {}, example.prompt))));
   };
   show();
   const others = h('button', {type: 'button', className: 'plain', textContent: 'Others', hidden: examples.length <= 4,
