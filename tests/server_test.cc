@@ -15,6 +15,7 @@
 #include <tuple>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/test_folder.h"
 #include "tests/command.h"
@@ -1066,6 +1067,20 @@ TEST(ServerSlow, TenThousandHostileRequests) {
   EXPECT_GT(answered, 5000);
   EXPECT_THAT(neighbour.Read(120, "[DONE]"), HasSubstr("[DONE]"));
   EXPECT_EQ(client.Get("/health").status, 200);
+}
+
+TEST(Server, AModelIsCalledByItsRunOrItsName) {
+  const TestFolder folder;
+  const std::filesystem::path run = folder / "mine";
+  std::filesystem::create_directories(run);
+  std::filesystem::copy(FULGUR_SOURCE_DIR "/models/nano", run / "model");
+  WriteFileAtomic(run / "run.json", "{}");
+  const auto name = [](const ServerProcess& server) {
+    Client client(server);
+    return client.Get("/v1/models").json()["data"][0]["id"].get<std::string>();
+  };
+  EXPECT_EQ(name(ServerProcess({}, run.string())), "mine");
+  EXPECT_EQ(name(ServerProcess({"--name", "tutor"}, run.string())), "tutor");
 }
 
 }  // namespace

@@ -13,12 +13,14 @@
 #include "base/file.h"
 #include "base/test_folder.h"
 #include "tests/command.h"
+#include "tests/pseudo_terminal.h"
 #include "train/test_util.h"
 
 namespace fulgur {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::AllOf;
 using testing::HasSubstr;
 
 // A run of so many steps that only a signal ends it.
@@ -134,6 +136,25 @@ TEST(TrainCommand, ARunIsExtendedAndItsModelFoundInIt) {
   const CommandResult warned = RunFulgur({"train", config, "--threads", "1"});
   EXPECT_THAT(warned.err, HasSubstr("there is nothing to validate on"));
   EXPECT_THAT(warned.err, HasSubstr("1 epoch of the data: 1 steps"));
+}
+
+TEST(TrainCommand, ProgressFitsFortyColumns) {
+  TestFolder folder;
+  Json json = TinyRun(folder.path());
+  json["steps"] = 60;
+  json["validation"] = {{"every", 5}, {"instances", 2}};
+  WriteFileAtomic(folder / "train.json", json.dump());
+  PseudoTerminal terminal({"train", (folder / "train.json").string(), "--threads", "1"}, folder.path(), 40);
+  const std::string shown = terminal.Rest();
+  constexpr std::string_view kAnew = "\r\033[K";  // how a line of progress begins
+  int count = 0;
+  for (size_t at = 0; (at = shown.find(kAnew, at)) != std::string::npos; ++count) {
+    at += kAnew.size();
+    const std::string line = shown.substr(at, shown.find_first_of("\r\n", at) - at);
+    EXPECT_LT(line.size(), 40u) << line;
+    EXPECT_THAT(line, AllOf(testing::StartsWith("training"), HasSubstr("loss")));
+  }
+  EXPECT_GT(count, 0);
 }
 
 class TrainSignal : public testing::TestWithParam<int> {};
