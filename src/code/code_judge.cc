@@ -37,6 +37,8 @@ bool InDoubt(const SandboxOutcome& outcome, double limit) {
   return outcome.cpu_seconds > 0.7 * limit && outcome.cpu_seconds < 1.5 * limit;
 }
 
+bool Crashed(const SandboxOutcome& outcome) { return outcome.end != RunEnd::kExit || outcome.exit_code != 0; }
+
 std::string EndReason(const SandboxOutcome& outcome, const SandboxLimits& limits) {
   switch (outcome.end) {
     case RunEnd::kExit:
@@ -124,6 +126,7 @@ CodeVerdict CodeJudge::JudgeResponse(const CodeProblem& problem, std::string_vie
   verdict.tests = static_cast<int64_t>(problem.tests.size());
   verdict.score = 0;
   verdict.end = "none";
+  verdict.fault = "compile";
   verdict.reason = answer.problem;
   return verdict;
 }
@@ -134,6 +137,7 @@ CodeVerdict CodeJudge::Judge(const CodeProblem& problem, const ProgramText& prog
   if (Trim(program.code).empty()) {
     verdict.score = 0;
     verdict.end = "none";
+    verdict.fault = "compile";
     verdict.reason = "the program is empty";
     return verdict;
   }
@@ -156,7 +160,7 @@ CodeVerdict CodeJudge::JudgeTests(const CodeProblem& problem, const ProgramText&
                     : programs_.Prepare(program, problem.cpu_seconds, problem.memory_bytes);
       done = true;
       if (!ready.error.empty()) {
-        verdict.end = "compile";
+        verdict.end = verdict.fault = "compile";
         verdict.reason = ready.error;
         return verdict;
       }
@@ -173,7 +177,9 @@ CodeVerdict CodeJudge::JudgeTests(const CodeProblem& problem, const ProgramText&
       continue;
     }
     if (verdict.reason.empty()) {
-      verdict.end = IsSyntaxError(result) ? "compile" : RunEndName(result.outcome.end);
+      const bool syntax = IsSyntaxError(result);
+      verdict.end = syntax ? "compile" : RunEndName(result.outcome.end);
+      verdict.fault = syntax ? "compile" : Crashed(result.outcome) ? "crash" : "";
       verdict.reason = fmt::format("test {}: {}", i + 1, result.reason);
     }
     if (!options_.all_tests && !options_.partial) break;
@@ -201,6 +207,28 @@ SandboxOutcome CodeJudge::Run(const SandboxRun& run) {
   if (outcome.end == RunEnd::kInfrastructure || !InDoubt(outcome, run.limits.cpu_seconds)) return outcome;
   const std::unique_lock alone(alone_);
   return sandbox_.Run(run).get();
+}
+
+// What one writes the other reads. The time of `answers` may be in doubt, as in Run.
+std::pair<SandboxOutcome, SandboxOutcome> CodeJudge::RunJoined(SandboxRun asks, SandboxRun answers) {
+  const auto once = [&] {
+    const PipePair there, back;
+    asks.output_fd = there.write;
+    answers.input_fd = there.read;
+    answers.output_fd = back.write;
+    asks.input_fd = back.read;
+    return sandbox_.RunPair(asks, answers).get();
+  };
+  std::pair<SandboxOutcome, SandboxOutcome> outcomes;
+  {
+    const std::shared_lock among_others(alone_);
+    outcomes = once();
+  }
+  if (InDoubt(outcomes.second, answers.limits.cpu_seconds) || outcomes.first.end == RunEnd::kInfrastructure) {
+    const std::unique_lock alone(alone_);
+    outcomes = once();
+  }
+  return outcomes;
 }
 
 CodeJudge::TestResult CodeJudge::RunTest(const CodeProblem& problem, const ReadyProgram& program,
@@ -329,23 +357,7 @@ CodeJudge::TestResult CodeJudge::RunInteractive(const CodeProblem& problem, cons
   answers.limits.wall_seconds = WallLimit(problem.cpu_seconds);
   asks.limits.wall_seconds = kPatience * answers.limits.wall_seconds;
   TestResult result;
-  const auto once = [&] {
-    const PipePair there, back;
-    asks.output_fd = there.write;
-    answers.input_fd = there.read;
-    answers.output_fd = back.write;
-    asks.input_fd = back.read;
-    return sandbox_.RunPair(asks, answers).get();
-  };
-  std::pair<SandboxOutcome, SandboxOutcome> outcomes;
-  {
-    const std::shared_lock among_others(alone_);
-    outcomes = once();
-  }
-  if (InDoubt(outcomes.second, problem.cpu_seconds) || outcomes.first.end == RunEnd::kInfrastructure) {
-    const std::unique_lock alone(alone_);
-    outcomes = once();
-  }
+  const auto outcomes = RunJoined(asks, answers);
   const auto& [asked, answered] = outcomes;
   result.outcome = answered;
   if (asked.end == RunEnd::kInfrastructure || answered.end == RunEnd::kInfrastructure) {
@@ -374,7 +386,7 @@ CodeVerdict CodeJudge::JudgeAsserts(const CodeProblem& problem, const ProgramTex
   verdict.tests = static_cast<int64_t>(problem.tests.size());
   verdict.score = 0;
   if (program.language != Language::kPython3) {
-    verdict.end = "compile";
+    verdict.end = verdict.fault = "compile";
     verdict.reason =
         fmt::format("the tests are Python, which an answer in {} cannot meet", LanguageName(program.language));
     return verdict;
@@ -401,23 +413,7 @@ CodeVerdict CodeJudge::JudgeAsserts(const CodeProblem& problem, const ProgramTex
   asserts.limits.cpu_seconds = problem.cpu_seconds + kCheckerSeconds;
   asserts.limits.wall_seconds = kPatience * answers.limits.wall_seconds;
   asserts.limits.memory_bytes = int64_t{512} << 20;
-  const auto once = [&] {
-    const PipePair there, back;
-    asserts.output_fd = there.write;
-    answers.input_fd = there.read;
-    answers.output_fd = back.write;
-    asserts.input_fd = back.read;
-    return sandbox_.RunPair(asserts, answers).get();
-  };
-  std::pair<SandboxOutcome, SandboxOutcome> outcomes;
-  {
-    const std::shared_lock among_others(alone_);
-    outcomes = once();
-  }
-  if (InDoubt(outcomes.second, problem.cpu_seconds) || outcomes.first.end == RunEnd::kInfrastructure) {
-    const std::unique_lock alone(alone_);
-    outcomes = once();
-  }
+  const auto outcomes = RunJoined(asserts, answers);
   const auto& [asserted, answered] = outcomes;
   if (asserted.end == RunEnd::kInfrastructure || answered.end == RunEnd::kInfrastructure) {
     verdict.score.reset();
@@ -446,6 +442,7 @@ CodeVerdict CodeJudge::JudgeAsserts(const CodeProblem& problem, const ProgramTex
     return verdict;
   }
   verdict.end = RunEndName(answered.end);
+  if (Crashed(answered)) verdict.fault = "crash";
   if (answered.end != RunEnd::kExit || answered.exit_code != 0) {
     verdict.reason = EndReason(answered, answers.limits);
     if (const std::string said = LastLine(answered.err); !said.empty()) verdict.reason += ": " + said;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <shared_mutex>
 #include <string>
+#include <utility>
 
 #include "code/answer_code.h"
 #include "code/code_problem.h"
@@ -28,6 +29,9 @@ struct CodeVerdict {
   // the program does not compile, "none" if there is no program.
   std::string end = "exit";
   std::string reason;  // why the score is not 1
+  // Of the first test that failed: "compile" if there is no program to run, "crash" if it did not end by itself with
+  // exit status 0. Empty if it did, and was wrong.
+  std::string fault;
 };
 
 // Judges answers, each in the thread that asks; many threads may.
@@ -62,6 +66,7 @@ class CodeJudge {
   CheckResult RunChecker(const CodeProblem& problem, const CodeTest& test, const std::string& output);
   static bool IsSyntaxError(const TestResult& result);
   SandboxOutcome Run(const SandboxRun& run);
+  std::pair<SandboxOutcome, SandboxOutcome> RunJoined(SandboxRun asks, SandboxRun answers);
 
   CodeJudgeOptions options_;
   Sandbox sandbox_;

@@ -10,6 +10,7 @@
 #include "code/admit.h"
 #include "code/answer_code.h"
 #include "code/code_judge.h"
+#include "code/code_source.h"
 #include "code/compare.h"
 
 namespace fulgur {
@@ -393,6 +394,30 @@ TEST_F(CodeJudgeTest, CompilerCannotBeUsedToLook) {
     EXPECT_EQ(Judge(kAdd, Language::kCpp, code).end, "compile") << code;
   }
   EXPECT_EQ(Judge(kAdd, Language::kCpp, "#include \"/proc/self/environ\"\nint main(){}").score, 0);
+}
+
+TEST_F(CodeJudgeTest, JudgesWhatAPolicySaid) {
+  const TestFolder folder;
+  std::ofstream(folder / "p.jsonl")
+      << R"({"id": 1, "prompt": "Add.", "tests": [{"input": "1 2", "output": "3"}]})"
+      << "\n"
+      << R"({"id": 2, "prompt": "Subtract.", "tests": [{"input": "1 2", "output": "-1"}]})"
+      << "\n";
+  const CodeProblemFile file(folder / "p.jsonl", "code", std::nullopt);
+  const Problem problem = file.Get(1);
+  EXPECT_THAT(problem.prompt, testing::AllOf(HasSubstr("Subtract."), HasSubstr("Python 3"), HasSubstr("```python")));
+  ProgramJudge judge(&file, CodeJudgeOptions{.threads = 2, .cache = {}});
+  const auto ask = [&](const std::string& content) {
+    Trajectory trajectory;
+    trajectory.turns.emplace_back();
+    trajectory.turns[0].parsed.content = content;
+    return judge.Ask(problem, trajectory).get();
+  };
+  EXPECT_EQ(ask("```python\na, b = map(int, input().split())\nprint(a - b)\n```").score, 1);
+  EXPECT_EQ(ask("```python\nprint(3)\n```").fault, "");
+  EXPECT_EQ(ask("```python\n1 / 0\n```").fault, "crash");
+  EXPECT_EQ(ask("```python\n1 /\n```").fault, "compile");
+  EXPECT_EQ(ask("I do not know.").fault, "compile");
 }
 
 // --- admission

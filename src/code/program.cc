@@ -20,7 +20,7 @@ namespace {
 constexpr const char* kPythonPath = "/usr/bin/python3";
 constexpr const char* kCompilerPath = "/usr/bin/g++";
 constexpr double kInstructionsPerSecond = 5e7;
-constexpr size_t kMostCompiledBytes = size_t{256} << 20;
+constexpr size_t kMostCompiledBytes = size_t{256} << 20, kMostProgramBytes = size_t{32} << 20;
 
 std::string Sha256(std::string_view text) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
@@ -159,7 +159,10 @@ std::string Programs::Compile(const ProgramText& program, std::string* error) {
   SandboxOutcome outcome = sandbox_->Run(std::move(run)).get();
   if (outcome.end == RunEnd::kInfrastructure) throw Error("the sandbox failed at a compilation: {}", outcome.problem);
   if (outcome.end == RunEnd::kExit && outcome.exit_code == 0 && outcome.collected.size() == 1) {
-    return std::move(outcome.collected[0].content);
+    if (outcome.collected[0].content.size() <= kMostProgramBytes) return std::move(outcome.collected[0].content);
+    *error = fmt::format("the compiled program has {} bytes, more than {}", outcome.collected[0].content.size(),
+                         kMostProgramBytes);
+    return {};
   }
   *error = outcome.end == RunEnd::kExit ? "" : fmt::format("the compiler was ended: {}. ", RunEndName(outcome.end));
   *error += outcome.err.substr(0, 2000);

@@ -19,6 +19,7 @@ class BackgroundThreads;
 struct Verdict {
   std::optional<double> score;  // 0 to 1
   std::string reason;           // why the score is not 1, or why there is none
+  std::string fault{};          // of a program: "compile", "crash"; empty: none, or it is no program
 };
 
 // Answers later, on threads of its own. Whoever asks bounds how many questions are under way, keeps problem and

@@ -62,6 +62,23 @@ Checker ReadChecker(Section& s) {
   return checker;
 }
 
+CodeSource ReadCode(Section& s) {
+  CodeSource code;
+  if (s.Has("language")) {
+    const auto name = s.Get<std::string>("language");
+    code.language = LanguageFromName(name);
+    if (!code.language) throw Error("{}: \"language\" is \"{}\", but must be python3, cpp or lua", s.where(), name);
+  }
+  const auto scoring = s.GetOr<std::string>("scoring", "complete");
+  if (scoring != "complete" && scoring != "partial") {
+    throw Error("{}: \"scoring\" is \"{}\", but must be complete or partial", s.where(), scoring);
+  }
+  code.partial = scoring == "partial";
+  code.runs = s.Integer(FreeKey("runs"), 0, 0);
+  if (code.runs > 1024) throw Error("{}: {} runs at a time are too many", s.where(), code.runs);
+  return code;
+}
+
 ProblemSourceConfig ReadSource(const Json& json, const std::string& where, ConfigKeys* keys) {
   Section s(json, where, keys);
   ProblemSourceConfig source;
@@ -75,13 +92,16 @@ ProblemSourceConfig ReadSource(const Json& json, const std::string& where, Confi
     source.tasks = ReadTasks(s.Value("tasks"), s.Has(difficulties) ? s.Value(difficulties) : Json("all"), where);
     s.Record("tasks", TasksToJson(source.tasks));
     source.part = ReadTrainPart(s.GetOr<std::string>("part", "reinforcement"), where);
-  } else if (type == "problems" || type == "instances") {
+  } else if (type == "problems" || type == "instances" || type == "code") {
     source.path = s.Get<std::string>("path");
     source.name = s.GetOr<std::string>("name", source.path.stem().string());
     if (type == "problems") {
       source.type = ProblemSourceConfig::Type::kFile;
       source.checker = ReadChecker(s);
       source.max_unreadable = s.Number(FreeKey("max_unreadable"), source.max_unreadable, 1);
+    } else if (type == "code") {
+      source.type = ProblemSourceConfig::Type::kCode;
+      source.code = ReadCode(s);
     } else {
       source.type = ProblemSourceConfig::Type::kInstances;
       source.part = ReadTrainPart(s.GetOr<std::string>("part", "all"), where);
@@ -111,7 +131,7 @@ ProblemSourceConfig ReadSource(const Json& json, const std::string& where, Confi
     source.decontaminate.words = static_cast<int>(std::min<int64_t>(d.Integer("words", 10, 1), 1000));
     d.Done();
   } else {
-    throw Error("{}: \"type\" is \"{}\", but must be tasks, problems or instances", where, type);
+    throw Error("{}: \"type\" is \"{}\", but must be tasks, problems, instances or code", where, type);
   }
   s.Done();
   return source;
@@ -293,6 +313,13 @@ RewardConfig ReadReward(Section& s) {
   reward.format = r.Number("format", reward.format);
   reward.overlong = r.Number("overlong", reward.overlong);
   reward.overlong_buffer = r.Integer("overlong_buffer", reward.overlong_buffer, 0);
+  for (const auto& [key, value] :
+       {std::pair{"compile_error", &reward.compile_error}, std::pair{"crash", &reward.crash}}) {
+    *value = r.GetOr<double>(AddedKey(key), 0);
+    if (!(*value <= 0 && *value >= -1e30)) {
+      throw Error("{}: \"{}\" is {}, but must be 0 or less", r.where(), key, *value);
+    }
+  }
   r.Done();
   return reward;
 }

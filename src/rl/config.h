@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "code/code_problem.h"
 #include "engine/generation.h"
 #include "eval/answer_checker.h"
 #include "eval/gold_report.h"
@@ -26,9 +27,16 @@ struct Ramp {
   double At(double progress) const;
 };
 
+// What a source of problems of programming adds.
+struct CodeSource {
+  std::optional<Language> language;  // that the prompts ask for; none: the problem's
+  bool partial = false;              // the score is the share of tests that pass
+  int64_t runs = 0;                  // at a time; 0: as many as there are processors
+};
+
 // Where problems come from.
 struct ProblemSourceConfig {
-  enum class Type { kTasks, kFile, kInstances };
+  enum class Type { kTasks, kFile, kInstances, kCode };
   Type type = Type::kTasks;
   std::string name;
   Ramp weight;
@@ -38,6 +46,7 @@ struct ProblemSourceConfig {
 
   std::filesystem::path path;  // kFile: JSON lines of {"prompt", "answer"}; kInstances: of instances of tasks
   Checker checker;             // kFile
+  CodeSource code;             // kCode: JSON lines of problems (docs/code.md)
   double max_unreadable = kMaxUnreadable;  // kFile: part of the answers that may be of no use to the checker
   // The starting model tries each problem `samples` times; those it solves with a rate in (low, high), the ends
   // excluded, are kept. 0 samples: all are.

@@ -125,6 +125,13 @@ ProblemSet::ProblemSet(const std::vector<ProblemSourceConfig>& sources, uint64_t
       source.judge = MakeAnswerJudge(config.checker);
       if (config.checker.is_rule()) source.golds = ReportGolds(*source.file, config.checker.rule);
       source.golds.Check("source " + config.name, config.max_unreadable, "\"max_unreadable\"");
+    } else if (config.type == ProblemSourceConfig::Type::kCode) {
+      source.code = std::make_unique<CodeProblemFile>(config.path, config.name, config.code.language);
+      CodeJudgeOptions options;
+      options.partial = config.code.partial;
+      options.all_tests = config.code.partial;
+      options.threads = static_cast<int>(config.code.runs);
+      source.judge = std::make_unique<ProgramJudge>(source.code.get(), options);
     } else {
       if (config.type == ProblemSourceConfig::Type::kInstances) {
         source.instances = std::make_unique<InstanceFile>(config.path, config.part, false);
@@ -134,7 +141,7 @@ ProblemSet::ProblemSet(const std::vector<ProblemSourceConfig>& sources, uint64_t
     if (source.file_size() > 0) {
       std::vector<std::string> prompts;
       for (size_t i = 0; i < source.file_size(); ++i) {
-        prompts.push_back(source.file ? source.file->Get(i).prompt : source.instances->Get(i).prompt);
+        prompts.push_back(source.FromFile(i).prompt);
       }
       const Decontaminator decontaminator(config.decontaminate.words, prompts,
                                           ReadReferenceTexts(config.decontaminate.against));
@@ -190,10 +197,15 @@ Assignment ProblemSet::Draw(const Curriculum& curriculum, double progress, int64
 
 Assignment ProblemSet::FromFile(size_t source, size_t record) const {
   const Source& from = sources_[source];
-  if (from.file != nullptr) return {from.file->Get(record), env_.get(), from.judge.get()};
-  Problem problem = TaskProblem(from.instances->Get(record), from.config.name);
+  return {from.FromFile(record), env_.get(), from.judge.get()};
+}
+
+Problem ProblemSet::Source::FromFile(size_t record) const {
+  if (file != nullptr) return file->Get(record);
+  if (code != nullptr) return code->Get(record);
+  Problem problem = TaskProblem(instances->Get(record), config.name);
   problem.id = record;
-  return {std::move(problem), env_.get(), from.judge.get()};
+  return problem;
 }
 
 std::vector<Assignment> ProblemSet::First(int64_t count) const {

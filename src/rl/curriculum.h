@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "code/code_source.h"
 #include "envs/instance_file.h"
 #include "envs/judge.h"
 #include "eval/gold_report.h"
@@ -93,8 +94,10 @@ class ProblemSet {
   struct Source {
     ProblemSourceConfig config;
     std::unique_ptr<ProblemFile> file;        // of one kind
-    std::unique_ptr<InstanceFile> instances;  // or the other; neither: tasks
-    size_t file_size() const { return file ? file->size() : instances ? instances->size() : 0; }
+    std::unique_ptr<InstanceFile> instances;  // or another; none: tasks
+    std::unique_ptr<CodeProblemFile> code;
+    size_t file_size() const { return file ? file->size() : instances ? instances->size() : code ? code->size() : 0; }
+    Problem FromFile(size_t record) const;
     std::unique_ptr<Judge> judge;
     GoldReport golds;
     std::vector<size_t> records;

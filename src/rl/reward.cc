@@ -43,6 +43,8 @@ Reward ScoreResponse(const RewardConfig& config, const Verdict& verdict, const T
   reward.format = IsWellFormed(trajectory.turns.back().text, trajectory.finish, starts_in_thinking);
   reward.correct_part = config.correct * *verdict.score;
   reward.format_part = reward.format ? config.format : 0;
+  if (verdict.fault == "compile") reward.fault_part = config.compile_error;
+  if (verdict.fault == "crash") reward.fault_part = config.crash;
   if (config.overlong_buffer > 0) {
     const auto tokens = static_cast<int64_t>(trajectory.ids.size());
     const int64_t over = std::clamp<int64_t>(tokens - (window - config.overlong_buffer), 0, config.overlong_buffer);

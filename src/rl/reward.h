@@ -17,12 +17,14 @@ struct RewardConfig {
   // costs overlong / buffer, so that a response as long as the window loses all of `overlong`. 0 tokens: no penalty.
   int64_t overlong_buffer = 0;
   double overlong = 1;
+  // Of programs that do not compile, and of those that crash or run into a limit; 0 or less.
+  double compile_error = 0, crash = 0;
 };
 
 struct Reward {
   bool format = false;
-  double correct_part = 0, format_part = 0, overlong_part = 0;
-  double total() const { return correct_part + format_part + overlong_part; }
+  double correct_part = 0, format_part = 0, overlong_part = 0, fault_part = 0;
+  double total() const { return correct_part + format_part + overlong_part + fault_part; }
 };
 
 // <think>, some thinking, </think>, then an answer with exactly one \boxed{}, ended by the model itself. The tags once

@@ -43,7 +43,9 @@ void ScoreGroup(const RolloutSettings& settings, Group& group) {
 }
 
 Json VerdictJson(const Verdict& verdict) {
-  return {{"score", verdict.score ? Json(*verdict.score) : Json()}, {"reason", verdict.reason}};
+  Json json = {{"score", verdict.score ? Json(*verdict.score) : Json()}, {"reason", verdict.reason}};
+  if (!verdict.fault.empty()) json["fault"] = verdict.fault;
+  return json;
 }
 
 Verdict VerdictFromJson(const Json& json, const std::string& where) {
@@ -51,6 +53,7 @@ Verdict VerdictFromJson(const Json& json, const std::string& where) {
   if (!json.contains("score")) throw Error("{}: there is no \"score\"", where);
   if (!json["score"].is_null()) verdict.score = JsonGet<double>(json, "score", where);
   verdict.reason = JsonGet<std::string>(json, "reason", where);
+  verdict.fault = JsonGetOr<std::string>(json, "fault", "", where);
   return verdict;
 }
 
@@ -91,6 +94,7 @@ Json ResponseToJson(const Response& r) {
                       {"correct", r.reward.correct_part},
                       {"format", r.reward.format_part},
                       {"overlong", r.reward.overlong_part}};
+    if (r.reward.fault_part != 0) json["reward"]["fault"] = r.reward.fault_part;
     json["advantage"] = r.advantage;
   }
   json["ids"] = t.ids;

@@ -258,6 +258,7 @@ class RlTrainer : public RunWork {
                        {"reused", rollouts.reused},
                        {"unjudged", all.responses - all.judged},
                        {"waited", rollouts.waited_seconds},
+                       {"waited_share", rollouts.seconds > 0 ? rollouts.waited_seconds / rollouts.seconds : 0},
                        {"tokens", all.tokens},
                        {"tokens_per_second",
                         rollouts.seconds > 0 ? static_cast<double>(rollouts.generated_tokens) / rollouts.seconds : 0}};

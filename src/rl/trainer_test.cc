@@ -17,6 +17,7 @@
 #include "envs/instance.h"
 #include "rl/gzip_lines.h"
 #include "rl/test_util.h"
+#include "sandbox/sandbox.h"
 #include "train/trained_tasks.h"
 
 namespace fulgur {
@@ -176,6 +177,32 @@ TEST(RlTrainer, SameRunSameBitsWhateverTheThreadsTheBatchAndRecomputation) {
   seed["seed"] = 4;
   TrainQuietly(seed);
   EXPECT_NE(Weights(one), Weights(seed));
+}
+
+TEST(RlTrainer, ProgramsAreJudgedByTheirTests) {
+  if (const SandboxProbe probe = ProbeSandbox(); !probe.contained) GTEST_SKIP() << probe.missing;
+  TestFolder folder;
+  std::ofstream(folder / "code.jsonl")
+      << R"({"id": 1, "prompt": "Add.", "language": "lua", "tests": [{"input": "1 2", "output": "3"}]})"
+      << "\n";
+  Json json = TinyRlRun(folder.path());
+  json["data"] = {{{"type", "code"}, {"path", (folder / "code.jsonl").string()}}};
+  json["reward"] = {{"compile_error", -0.5}, {"format", 0}};
+  json["batches"] = 1;
+  json["rollouts"]["most_prompts"] = 4;
+  TrainQuietly(json);
+  int64_t responses = 0;
+  ReadGzipLines(folder / "run/rollouts/batch-000001.jsonl.gz", [&](const Json& group) {
+    for (const Json& response : group["responses"]) {
+      ++responses;
+      EXPECT_EQ(response["score"], 0);
+      EXPECT_EQ(response["fault"], "compile");  // a model that has learned nothing writes no program
+      EXPECT_EQ(response["reward"]["total"], -0.5);
+    }
+    return true;
+  });
+  EXPECT_EQ(responses, 16);
+  EXPECT_TRUE(Lines(folder / "run/metrics.jsonl").back()["rollout"].contains("waited_share"));
 }
 
 // kill -9 at random moments, in the middle of rollouts among them, until the run ends.

@@ -3,10 +3,14 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <deque>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -140,30 +144,104 @@ TEST(SandboxTest, RunsThatCannotBeAreErrors) {
   refused(run, "time limits");
 }
 
-// Hostile and harmless runs by turns, many at a time: the process has as many descriptors and children at the end as
-// after the first few.
-TEST(SandboxTest, ManyRunsLeaveNothing) {
-  SKIP_UNLESS_CONTAINED();
-  const auto descriptors = [] {
-    size_t n = 0;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) n += entry.exists() ? 1 : 0;
-    return n;
+// What a process holds.
+struct Holdings {
+  size_t descriptors = 0, children = 0, mounts = 0;
+  int64_t memory = 0;
+  bool operator==(const Holdings& other) const {
+    return descriptors == other.descriptors && children == other.children && mounts == other.mounts;
+  }
+};
+std::ostream& operator<<(std::ostream& out, const Holdings& h) {
+  return out << h.descriptors << " descriptors, " << h.children << " children, " << h.mounts << " mounts";
+}
+Holdings Held() {
+  const auto words = [](const std::string& path) {
+    std::ifstream file(path);
+    return std::vector<std::string>(std::istream_iterator<std::string>(file), {});
   };
+  Holdings held;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
+    held.descriptors += entry.exists() ? 1 : 0;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    held.children += words((task.path() / "children").string()).size();
+  }
+  held.mounts = words("/proc/self/mounts").size();
+  held.memory = std::stoll(words("/proc/self/statm").at(1)) * sysconf(_SC_PAGESIZE);
+  return held;
+}
+
+// Hostile and harmless runs by turns, many at a time: this process holds as much at the end as after the first few.
+void RunMany(int runs) {
   Sandbox sandbox(4);
-  const auto some = [&](int runs) {
-    std::vector<std::future<SandboxOutcome>> outcomes;
-    for (int i = 0; i < runs; ++i) {
-      const bool hostile = i % 3 == 0;
-      SandboxRun run = MakeSandboxRun(SandboxProfile::kRepository, {"/attack", hostile ? "orphans" : "nothing"});
+  constexpr const char* kHostile[] = {"orphans", "daemon", "fork_bomb", "tmp_files", "kill_all"};
+  const auto some = [&](int n) {
+    std::deque<std::future<SandboxOutcome>> outcomes;
+    for (int i = 0; i < n; ++i) {
+      SandboxRun run =
+          MakeSandboxRun(SandboxProfile::kRepository, {"/attack", i % 3 == 0 ? kHostile[i / 3 % 5] : "nothing"});
       run.files = {{"/attack", RedTeamProgram(), true}};
+      run.limits.tmp_files = 100;
       outcomes.push_back(sandbox.Run(std::move(run)));
+      if (outcomes.size() < 64) continue;
+      EXPECT_EQ(outcomes.front().get().end, RunEnd::kExit);
+      outcomes.pop_front();
     }
     for (auto& outcome : outcomes) EXPECT_EQ(outcome.get().end, RunEnd::kExit);
   };
-  some(20);
-  const size_t before = descriptors();
   some(100);
-  EXPECT_EQ(descriptors(), before);
+  const Holdings before = Held();
+  some(runs);
+  const Holdings after = Held();
+  EXPECT_EQ(after, before);
+  EXPECT_LT(after.memory, before.memory + (64 << 20));
+}
+
+TEST(SandboxTest, ManyRunsLeaveNothing) {
+  SKIP_UNLESS_CONTAINED();
+  RunMany(100);
+}
+
+TEST(SandboxTest, SlowAHundredThousandRunsLeaveNothing) {
+  SKIP_UNLESS_CONTAINED();
+  RunMany(100'000);
+}
+
+// The processes of this machine with that name.
+int ProcessesNamed(const std::string& name) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    std::ifstream comm(entry.path() / "comm");
+    std::string line;
+    count += std::getline(comm, line) && line == name ? 1 : 0;
+  }
+  return count;
+}
+
+TEST(SandboxTest, KilledWithAllThatItStarted) {
+  SKIP_UNLESS_CONTAINED();
+  const std::string name = fmt::format("fkill-{:x}", getpid());
+  const pid_t child = fork();
+  if (child == 0) {
+    Sandbox sandbox(2);
+    std::vector<std::future<SandboxOutcome>> outcomes;
+    for (int i = 0; i < 2; ++i) {
+      SandboxRun run = MakeSandboxRun(SandboxProfile::kRepository, {"/" + name, "sleep"});
+      run.files = {{"/" + name, RedTeamProgram(), true}};
+      run.limits.wall_seconds = 1000;
+      outcomes.push_back(sandbox.Run(std::move(run)));
+    }
+    for (auto& outcome : outcomes) outcome.wait();
+    _exit(0);
+  }
+  const auto wait_for = [&](int count) {
+    for (int i = 0; i < 3000 && ProcessesNamed(name) != count; ++i) usleep(10'000);
+    return ProcessesNamed(name);
+  };
+  EXPECT_EQ(wait_for(2), 2);
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  EXPECT_EQ(wait_for(0), 0);
 }
 
 TEST(LuaRunnerTest, FuelAndMemoryAreCounted) {
