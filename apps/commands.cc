@@ -39,6 +39,7 @@ void AddCommands(CLI::App& app) {
   AddDebugMath(*debug);
   AddDebugModel(*debug);
   AddDebugObjective(*debug);
+  AddDebugScore(*debug);
   AddDebugText(*debug);
   AddDebugTokenizer(*debug);
 }

@@ -23,6 +23,7 @@ void AddDebugAdamW(CLI::App& debug);
 void AddDebugMath(CLI::App& debug);
 void AddDebugModel(CLI::App& debug);
 void AddDebugObjective(CLI::App& debug);
+void AddDebugScore(CLI::App& debug);
 void AddDebugText(CLI::App& debug);
 void AddDebugTokenizer(CLI::App& debug);
 void AddEnv(CLI::App& app);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apps/commands.h"
+#include "apps/data_needles.h"
 #include "apps/option_checks.h"
 #include "apps/sampling_options.h"
 #include "base/error.h"
@@ -92,8 +93,9 @@ void Run(Options options) {
 }  // namespace
 
 void AddData(CLI::App& parent) {
-  CLI::App* data = parent.add_subcommand("data", "Look through files of problems");
+  CLI::App* data = parent.add_subcommand("data", "Look through files of problems, make long conversations");
   data->require_subcommand(1);
+  AddDataNeedles(*data);
   auto options = std::make_shared<Options>();
   CLI::App* app = data->add_subcommand(
       "curate", "Leave out of a file of problems what reinforcement learning should not have; docs/rl.md says what");

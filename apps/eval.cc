@@ -9,6 +9,7 @@
 #include <string>
 
 #include "apps/commands.h"
+#include "apps/eval_benchmark.h"
 #include "apps/option_checks.h"
 #include "apps/sampling_options.h"
 #include "apps/task_selection.h"
@@ -21,6 +22,7 @@
 #include "eval/evaluate.h"
 #include "eval/gold_report.h"
 #include "eval/problem_file.h"
+#include "model/model_folder.h"
 
 namespace fulgur {
 namespace {
@@ -35,8 +37,9 @@ struct Options {
   int difficulty = 0;
   int64_t batch = 64;
   int64_t show = 0;
-  bool json = false, samples = false;
+  bool json = false, each = false;
   SamplingOptions sampling;
+  BenchmarkEvalOptions benchmark;
 };
 
 // Every line with two spaces before it.
@@ -132,7 +135,12 @@ std::vector<Problem> MakeProblems(const Options& options, uint64_t seed, std::un
   return problems;
 }
 
-void Run(const Options& options) {
+void Run(Options options) {
+  if (options.benchmark.asked()) {
+    return RunBenchmarkEval(options.benchmark, options.model, options.sampling, options.batch, options.json);
+  }
+  if (options.model.empty()) throw Error("which model? Give its folder");
+  options.model = ModelFolder(options.model).string();
   EvalOptions eval;
   eval.seed = options.sampling.seed.value_or(1);
   std::unique_ptr<Judge> judge;
@@ -160,7 +168,7 @@ void Run(const Options& options) {
 
   if (options.json) {
     Json json = report.ToJson();
-    if (options.samples) {
+    if (options.each) {
       json["samples"] = Json::array();
       for (const EvalSample& s : report.samples) json["samples"].push_back(SampleJson(s));
     }
@@ -178,9 +186,11 @@ void Run(const Options& options) {
 
 void AddEval(CLI::App& parent) {
   auto options = std::make_shared<Options>();
-  CLI::App* app =
-      parent.add_subcommand("eval", "Measure a model on held-out problems of the tasks, or on problems of a file");
-  AddModelOption(*app, options->model);
+  CLI::App* app = parent.add_subcommand(
+      "eval", "Measure a model on held-out problems of the tasks, on problems of a file, or on a public benchmark");
+  app->add_option(
+      "model", options->model,
+      "Folder of a model, or of a run; with --benchmark or --suite also the URL of an OpenAI-compatible server");
   CLI::Option* task = AddTaskOption(*app, options->tasks);
   CLI::Option* problems =
       app->add_option(
@@ -217,8 +227,9 @@ void AddEval(CLI::App& parent) {
   app->add_option("--show", options->show, "Print the first N problems of each task with thinking, answer and verdict")
       ->check(WholeNumber(0));
   CLI::Option* json = app->add_flag("--json", options->json, "Print the report as one JSON object");
-  app->add_flag("--samples", options->samples, "With --json: every problem and answer too")->needs(json);
+  app->add_flag("--each", options->each, "With --json: every problem and answer too")->needs(json);
   for (CLI::Option* option : {count, difficulty}) option->excludes(problems);
+  options->benchmark.AddTo(*app, {task, problems});
   options->sampling.AddTo(*app);
   SetAction(*app, [options] { Run(*options); });
 }

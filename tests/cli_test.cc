@@ -190,7 +190,7 @@ TEST(Cli, BadValuesAreNamedWithWhatWouldBeRight) {
            {{"chat", "m", "--thinking", "loud"}, "{show,collapse,hide}"},
            {{"eval", "m", "--batch", "0"}, "--batch: must be a whole number from 1"},
            {{"eval", "m", "--count", "0"}, "--count: must be a whole number from 1"},
-           {{"eval", "m", "--samples"}, "--samples requires --json"},
+           {{"eval", "m", "--each"}, "--each requires --json"},
            {{"eval", "m", "--task", "juggling"}, "there is no task \"juggling\""},
            {{"inspect", "m", "--context", "-5"}, "--context: must be a whole number from 0 to 4294967296, not -5"},
            {{"new-model", "c", "m", "--layers", "0"}, "--layers: must be a whole number from 1 to 10000, not 0"},

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/file.h"
-#include "rl/gzip_lines.h"
+#include "eval/gzip_lines.h"
 #include "rl/report_json.h"
 #include "text/tokenizer.h"
 

@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/test_folder.h"
-#include "rl/gzip_lines.h"
+#include "eval/gzip_lines.h"
 #include "rl/test_util.h"
 
 namespace fulgur {

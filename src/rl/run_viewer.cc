@@ -10,7 +10,7 @@
 #include "base/progress.h"
 #include "envs/instance.h"
 #include "envs/task.h"
-#include "rl/gzip_lines.h"
+#include "eval/gzip_lines.h"
 #include "rl/report_json.h"
 #include "rl/report_rollouts.h"
 #include "text/output_parser.h"

@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "base/test_folder.h"
 #include "envs/task.h"
-#include "rl/gzip_lines.h"
+#include "eval/gzip_lines.h"
 
 namespace fulgur {
 namespace {

@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "envs/instance.h"
-#include "rl/gzip_lines.h"
+#include "eval/gzip_lines.h"
 #include "rl/test_util.h"
 #include "sandbox/sandbox.h"
 #include "train/trained_tasks.h"

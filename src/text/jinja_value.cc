@@ -312,8 +312,6 @@ std::string FloatRepr(double d) {
   return text;
 }
 
-namespace {
-
 std::string StringRepr(std::string_view text) {
   const char quote = text.find('\'') != std::string_view::npos && text.find('"') == std::string_view::npos ? '"' : '\'';
   std::string out(1, quote);
@@ -340,6 +338,8 @@ std::string StringRepr(std::string_view text) {
   }
   return out + quote;
 }
+
+namespace {
 
 void AppendRepr(const Value& value, std::string* out, int depth) {
   // A namespace may hold itself; every other nesting is limited when it is made.

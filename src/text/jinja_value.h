@@ -257,8 +257,9 @@ Value FromJson(const Json& json, bool trusted = false);
 
 const char* TypeName(const Value& value);  // as Python calls it: "str", "dict"
 bool Truth(const Value& value);
-Text ToText(const Value& value);       // str(value)
-std::string Repr(const Value& value);  // repr(value)
+Text ToText(const Value& value);                // str(value)
+std::string Repr(const Value& value);           // repr(value)
+std::string StringRepr(std::string_view text);  // of valid UTF-8
 std::string FloatRepr(double d);
 std::string IntRepr(Int i);
 

@@ -1,4 +1,4 @@
-#include "rl/gzip_lines.h"
+#include "eval/gzip_lines.h"
 
 #include <gtest/gtest.h>
 

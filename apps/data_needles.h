@@ -1,0 +1,10 @@
+// fulgur data needles.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace fulgur {
+
+void AddDataNeedles(CLI::App& data);
+
+}  // namespace fulgur

@@ -1,0 +1,315 @@
+#include "eval/benchmark_run.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include "base/crc32c.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/rng.h"
+#include "eval/gzip_lines.h"
+
+namespace fulgur {
+
+namespace {
+
+uint32_t FileChecksum(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  return Crc32c(file.bytes().data(), file.bytes().size());
+}
+
+Json AnswerLine(const std::string& item, int64_t sample, const BenchmarkAnswer& answer) {
+  return {{"item", item},
+          {"sample", sample},
+          {"reasoning", answer.reasoning},
+          {"content", answer.content},
+          {"finish", answer.finish},
+          {"prompt_tokens", answer.prompt_tokens},
+          {"output_tokens", answer.output_tokens},
+          {"thinking_tokens", answer.thinking_tokens}};
+}
+
+// Calls f for each answer of a samples file, the first of a name only. Returns the bytes that hold them.
+int64_t ReadAnswers(const BenchmarkTask& task, const std::filesystem::path& path,
+                    const std::function<void(size_t item, int64_t sample, BenchmarkAnswer answer)>& f) {
+  std::map<std::string, size_t> places;
+  for (size_t i = 0; i < task.items().size(); ++i) places[task.items()[i].id] = i;
+  std::set<std::pair<size_t, int64_t>> seen;
+  return ReadGzipLines(path, [&](const Json& line) {
+    const std::string where = path.string();
+    const auto place = places.find(JsonGet<std::string>(line, "item", where));
+    const auto sample = JsonGet<int64_t>(line, "sample", where);
+    if (place == places.end()) throw Error("{}: there is no item {}", where, line["item"].dump());
+    BenchmarkAnswer answer;
+    answer.reasoning = JsonGet<std::string>(line, "reasoning", where);
+    answer.content = JsonGet<std::string>(line, "content", where);
+    answer.finish = JsonGet<std::string>(line, "finish", where);
+    answer.prompt_tokens = JsonGet<int64_t>(line, "prompt_tokens", where);
+    answer.output_tokens = JsonGet<int64_t>(line, "output_tokens", where);
+    answer.thinking_tokens = JsonGet<int64_t>(line, "thinking_tokens", where);
+    if (seen.emplace(place->second, sample).second) f(place->second, sample, std::move(answer));
+    return true;
+  });
+}
+
+void WriteScores(const BenchmarkTask& task, const ScoredSamples& samples, const std::filesystem::path& folder) {
+  std::string lines;
+  for (const auto& [key, s] : samples) {
+    const Json line = {{"item", task.items()[key.first].id},
+                       {"sample", key.second},
+                       {"state", SampleStateName(s.state)},
+                       {"official", s.score.official},
+                       {"strict", s.score.strict},
+                       {"official_answer", s.score.official_answer ? Json(*s.score.official_answer) : Json()},
+                       {"answer", s.score.answer ? Json(*s.score.answer) : Json()},
+                       {"why", s.score.why},
+                       {"details", s.score.details}};
+    lines += line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  }
+  WriteFileAtomic(folder / "scores.jsonl", lines);
+  WriteFileAtomic(folder / "results.json",
+                  BenchmarkResults(task, samples).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+// The items' places; those that share a long text follow the first of them.
+std::vector<size_t> OrderBySharedText(const BenchmarkTask& task) {
+  std::map<uint64_t, size_t> first;
+  std::vector<std::pair<size_t, size_t>> keyed;
+  for (size_t i = 0; i < task.items().size(); ++i) {
+    const std::string text = task.set().SharedText(task.items()[i]);
+    keyed.emplace_back(text.empty() ? i : first.emplace(StableHash(text), i).first->second, i);
+  }
+  std::sort(keyed.begin(), keyed.end());
+  std::vector<size_t> order;
+  for (const auto& [key, item] : keyed) order.push_back(item);
+  return order;
+}
+
+// run.json, which must say the same where it is there already.
+void HoldToDescription(const Json& description, const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / "run.json";
+  if (!std::filesystem::exists(path)) {
+    if (std::filesystem::exists(folder / "samples.jsonl.gz")) {
+      throw Error("{}: there are samples but no run.json", folder.string());
+    }
+    std::filesystem::create_directories(folder);
+    WriteFileAtomic(path, description.dump(2) + "\n");
+    return;
+  }
+  const Json before = ReadJsonFile(path);
+  for (const char* part : {"task", "source"}) {
+    for (const auto& [key, value] : description[part].items()) {
+      if (!before.contains(part) || !before[part].contains(key) || before[part][key] != value) {
+        throw Error("{}: this folder holds another run: its {} \"{}\" is {}, now {}", path.string(), part, key,
+                    before.contains(part) && before[part].contains(key) ? before[part][key].dump() : "missing",
+                    value.dump());
+      }
+    }
+  }
+}
+
+}  // namespace
+
+BenchmarkTask::BenchmarkTask(BenchmarkRunOptions options)
+    : options_(std::move(options)), set_(MakeBenchmark(options_.benchmark, options_.set)) {
+  const BenchmarkFile file(options_.data);
+  items_ = set_->Read(file);
+  data_checksum_ = FileChecksum(options_.data);
+  std::map<std::string, size_t> ids;
+  for (size_t i = 0; i < items_.size(); ++i) {
+    if (const auto [known, is_new] = ids.emplace(items_[i].id, i); !is_new) {
+      throw Error("{}: the id \"{}\" is record {}'s too", file.Where(i), items_[i].id, known->second + 1);
+    }
+  }
+  if (options_.limit > 0 && static_cast<size_t>(options_.limit) < items_.size()) {
+    items_.resize(static_cast<size_t>(options_.limit));
+  }
+  if (!options_.prompt.empty()) {
+    if (set_->prompt_name().empty()) throw Error("{} asks its records as they are and takes no prompt", set_->name());
+    prompt_ = PromptFile::FromFile(options_.prompt);
+  } else if (!set_->prompt_name().empty()) {
+    prompt_ = PromptFile::BuiltIn(set_->prompt_name());
+  }
+}
+
+BenchmarkQuestion BenchmarkTask::Question(size_t item, int64_t sample) const {
+  BenchmarkQuestion question;
+  question.messages = set_->Messages(items_[item], sample, prompt_ ? &*prompt_ : nullptr);
+  question.seed = Mix(options_.seed, Mix(StableHash(items_[item].id), static_cast<uint64_t>(sample)));
+  question.truncate = set_->truncates();
+  return question;
+}
+
+Json BenchmarkTask::Describe() const {
+  return {{"benchmark", options_.benchmark},
+          {"data", std::filesystem::absolute(options_.data).string()},
+          {"data_checksum", data_checksum_},
+          {"prompt", options_.prompt.empty() ? "" : std::filesystem::absolute(options_.prompt).string()},
+          {"prompt_checksum", prompt_ ? Crc32c(prompt_->text().data(), prompt_->text().size()) : 0},
+          {"preset", options_.preset},
+          {"official_order", options_.set.official_order},
+          {"examples", options_.set.examples.empty() ? "" : std::filesystem::absolute(options_.set.examples).string()},
+          {"samples", options_.samples},
+          {"seed", options_.seed},
+          {"limit", options_.limit}};
+}
+
+BenchmarkRunOptions BenchmarkTask::FromDescription(const Json& run) {
+  const std::string where = "run.json";
+  if (!run.contains("task")) throw Error("{}: there is no \"task\"", where);
+  const Json& task = run["task"];
+  BenchmarkRunOptions options;
+  options.benchmark = JsonGet<std::string>(task, "benchmark", where);
+  options.data = JsonGet<std::string>(task, "data", where);
+  options.prompt = JsonGet<std::string>(task, "prompt", where);
+  options.preset = JsonGet<std::string>(task, "preset", where);
+  options.set.official_order = JsonGet<bool>(task, "official_order", where);
+  options.set.examples = JsonGet<std::string>(task, "examples", where);
+  options.samples = JsonGet<int64_t>(task, "samples", where);
+  options.seed = options.set.seed = static_cast<uint64_t>(JsonGet<int64_t>(task, "seed", where));
+  options.limit = JsonGet<int64_t>(task, "limit", where);
+  if (run.contains("verdicts")) options.set.verdicts = JsonGet<std::string>(run, "verdicts", where);
+  return options;
+}
+
+BenchmarkRunReport RunBenchmark(const BenchmarkTask& task, AnswerSource& source, const std::filesystem::path& folder,
+                                const std::function<void(int64_t done, int64_t total)>& progress) {
+  HoldToDescription({{"task", task.Describe()}, {"source", source.Describe()}}, folder);
+  const std::filesystem::path path = folder / "samples.jsonl.gz";
+  ScoredSamples samples;
+  const int64_t keep = ReadAnswers(task, path, [&](size_t item, int64_t sample, const BenchmarkAnswer& answer) {
+    samples.emplace(std::pair(item, sample), ScoreAnswer(task, item, sample, answer));
+  });
+  GzipLinesWriter writer(path, keep);
+
+  BenchmarkRunReport report;
+  report.kept = static_cast<int64_t>(samples.size());
+  const auto total = static_cast<int64_t>(task.items().size()) * task.options().samples;
+  struct Finished {
+    size_t item;
+    int64_t sample;
+    AnswerOutcome outcome;
+  };
+  // Outlives this call, should it throw while answers are under way.
+  struct Inbox {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::deque<Finished> finished;
+  };
+  const auto inbox = std::make_shared<Inbox>();
+  int64_t under_way = 0;
+  const auto take = [&] {
+    std::deque<Finished> finished;
+    {
+      std::unique_lock lock(inbox->mutex);
+      inbox->changed.wait(lock, [&] { return !inbox->finished.empty(); });
+      finished.swap(inbox->finished);
+    }
+    for (Finished& f : finished) {
+      --under_way;
+      if (f.outcome.answer) {
+        writer.Add(AnswerLine(task.items()[f.item].id, f.sample, *f.outcome.answer));
+        samples.emplace(std::pair(f.item, f.sample), ScoreAnswer(task, f.item, f.sample, *f.outcome.answer));
+        if (progress) progress(static_cast<int64_t>(samples.size()), total);
+      } else {
+        report.errors.push_back(fmt::format("{}, sample {}: {}", task.items()[f.item].id, f.sample, f.outcome.error));
+      }
+    }
+  };
+  if (progress) progress(report.kept, total);
+  for (const size_t item : OrderBySharedText(task)) {
+    for (int64_t sample = 0; sample < task.options().samples; ++sample) {
+      if (samples.contains({item, sample})) continue;
+      while (under_way >= source.capacity()) take();
+      ++under_way;
+      ++report.asked;
+      source.Ask(task.Question(item, sample), [inbox, item, sample](AnswerOutcome outcome) {
+        const std::lock_guard lock(inbox->mutex);
+        inbox->finished.push_back({item, sample, std::move(outcome)});
+        inbox->changed.notify_one();
+      });
+    }
+  }
+  while (under_way > 0) take();
+  writer.Sync();
+  WriteScores(task, samples, folder);
+  return report;
+}
+
+LoadedRun LoadRun(
+    const std::filesystem::path& folder,
+    const std::function<void(size_t item, int64_t sample, const BenchmarkAnswer&, const ScoredSample&)>& visit) {
+  Json description = ReadJsonFile(folder / "run.json");
+  LoadedRun run{description, BenchmarkTask(BenchmarkTask::FromDescription(description)), {}};
+  const Json now = run.task.Describe();
+  for (const char* key : {"data_checksum", "prompt_checksum"}) {
+    if (now[key] != description["task"][key]) {
+      throw Error("{}: {} is not what the run was asked with (\"{}\" differs)", folder.string(),
+                  key == std::string("data_checksum") ? run.task.options().data.string() : "the prompt", key);
+    }
+  }
+  ReadAnswers(run.task, folder / "samples.jsonl.gz", [&](size_t item, int64_t sample, const BenchmarkAnswer& answer) {
+    ScoredSample scored = ScoreAnswer(run.task, item, sample, answer);
+    if (visit) visit(item, sample, answer, scored);
+    run.samples.emplace(std::pair(item, sample), std::move(scored));
+  });
+  return run;
+}
+
+Json RescoreRun(const std::filesystem::path& folder, const std::filesystem::path& verdicts) {
+  if (!verdicts.empty()) {
+    Json description = ReadJsonFile(folder / "run.json");
+    description["verdicts"] = std::filesystem::absolute(verdicts).string();
+    WriteFileAtomic(folder / "run.json", description.dump(2) + "\n");
+  }
+  const LoadedRun run = LoadRun(folder);
+  WriteScores(run.task, run.samples, folder);
+  return ReadJsonFile(folder / "results.json");
+}
+
+void ExportPredictions(const std::filesystem::path& folder, const std::filesystem::path& file) {
+  const LoadedRun run = LoadRun(folder);
+  if (run.task.set().name() != "livecodebench") {
+    throw Error("{}: this is a run of {}; only predictions of livecodebench are exported", folder.string(),
+                run.task.set().name());
+  }
+  Json list = Json::array();
+  for (size_t item = 0; item < run.task.items().size(); ++item) {
+    Json codes = Json::array();
+    for (int64_t sample = 0; sample < run.task.options().samples; ++sample) {
+      const auto scored = run.samples.find({item, sample});
+      codes.push_back(scored == run.samples.end() ? Json("") : scored->second.score.details["code"]);
+    }
+    list.push_back({{"question_id", run.task.items()[item].id}, {"code_list", codes}});
+  }
+  WriteFileAtomic(file, list.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+ScoredSample ScoreAnswer(const BenchmarkTask& task, size_t item, int64_t sample, const BenchmarkAnswer& answer) {
+  ScoredSample scored;
+  scored.score = task.set().Score(task.items()[item], sample, answer);
+  scored.prompt_tokens = answer.prompt_tokens;
+  scored.output_tokens = answer.output_tokens;
+  scored.thinking_tokens = answer.thinking_tokens;
+  // What was cut is no answer of ours, whatever stands in it: the model might have gone on to say otherwise.
+  if (!answer.ended()) {
+    scored.state = SampleState::kCut;
+    scored.score.strict = 0;
+    scored.score.answer.reset();
+    scored.score.why = "cut: " + answer.finish;
+  } else if (scored.score.unjudged) {
+    scored.state = SampleState::kUnjudged;
+  } else if (scored.score.answer) {
+    scored.state = SampleState::kScored;
+  } else {
+    scored.state = SampleState::kUnread;
+    if (scored.score.why.empty()) scored.score.why = "no answer was found";
+  }
+  return scored;
+}
+
+}  // namespace fulgur
