@@ -13,6 +13,7 @@
 #include "apps/option_checks.h"
 #include "apps/sampling_options.h"
 #include "apps/task_selection.h"
+#include "base/data_file.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/progress.h"
@@ -124,7 +125,7 @@ std::vector<Problem> MakeProblems(const Options& options, uint64_t seed, std::un
   }
   *judge = MakeAnswerJudge(options.checker);
   const std::filesystem::path path = options.problems;
-  const ProblemFile file(path, path.stem().string(), options.checker.is_rule());
+  const ProblemFile file(path, DataName(path), options.checker.is_rule());
   if (options.checker.is_rule()) {
     const GoldReport golds = ReportGolds(file, options.checker.rule);
     golds.Check(path.string(), options.max_unreadable / 100, "--max-unreadable");

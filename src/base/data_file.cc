@@ -159,6 +159,16 @@ std::vector<fs::path> DataFiles(const fs::path& path) {
   return files;
 }
 
+std::string DataName(const fs::path& path) {
+  fs::path named = path.has_filename() ? path : path.parent_path();
+  if (named.filename().string().find_first_of("*?[") != std::string::npos) {
+    named = named.parent_path();
+    return named.has_filename() ? named.filename().string() : "data";
+  }
+  if (named.extension() == ".gz" || named.extension() == ".zst") named = named.stem();
+  return named.stem().string();
+}
+
 DataFile::DataFile(const fs::path& path) : path_(path), map_(std::make_unique<MappedFile>(path)) {
   text_ = {reinterpret_cast<const char*>(map_->bytes().data()), map_->bytes().size()};
   if (text_.starts_with(kGzip) || text_.starts_with(kZstd)) {

@@ -16,6 +16,10 @@ namespace fulgur {
 // ? or []. Error if there are none, or if one in the folder is of a format that is refused (Parquet).
 std::vector<std::filesystem::path> DataFiles(const std::filesystem::path& path);
 
+// What people call the data of a path: the name of the file without its endings, or of the folder; of a pattern the
+// folder that it is in.
+std::string DataName(const std::filesystem::path& path);
+
 // The text of a file. What is packed is known by its first bytes, whatever its name, and unpacked into memory.
 class DataFile {
  public:

@@ -102,6 +102,14 @@ TEST(Records, FoldersGlobsAndPackedFiles) {
   EXPECT_THAT(ErrorOf([&] { Records(folder / "pictures", "text"); }), AllOf(HasSubstr(".jsonl"), HasSubstr("*.png")));
 }
 
+TEST(Records, TheNameOfAPath) {
+  EXPECT_EQ(DataName("a/chats.jsonl"), "chats");
+  EXPECT_EQ(DataName("a/chats.jsonl.gz"), "chats");
+  EXPECT_EQ(DataName("a/texts/"), "texts");
+  EXPECT_EQ(DataName("a/texts/*.txt"), "texts");
+  EXPECT_EQ(DataName("*.txt"), "data");
+}
+
 TEST(Records, WhatIsNoTextIsRefusedWithTheWayToConvertIt) {
   TestFolder folder;
   const auto error = [&](const char* name, const std::string& content) {

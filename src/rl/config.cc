@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/data_file.h"
 #include "eval/answer_checker.h"
 #include "model/model_folder.h"
 #include "train/config_section.h"
@@ -94,7 +95,7 @@ ProblemSourceConfig ReadSource(const Json& json, const std::string& where, Confi
     source.part = ReadTrainPart(s.GetOr<std::string>("part", "reinforcement"), where);
   } else if (type == "problems" || type == "instances" || type == "code") {
     source.path = s.Get<std::string>("path");
-    source.name = s.GetOr<std::string>("name", source.path.stem().string());
+    source.name = s.GetOr<std::string>("name", DataName(source.path));
     if (type == "problems") {
       source.type = ProblemSourceConfig::Type::kFile;
       source.checker = ReadChecker(s);

@@ -85,14 +85,14 @@ SourceConfig ReadSource(const Json& json, const std::string& where, ConfigKeys* 
   } else if (type == "instances") {
     source.type = SourceConfig::Type::kInstances;
     source.path = s.Get<std::string>("path");
-    source.name = s.GetOr<std::string>(FreeKey("name"), source.path.stem().string());
+    source.name = s.GetOr<std::string>(FreeKey("name"), DataName(source.path));
     source.part = ReadTrainPart(s.GetOr<std::string>("part", "all"), where);
     source.thinking = s.GetOr<bool>("thinking", true);
     source.leave_out_unsolved = s.GetOr<bool>("leave_out_unsolved", false);
   } else if (type == "text" || type == "chat") {
     source.type = type == "text" ? SourceConfig::Type::kText : SourceConfig::Type::kChat;
     source.path = s.Get<std::string>("path");
-    source.name = s.GetOr<std::string>(FreeKey("name"), source.path.stem().string());
+    source.name = s.GetOr<std::string>(FreeKey("name"), DataName(source.path));
     if (source.type == SourceConfig::Type::kText) {
       source.begin = s.GetOr<std::string>("begin", SourceConfig::kBegin);
       source.end = s.GetOr<std::string>("end", SourceConfig::kEnd);
