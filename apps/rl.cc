@@ -134,7 +134,7 @@ void RunRl(Options& o) {
   options.stop = &StopOnSignals();
   options.config_text = o.extend > 0 ? json.dump(2) + "\n" : ReadFile(o.config);
   options.version = FULGUR_VERSION;
-  options.report_seconds = 30;
+  options.write_report = true;
   const RlResult result = TrainWithRl(config, exec, options);
   if (o.json) {
     fmt::print("{}\n", Json{{"batches", result.batches},

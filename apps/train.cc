@@ -5,15 +5,17 @@
 #include "apps/commands.h"
 #include "apps/interrupt.h"
 #include "apps/option_checks.h"
+#include "base/file.h"
 #include "base/progress.h"
 #include "ops/peak.h"
+#include "rl/report.h"
 #include "train/trainer.h"
 
 namespace fulgur {
 namespace {
 
 struct Options {
-  std::string config, out, export_dir;
+  std::string config, out, export_dir, report;
   int threads = -1;
   int64_t examples = 0, records = 0, extend = 0;
   bool fresh = false, json = false;
@@ -58,6 +60,13 @@ void PrintRecords(const TrainConfig& config, int64_t count) {
 }
 
 void RunTrain(const Options& o) {
+  if (!o.report.empty()) {
+    const std::filesystem::path html = std::filesystem::path(o.report) / kReportFile;
+    WriteReport({o.report}, html);
+    fmt::print("wrote {}\n", html.string());
+    return;
+  }
+  if (o.config.empty()) throw CLI::RequiredError("config");
   Json json = ReadJsonFile(o.config);
   if (o.extend > 0 && json.is_object()) {
     json.erase("tokens");
@@ -79,6 +88,9 @@ void RunTrain(const Options& o) {
   options.fresh = o.fresh;
   options.peak_gflops = MeasurePeakGflops(exec);
   options.stop = &StopOnSignals();
+  options.config_text = ReadFile(o.config);
+  options.version = FULGUR_VERSION;
+  options.report = [&] { WriteReport({config.out}, config.out / kReportFile); };
   const TrainResult result = Train(config, exec, options);
   if (o.json) {
     fmt::print("{}\n", Json{{"step", result.step},
@@ -112,7 +124,7 @@ void RunTrain(const Options& o) {
 void AddTrain(CLI::App& parent) {
   auto o = std::make_shared<Options>();
   CLI::App* app = parent.add_subcommand("train", "Train a model: pre-training and supervised fine-tuning");
-  app->add_option("config", o->config, "Config file (JSON), see docs/training.md")->required();
+  CLI::Option* config = app->add_option("config", o->config, "Config file (JSON), see docs/training.md");
   app->add_option("--out", o->out, "Folder of the run, instead of the config's \"out\"");
   app->add_option("--threads", o->threads, "Threads, instead of the config's; 0: one per processor")->check(Threads());
   app->add_option("--extend", o->extend, "Make the run N steps long instead of the config's, also when it is finished")
@@ -124,6 +136,9 @@ void AddTrain(CLI::App& parent) {
   app->add_option("--records", o->records,
                   "Only print the first N examples as JSON lines, for train-tokenizer or to keep as a data set")
       ->check(WholeNumber(1));
+  app->add_option("--report", o->report, "Only write the report of a run's folder, as HTML")
+      ->type_name("RUN")
+      ->excludes(config);
   app->add_flag("--json", o->json, "Print the result as JSON");
   SetAction(*app, [o] { RunTrain(*o); });
 }

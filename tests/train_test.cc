@@ -194,6 +194,25 @@ TEST(TrainCommand, WithoutAReaderTheRunEndsWithACheckpointSlow) {
   EXPECT_EQ(Checkpoints(folder / "run"), 1);
 }
 
+TEST(TrainCommand, ARunHasItsReport) {
+  TestFolder folder;
+  Json json = TinyRun(folder.path());
+  json["steps"] = 2;
+  json["schedule"] = {{"lr", 0.001}};
+  const std::string config = (folder / "train.json").string();
+  WriteFileAtomic(config, json.dump());
+  const CommandResult trained = RunFulgur({"train", config});
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const fs::path run = json["out"].get<std::string>();
+  EXPECT_EQ(ReadFile(run / "config.json"), json.dump());
+  EXPECT_THAT(ReadFile(run / "report.html"), HasSubstr("\"kind\":\"training\""));
+  fs::remove(run / "report.html");
+  const CommandResult report = RunFulgur({"train", "--report", run.string()});
+  EXPECT_EQ(report.status, 0) << report.err;
+  EXPECT_THAT(ReadFile(run / "report.html"), HasSubstr("\"batches\":2"));
+  EXPECT_THAT(RunFulgur({"train"}).err, HasSubstr("config is required"));
+}
+
 TEST(TrainCommand, AnExportedModelKnowsItsTasks) {
   TestFolder folder;
   Json json = TinyRun(folder.path());

@@ -13,12 +13,17 @@ namespace fulgur {
 
 Interval WilsonInterval(int64_t correct, int64_t count) {
   if (count <= 0) return {};
-  const double z = 1.959963984540054, n = static_cast<double>(count), p = static_cast<double>(correct) / n;
+  return WilsonIntervalOfRate(static_cast<double>(correct) / static_cast<double>(count), static_cast<double>(count));
+}
+
+Interval WilsonIntervalOfRate(double rate, double trials) {
+  if (!(trials > 0)) return {};
+  const double z = 1.959963984540054, n = trials, p = rate;
   const double centre = p + z * z / (2 * n);
   const double half = z * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n));
   const double scale = 1 + z * z / n;
   // The ends are exact at 0 and 1, where rounding would leave 1e-17.
-  return {correct == 0 ? 0 : (centre - half) / scale, correct == count ? 1 : (centre + half) / scale};
+  return {p == 0 ? 0 : (centre - half) / scale, p == 1 ? 1 : (centre + half) / scale};
 }
 
 double PassAt(int64_t n, int64_t c, int64_t k) {

@@ -15,6 +15,8 @@ struct Interval {
   double low = 0, high = 1;
 };
 Interval WilsonInterval(int64_t correct, int64_t count);
+// Of a rate from 0 to 1 that need not be a whole number of successes.
+Interval WilsonIntervalOfRate(double rate, double trials);
 
 // Probability that k of n responses, c of which are right, have a right one among them: 1 - C(n - c, k) / C(n, k),
 // without bias (Chen et al. 2021, "Evaluating Large Language Models Trained on Code"). 0 < k <= n, 0 <= c <= n.

@@ -26,6 +26,9 @@ TEST(Statistics, WilsonIntervals) {
   check(20, 20, 0.8389, 1);
   EXPECT_EQ(WilsonInterval(0, 0).low, 0);
   EXPECT_EQ(WilsonInterval(0, 0).high, 1);
+  EXPECT_EQ(WilsonIntervalOfRate(0.25, 8).low, WilsonInterval(2, 8).low);
+  EXPECT_GT(WilsonIntervalOfRate(0.3, 8).low, WilsonInterval(2, 8).low);  // between the whole numbers
+  EXPECT_LT(WilsonIntervalOfRate(0.3, 8).low, WilsonInterval(3, 8).low);
 }
 
 TEST(Statistics, PassAtKnownValues) {

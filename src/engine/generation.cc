@@ -601,7 +601,11 @@ void Engine::AppendText(Output& output, std::string_view text) {
 }
 
 void Engine::Take(Output& output, SampledToken token) {
-  Append(output, {.id = token.id, .sampled = true, .logprob = token.logprob, .top = std::move(token.top)});
+  Append(output, {.id = token.id,
+                  .sampled = true,
+                  .logprob = token.logprob,
+                  .top = std::move(token.top),
+                  .drawn = std::move(token.drawn)});
   const std::optional<int64_t> budget = output.rules().thinking_budget;
   const bool used_up = (budget && output.thinking.after_open() >= *budget) || output.request->end_thinking;
   if (!output.finished && output.thinking.open() && used_up) {

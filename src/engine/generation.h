@@ -84,6 +84,7 @@ struct OutputToken {
   bool sampled = true;  // false: appended by the engine to close the thinking; logprob is 0 then and top empty
   float logprob = 0;
   std::vector<TokenLogprob> top;
+  DrawnFrom drawn{};  // with SamplingParams::drawn
   bool operator==(const OutputToken&) const = default;
 };
 

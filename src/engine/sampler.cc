@@ -75,6 +75,8 @@ void SamplingParams::Validate() const {
     }
   }
   CheckRange("top_logprobs", static_cast<double>(top_logprobs), 0, 1000);
+  FULGUR_CHECK(!drawn || (temperature > 0 && !HasPenalties() && logit_bias.empty()),
+               "a trainer knows of temperature, top-k, top-p and min-p only");
 }
 
 TokenMask SampleableTokens(const Tensor& embedding, int64_t vocab_size) {
@@ -140,6 +142,7 @@ SampledToken Sampler::Sample(std::span<const float> logits, const TokenMask& all
   }
 
   SampledToken result;
+  std::vector<int32_t> kept;  // params.drawn: what the filters leave
   result.id = static_cast<int32_t>(best - work.begin());
   if (params_.temperature > 0 && !std::isinf(*best)) {
     // Weights relative to the most likely token: exp((logit - max) / temperature).
@@ -205,8 +208,23 @@ SampledToken Sampler::Sample(std::span<const float> logits, const TokenMask& all
       if (u < 0) break;
     }
     result.id = candidates[chosen].id;
+    if (params_.drawn && params_.HasFilters()) {
+      for (const TokenLogprob& candidate : candidates) kept.push_back(candidate.id);
+      std::sort(kept.begin(), kept.end());
+    }
   }
-  return ScoreToken(logits, allowed, result.id, params_.top_logprobs, scratch);
+  result = ScoreToken(logits, allowed, result.id, params_.top_logprobs, scratch);
+  if (params_.drawn) {
+    FULGUR_CHECK(constraint.empty(), "a trainer knows of no constraint");
+    result.drawn.logprob = result.logprob;
+    result.drawn.kept = std::move(kept);
+    if (params_.temperature != 1 || params_.HasFilters()) {
+      work.assign(logits.begin(), logits.end());
+      TemperLogits(work.data(), v, 1 / static_cast<float>(params_.temperature), result.drawn.kept);
+      result.drawn.logprob = LogProb(work.data(), v, result.id);
+    }
+  }
+  return result;
 }
 
 }  // namespace fulgur

@@ -29,9 +29,11 @@ struct SamplingParams {
       logit_bias{};  // added to a token's logit, before all else; -inf: never that one
   uint64_t seed = 0;
   int64_t top_logprobs = 0;  // how many of the most likely tokens to report beside the sampled one
+  bool drawn = false;        // report the distribution that was drawn from; not with penalties or biases
 
   // Throws Error naming the value and the range it should be in.
   void Validate() const;
+  bool HasFilters() const { return top_k > 0 || top_p < 1 || min_p > 0; }
   bool HasPenalties() const { return repetition_penalty != 1 || presence_penalty != 0 || frequency_penalty != 0; }
 };
 
@@ -41,11 +43,21 @@ struct TokenLogprob {
   bool operator==(const TokenLogprob&) const = default;
 };
 
+// The distribution that a token was drawn from.
+struct DrawnFrom {
+  // As LogProb of what TemperLogits (ops/cross_entropy.h) makes of the raw logits with the temperature and `kept`: what
+  // a trainer computes for the token that it was drawn as.
+  float logprob = 0;
+  std::vector<int32_t> kept{};  // tokens that top-k, top-p and min-p left, in increasing order; empty: all
+  bool operator==(const DrawnFrom&) const = default;
+};
+
 struct SampledToken {
   int32_t id = 0;
   float logprob = 0;
   std::vector<TokenLogprob>
-      top;  // params.top_logprobs of them, most likely first, among the tokens that may be sampled
+      top;            // params.top_logprobs of them, most likely first, among the tokens that may be sampled
+  DrawnFrom drawn{};  // with params.drawn
 };
 
 // [V] of 0 and 1: tokens that may be sampled. Not: ids that the tokenizer does not have (>= vocab_size), and ids whose

@@ -8,6 +8,7 @@
 #include <limits>
 #include <numeric>
 #include <set>
+#include <tuple>
 
 #include "base/error.h"
 #include "base/rng.h"
@@ -241,6 +242,43 @@ TEST(SampleableTokens, LeavesOutPaddingOfEveryDtype) {
   for (const Tensor& e : {embedding, embedding.To(DType::kBF16), half}) {
     EXPECT_THAT(SampleableTokens(e, 5), ::testing::ElementsAre(1, 0, 1, 0, 1, 0)) << DTypeName(e.dtype());
     EXPECT_THAT(SampleableTokens(e, 100), ::testing::ElementsAre(1, 0, 1, 0, 1, 1)) << DTypeName(e.dtype());
+  }
+}
+
+// What is reported as drawn from is what is drawn from, and has the bits that a trainer computes.
+TEST(Sampler, ReportsTheDistributionItDrewFrom) {
+  const TokenMask mask = All(kLogits.size());
+  for (const auto& [temperature, top_p, top_k] : std::vector<std::tuple<double, double, int64_t>>{
+           {1, 1, 0}, {0.7, 1, 0}, {1.6, 0.8, 0}, {1, 0.7, 0}, {2, 1, 3}}) {
+    SCOPED_TRACE(testing::Message() << temperature << " " << top_p << " " << top_k);
+    SamplingParams params;
+    params.temperature = temperature;
+    params.top_p = top_p;
+    params.top_k = top_k;
+    params.drawn = true;
+    params.top_logprobs = 2;  // uses the same memory
+    params.seed = 5;
+    constexpr int kDraws = 20000;
+    std::vector<double> probability(kLogits.size(), 0);
+    for (int i = 0; i < 400; ++i) {
+      const SampledToken token = Sample(params, kLogits, i, mask);
+      EXPECT_EQ(token.drawn.kept.empty(), !params.HasFilters());
+      if (params.HasFilters()) {
+        EXPECT_TRUE(std::binary_search(token.drawn.kept.begin(), token.drawn.kept.end(), token.id));
+        EXPECT_LT(token.drawn.kept.size(), kLogits.size());
+      }
+      std::vector<float> row = kLogits;
+      TemperLogits(row.data(), static_cast<int64_t>(row.size()), 1 / static_cast<float>(temperature), token.drawn.kept);
+      EXPECT_EQ(token.drawn.logprob, LogProb(row.data(), static_cast<int64_t>(row.size()), token.id));
+      EXPECT_EQ(token.logprob, LogProb(kLogits.data(), static_cast<int64_t>(kLogits.size()), token.id));
+      probability[static_cast<size_t>(token.id)] = std::exp(token.drawn.logprob);
+    }
+    EXPECT_NEAR(std::accumulate(probability.begin(), probability.end(), 0.0), 1, 0.03);  // nearly all came
+    const std::vector<double> share = Frequencies(params, kLogits, kDraws, mask);
+    for (size_t i = 0; i < share.size(); ++i) {
+      if (probability[i] == 0) continue;  // did not come among the first
+      EXPECT_NEAR(share[i], probability[i], 5 * std::sqrt(share[i] / kDraws) + 1e-3) << i;
+    }
   }
 }
 

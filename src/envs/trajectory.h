@@ -27,9 +27,13 @@ struct TrajectoryTurn : AssistantTurn {
 // The tokens follow the prompt that the episode started with. Between two turns stand the tokens of the environment's
 // messages; they, and those that the engine appends to end a thinking, are no part of the loss.
 struct Trajectory {
-  std::vector<int32_t> ids;      // as generated; never encoded from text again
-  std::vector<float> logprobs;   // as sampled, of the model that generated; 0 where a token was not sampled
+  std::vector<int32_t> ids;  // as generated; never encoded from text again
+  // In the distribution that each was drawn from, temperature and top-p included, of the model that generated; 0 where
+  // a token was not sampled.
+  std::vector<float> logprobs;
   std::vector<uint8_t> sampled;  // 1: drawn from the model, and part of the loss
+  // Per token those that it was drawn among, in increasing order; empty: the whole vocabulary. Without top-p no list.
+  std::vector<std::vector<int32_t>> kept;
   std::vector<TrajectoryTurn> turns;
   // Of the last turn; kLength also if a reply of the environment did not fit any more.
   FinishReason finish = FinishReason::kStop;

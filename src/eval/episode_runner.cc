@@ -114,10 +114,12 @@ void EpisodeRunner::BeginTurn(Playing& playing) {
 void EpisodeRunner::Take(Playing& playing, const OutputEvent& event) {
   Trajectory& t = playing.trajectory;
   TrajectoryTurn& turn = t.turns.back();
+  const SamplingParams& sampling = playing.options->sampling;
   for (const OutputToken& token : event.tokens) {
     t.ids.push_back(token.id);
-    t.logprobs.push_back(token.logprob);
+    t.logprobs.push_back(sampling.drawn ? token.drawn.logprob : token.logprob);
     t.sampled.push_back(token.sampled);
+    if (sampling.drawn && sampling.HasFilters()) t.kept.push_back(token.drawn.kept);
   }
   turn.text += event.text;
   if (event.end == nullptr) return;
@@ -155,6 +157,7 @@ void EpisodeRunner::TakeReply(Playing& playing, const Reply& reply) {
   t.ids.insert(t.ids.end(), ids.begin(), ids.end());
   t.logprobs.resize(t.ids.size(), 0);
   t.sampled.resize(t.ids.size(), 0);
+  if (!t.kept.empty()) t.kept.resize(t.ids.size());
   prompt_tokens_ += static_cast<int64_t>(ids.size());
   BeginTurn(playing);
 }

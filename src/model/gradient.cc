@@ -33,6 +33,7 @@ LossReport ForwardLoss(Pass& pass, const TokenBatch& batch, const RowLoss& row_l
   report.logprobs = std::move(values.logprobs);
   report.entropies = std::move(values.entropies);
   report.expert_counts = std::move(values.expert_counts);
+  report.router = std::move(values.router);
   return report;
 }
 

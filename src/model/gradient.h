@@ -27,6 +27,7 @@ struct LossReport {
   std::vector<float> logprobs;         // per token, 0 where ignored: the very bits that Model::Forward's logits give
   std::vector<float> entropies;        // of the distributions those come from, 0 where ignored; if asked for
   std::vector<int64_t> expert_counts;  // [L * E]: tokens each expert worked on
+  std::vector<RouterFigures> router;   // [L] sums over the batch's tokens
 };
 
 struct GradientOptions {

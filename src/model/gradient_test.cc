@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 
 #include "base/rng.h"
@@ -141,6 +142,75 @@ TEST(Gradient, ContinuedDocuments) {
     EXPECT_LT(difference, 1e-5 * largest);
     EXPECT_EQ(run(shared, 1, true, again), got);
     EXPECT_EQ(run(shared, 8, false, again), got);
+  }
+}
+
+// At temperature 2 the log-probabilities and gradients are those of a model whose head is half as large, where dividing
+// by 2 is exact.
+TEST(Gradient, TemperatureIsASmallerHead) {
+  const ModelConfig config = Config(false, false);
+  Rng rng(4);
+  TokenBatch batch;
+  std::vector<int32_t> document(70);
+  for (int32_t& id : document) id = static_cast<int32_t>(rng.Below(60));
+  batch.AddDocument(document);
+  const auto gradient = [&](float temperature, float head, Params* grads) {
+    ExecContext exec(2);
+    Params params = RandomParams(config, 5);
+    for (float& w : params.lm_head.weight.values<float>()) w *= head;
+    Model model(config, std::move(params), exec, /*keep_weights=*/true);
+    *grads = ZerosLike(config, model.params());
+    Pass pass(model);
+    batch.temperature = temperature;
+    return AddGradient(pass, batch, CrossEntropy(batch), {.entropies = true}, *grads);
+  };
+  Params warm, small;
+  const LossReport a = gradient(2, 1, &warm), b = gradient(1, 0.5f, &small);
+  EXPECT_EQ(a.logprobs, b.logprobs);
+  EXPECT_EQ(a.entropies, b.entropies);
+  ForEachParameter(config, small, [&](const std::string& name, Tensor& tensor, const Shape&) {
+    if (name == "lm_head.weight") {
+      for (float& g : tensor.values<float>()) g /= 2;
+    }
+  });
+  std::vector<Tensor> of_small;
+  ForEachParameter(config, small,
+                   [&](const std::string&, Tensor& tensor, const Shape&) { of_small.push_back(tensor); });
+  size_t n = 0;
+  ForEachParameter(config, warm, [&](const std::string& name, Tensor& tensor, const Shape&) {
+    EXPECT_EQ(std::memcmp(tensor.raw(), of_small[n++].raw(), tensor.bytes()), 0) << name;
+  });
+}
+
+// Tokens that were filtered away have no probability, and no gradient comes to their rows of the head from there.
+TEST(Gradient, FilteredTokensHaveNoPart) {
+  const ModelConfig config = Config(false, false);
+  TokenBatch batch;
+  const std::vector<int32_t> document = {3, 9, 9, 4};
+  batch.AddDocument(document);
+  batch.kept = {{9, 20}, {9}, {}, {}};  // the third predicts 4 among all
+  ExecContext exec(1);
+  Model model(config, RandomParams(config, 5), exec, /*keep_weights=*/true);
+  std::vector<SequenceState> states;
+  states.push_back(model.NewState());
+  Pass pass(model);
+  const std::vector<Segment> segments = {{&states[0], document}};
+  const std::span<const float> logits = pass.Forward(segments, LogitRows::kAll);
+  const double z9 = logits[9], z20 = logits[20];
+  Params grads = ZerosLike(config, model.params());
+  const RowLoss first_two = [](std::span<const float>, std::span<float> grad) {
+    grad[0] = grad[1] = 1;
+    return 0.0;
+  };
+  const LossReport report = AddGradient(pass, batch, first_two, {}, grads);
+  EXPECT_NEAR(report.logprobs[0], -std::log1p(std::exp(z20 - z9)), 1e-5);
+  EXPECT_EQ(report.logprobs[1], 0);  // the only one
+  EXPECT_LT(report.logprobs[2], 0);
+  const std::span<const float> head = grads.lm_head.weight.values<float>();
+  for (size_t token = 0; token < 60; ++token) {
+    double sum = 0;
+    for (size_t i = 0; i < 36; ++i) sum += std::abs(head[token * 36 + i]);
+    EXPECT_EQ(sum > 0, token == 9 || token == 20) << token;
   }
 }
 

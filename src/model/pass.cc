@@ -66,7 +66,7 @@ void Pass::RunLayers(const SegmentsOf& segments_of, Tape* tape, const Observer* 
     if (observer != nullptr) (*observer)(fmt::format("hidden.{}", n + 1), stream_);
     if (tape == nullptr) continue;
     const MatrixViewOf<const int32_t> experts = std::as_const(a.moe.experts);
-    tape->aux.Add(a.moe.router_logits, experts);
+    tape->router[static_cast<size_t>(n)] = tape->aux.Add(a.moe.router_logits, experts);
     for (int64_t t = 0; t < T; ++t) {
       for (int64_t i = 0; i < experts.cols; ++i) {
         ++tape->expert_counts[static_cast<size_t>(n * config_.num_local_experts + experts(t, i))];
@@ -166,17 +166,27 @@ void Pass::SetDocumentSegments(int64_t layer) {
   }
 }
 
-// f(rows, logits [rows, V]) over all rows, a bounded number of logits at a time.
+// f(rows, logits [rows, V]) over all rows, a bounded number of logits at a time: those of the distributions that the
+// batch's targets come from.
 template <typename F>
-void Pass::ForHeadRows(const F& f) {
+void Pass::ForHeadRows(const TokenBatch& batch, const F& f) {
   const int64_t T = final_norm_.rows(), step = std::clamp<int64_t>(kHeadLogits / config_.vocab_size, 1, T);
   for (int64_t row = 0; row < T; row += step) {
     const RowRange rows{row, std::min(step, T - row)};
-    f(rows, Logits(rows));
+    const MatrixView logits = Logits(rows);
+    if (batch.temperature != 1 || !batch.kept.empty()) {
+      exec_.pool().ParallelFor(rows.count, [&](int64_t i, int) {
+        const std::span<const int32_t> kept =
+            batch.kept.empty() ? std::span<const int32_t>() : batch.kept[static_cast<size_t>(row + i)];
+        TemperLogits(logits.row(i), logits.cols, 1 / batch.temperature, kept);
+      });
+    }
+    f(rows, logits);
   }
 }
 
 BatchValues Pass::Forward(const TokenBatch& batch, Tape::Keep keep, bool entropies) {
+  FULGUR_CHECK(batch.kept.empty() || batch.kept.size() == batch.tokens.size());
   FULGUR_CHECK(batch.targets.size() == batch.tokens.size() && !batch.starts.empty() && batch.starts.front() == 0 &&
                batch.starts.back() == static_cast<int64_t>(batch.tokens.size()));
   CheckTokens(config_, batch.tokens);
@@ -188,6 +198,7 @@ BatchValues Pass::Forward(const TokenBatch& batch, Tape::Keep keep, bool entropi
   tape_.documents = batch.documents();
   tape_.aux = AuxLoss(config_.num_local_experts);
   tape_.expert_counts.assign(L * E, 0);
+  tape_.router.assign(L, {});
   if (keep == Tape::Keep::kActivations) tape_.layers.resize(L);
   if (keep == Tape::Keep::kInputs) tape_.inputs.resize(L);
 
@@ -202,7 +213,7 @@ BatchValues Pass::Forward(const TokenBatch& batch, Tape::Keep keep, bool entropi
   BatchValues values;
   values.logprobs.assign(tokens.size(), 0.0f);
   if (entropies) values.entropies.assign(tokens.size(), 0.0f);
-  ForHeadRows([&](RowRange rows, ConstMatrixView logits) {
+  ForHeadRows(batch, [&](RowRange rows, ConstMatrixView logits) {
     const auto part = [&]<typename T>(std::vector<T>& of) {
       return of.empty() ? std::span<T>() : std::span(of).subspan(rows.first, rows.count);
     };
@@ -214,6 +225,7 @@ BatchValues Pass::Forward(const TokenBatch& batch, Tape::Keep keep, bool entropi
   }
   values.aux = tape_.aux.Value();
   values.expert_counts = tape_.expert_counts;
+  values.router = tape_.router;
   return values;
 }
 
@@ -222,11 +234,16 @@ void Pass::Backward(const TokenBatch& batch, std::span<const float> dlogprobs, d
   FULGUR_CHECK(tape_.keep != Tape::Keep::kNothing && batch.tokens == tokens_ && dlogprobs.size() == tokens_.size());
   const Params& params = model_.params();
   for (MatrixBuffer<>* m : {&dnorm_, &dx_, &dout_}) m->Resize(T, C);
-  ForHeadRows([&](RowRange rows, ConstMatrixView logits) {
-    // logprobs = log softmax(logits)[targets]
+  ForHeadRows(batch, [&](RowRange rows, ConstMatrixView logits) {
+    // logprobs = log softmax(logits / temperature, of those that were kept)[targets]
     dlogits_.Resize(logits.rows, logits.cols);
     LogProbsBackward(logits, std::span(batch.targets).subspan(rows.first, rows.count),
                      dlogprobs.subspan(rows.first, rows.count), dlogits_, exec_);
+    if (batch.temperature != 1) {
+      const MatrixView dlogits = dlogits_;
+      exec_.pool().ParallelFor(
+          rows.count, [&](int64_t i, int) { TemperLogits(dlogits.row(i), dlogits.cols, 1 / batch.temperature, {}); });
+    }
     // logits = W_head final_norm
     MatMulGradWeight(dlogits_, final_norm_.Rows(rows), grads.lm_head.weight, exec_);
     MatMulGradInput(dlogits_, params.lm_head.weight, dnorm_.Rows(rows), exec_);

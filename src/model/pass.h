@@ -33,6 +33,7 @@ struct Tape {
   std::vector<DocumentRows> documents;
   AuxLoss aux{0};
   std::vector<int64_t> expert_counts;    // [L * E]: tokens each expert worked on
+  std::vector<RouterFigures> router;     // [L] sums over tokens
   std::vector<LayerActivations> layers;  // [L] if all is kept
   std::vector<MatrixBuffer<>> inputs;    // [L] if inputs are
 };
@@ -43,6 +44,7 @@ struct BatchValues {
   std::vector<float> entropies;  // of the distributions those come from, 0 where ignored; if asked for
   double aux = 0;                // load balance (ops/router.h)
   std::vector<int64_t> expert_counts;
+  std::vector<RouterFigures> router;
 };
 
 // Owns all memory that a walk needs besides the weights, and keeps it, so that a token costs no allocation. Passes of
@@ -78,7 +80,7 @@ class Pass {
   LayerActivations& Activations(int64_t n);
   void SetDocumentSegments(int64_t layer);
   template <typename F>
-  void ForHeadRows(const F& f);
+  void ForHeadRows(const TokenBatch& batch, const F& f);
 
   const Model& model_;
   const ModelConfig& config_;

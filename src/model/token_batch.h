@@ -20,6 +20,10 @@ struct TokenBatch {
   std::vector<int64_t> starts;   // first token of each document, then tokens.size()
   // Per document: the one that it continues, which continues none, or -1. Empty: none does.
   std::vector<int64_t> prefixes;
+  // Of the distributions that the targets were drawn from: the temperature, and per token those that a filter left
+  // (ops/cross_entropy.h TemperLogits). An empty `kept`: there was none; an empty list in it: nothing was filtered.
+  float temperature = 1;
+  std::vector<std::vector<int32_t>> kept;
 
   // Appends a document whose position t predicts token t + 1 where counts[t + 1] is set; an empty `counts`: everywhere.
   void AddDocument(std::span<const int32_t> document, std::span<const uint8_t> counts = {});

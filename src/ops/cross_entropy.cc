@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <vector>
 
 #include "base/error.h"
 #include "ops/parallel.h"
@@ -102,6 +104,21 @@ float LogSumExp(const float* logits, int64_t v) {
 
 float LogProb(const float* logits, int64_t v, int32_t target) {
   return LogProbOf(SumsOf(logits, v), logits, v, target);
+}
+
+void TemperLogits(float* logits, int64_t v, float scale, std::span<const int32_t> kept) {
+  if (kept.empty()) {
+    for (int64_t i = 0; i < v; ++i) logits[i] *= scale;
+    return;
+  }
+  std::vector<float> values;
+  values.reserve(kept.size());
+  for (const int32_t id : kept) {
+    FULGUR_CHECK(id >= 0 && id < v, "token {} of {}", id, v);
+    values.push_back(logits[id] * scale);
+  }
+  std::fill_n(logits, v, -std::numeric_limits<float>::infinity());
+  for (size_t i = 0; i < kept.size(); ++i) logits[kept[i]] = values[i];
 }
 
 void LogProbs(ConstMatrixView logits, std::span<const int32_t> targets, std::span<float> logprobs,

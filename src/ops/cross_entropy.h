@@ -17,6 +17,10 @@ float LogSumExp(const float* logits, int64_t v);
 // tokens that cannot come; a NaN or +inf logit gives NaN.
 float LogProb(const float* logits, int64_t v, int32_t target);
 
+// The distribution that a temperature and a filter (top-p) leave: logits [v] times `scale`, the temperature's inverse,
+// and -inf for all tokens but `kept`; an empty `kept` leaves all.
+void TemperLogits(float* logits, int64_t v, float scale, std::span<const int32_t> kept);
+
 // Per row: logits [m, v], targets [m] (negative: ignored, 0 is written) -> logprobs [m], and entropies [m] unless
 // empty: -sum_i p_i log p_i, in nats.
 void LogProbs(ConstMatrixView logits, std::span<const int32_t> targets, std::span<float> logprobs,

@@ -108,6 +108,16 @@ TEST(CrossEntropy, SamplingAndTrainingGetTheSameBits) {
   }
 }
 
+TEST(CrossEntropy, TemperedAndFiltered) {
+  std::vector<float> all = {1, 3, -2, 2.5f}, some = all;
+  TemperLogits(all.data(), 4, 0.5f, {});
+  EXPECT_THAT(all, testing::ElementsAre(0.5f, 1.5f, -1, 1.25f));
+  const std::vector<int32_t> kept = {1, 3};
+  TemperLogits(some.data(), 4, 2, kept);
+  EXPECT_THAT(some, testing::ElementsAre(-kInfinity, 6, -kInfinity, 5));
+  EXPECT_FLOAT_EQ(LogProb(some.data(), 4, 3), static_cast<float>(-std::log(1 + std::exp(1.0))));
+}
+
 TEST(CrossEntropy, BackwardMayOverwriteTheLogits) {
   ExecContext exec(2);
   const Problem p(40, 1000);

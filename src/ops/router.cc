@@ -1,6 +1,7 @@
 #include "ops/router.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "ops/elementwise.h"
@@ -53,14 +54,25 @@ AuxLoss::AuxLoss(int64_t num_experts)
       counts_(static_cast<size_t>(num_experts)),
       probabilities_(static_cast<size_t>(num_experts)) {}
 
-void AuxLoss::Add(ConstMatrixView logits, MatrixViewOf<const int32_t> experts) {
+RouterFigures AuxLoss::Add(ConstMatrixView logits, MatrixViewOf<const int32_t> experts) {
+  RouterFigures figures;
   std::vector<float> p(static_cast<size_t>(num_experts_));
   for (int64_t r = 0; r < logits.rows; ++r) {
     Softmax(logits.row(r), num_experts_, p.data());
-    for (size_t e = 0; e < p.size(); ++e) probabilities_[e] += static_cast<double>(p[e]);
-    for (int64_t i = 0; i < experts.cols; ++i) counts_[static_cast<size_t>(experts(r, i))] += 1;
+    for (size_t e = 0; e < p.size(); ++e) {
+      const auto probability = static_cast<double>(p[e]);
+      probabilities_[e] += probability;
+      figures.dropped += probability;
+      if (probability > 0) figures.entropy -= probability * std::log(probability);
+    }
+    for (int64_t i = 0; i < experts.cols; ++i) {
+      const auto selected = static_cast<size_t>(experts(r, i));
+      counts_[selected] += 1;
+      figures.dropped -= static_cast<double>(p[selected]);
+    }
   }
   rows_ += logits.rows;
+  return figures;
 }
 
 double AuxLoss::Value() const {

@@ -19,6 +19,12 @@ void Route(ConstMatrixView logits, MatrixViewOf<int32_t> experts, MatrixView wei
 void RouteBackward(ConstMatrixView dweights, ConstMatrixView weights, MatrixViewOf<const int32_t> experts,
                    MatrixView dlogits, ExecContext& exec);
 
+// How decided a router is, as sums over rows.
+struct RouterFigures {
+  double entropy = 0;  // of p = softmax(logits), in nats
+  double dropped = 0;  // part of p that the experts which were not selected have
+};
+
 // The load-balancing loss (Fedus et al. 2021, eq. 4, for top-k): over n rows, of all layers together,
 //   aux = E * sum_e f[e] P[e],   f[e] = (rows that selected e) / n,   P[e] = mean over rows of softmax(logits)[e].
 // Perfect balance gives k. f is a constant for differentiation. Two steps: add up the rows of every layer, then the
@@ -27,8 +33,9 @@ class AuxLoss {
  public:
   explicit AuxLoss(int64_t num_experts);
 
-  // Adds rows: logits [m, E], experts [m, k]. In double, in the order of the rows and of the calls.
-  void Add(ConstMatrixView logits, MatrixViewOf<const int32_t> experts);
+  // Adds rows: logits [m, E], experts [m, k]. In double, in the order of the rows and of the calls. Returns figures of
+  // these rows.
+  RouterFigures Add(ConstMatrixView logits, MatrixViewOf<const int32_t> experts);
 
   int64_t rows() const { return rows_; }
   double Value() const;  // 0 when there are no rows

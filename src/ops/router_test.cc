@@ -109,6 +109,16 @@ TEST(Router, AuxLossMatchesTheReference) {
   }
 }
 
+TEST(Router, FiguresOfAFewRows) {
+  // Softmax of the first row: 1/2, 1/4, 1/8, 1/8; of the second: all 1/4.
+  const std::vector<float> logits = {std::log(4.0f), std::log(2.0f), 0, 0, 1, 1, 1, 1};
+  const std::vector<int32_t> experts = {0, 1, 0, 1};
+  AuxLoss aux(4);
+  const RouterFigures figures = aux.Add(View(logits, 2, 4), View(experts, 2, 2));
+  EXPECT_NEAR(figures.dropped, 0.25 + 0.5, 1e-6);
+  EXPECT_NEAR(figures.entropy, 1.75 * std::log(2.0) + std::log(4.0), 1e-6);
+}
+
 TEST(Router, AuxLossOfPerfectBalanceIsK) {
   // Row r selects experts r and r + 1 of 4, all with the same logits up to rotation.
   std::vector<float> logits;

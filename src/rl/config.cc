@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "base/data_file.h"
 #include "eval/answer_checker.h"
@@ -80,6 +81,25 @@ CodeSource ReadCode(Section& s) {
   return code;
 }
 
+// filter->problems: the default; 0: there is no such key.
+void ReadFilter(Section& s, ProblemSourceConfig::Filter* filter) {
+  const bool filtered = s.Has(DerivedKey("filter"));
+  Section f = s.Child(DerivedKey("filter"));
+  filter->samples = f.Integer("samples", filtered ? 10 : 0, filtered ? 1 : 0);
+  filter->low = f.Number("low", filter->low, 1);
+  filter->high = f.Number("high", filter->high, 1);
+  if (filter->problems > 0) {
+    filter->problems = f.Integer("problems", filter->problems, 1);
+    if (filter->problems > 1'000'000) {
+      throw Error("{}: \"problems\" is {}, but 1000000 are the most", f.where(), filter->problems);
+    }
+  }
+  f.Done();
+  if (filter->low >= filter->high) {
+    throw Error("{}: \"low\" {} must be below \"high\" {}", f.where(), filter->low, filter->high);
+  }
+}
+
 ProblemSourceConfig ReadSource(const Json& json, const std::string& where, ConfigKeys* keys) {
   Section s(json, where, keys);
   ProblemSourceConfig source;
@@ -93,6 +113,11 @@ ProblemSourceConfig ReadSource(const Json& json, const std::string& where, Confi
     source.tasks = ReadTasks(s.Value("tasks"), s.Has(difficulties) ? s.Value(difficulties) : Json("all"), where);
     s.Record("tasks", TasksToJson(source.tasks));
     source.part = ReadTrainPart(s.GetOr<std::string>("part", "reinforcement"), where);
+    // Recorded if there is one: runs of before go on.
+    if (s.Has(DerivedKey("filter"))) {
+      source.filter.problems = 1000;
+      ReadFilter(s, &source.filter);
+    }
   } else if (type == "problems" || type == "instances" || type == "code") {
     source.path = s.Get<std::string>("path");
     source.name = s.GetOr<std::string>("name", DataName(source.path));
@@ -107,15 +132,7 @@ ProblemSourceConfig ReadSource(const Json& json, const std::string& where, Confi
       source.type = ProblemSourceConfig::Type::kInstances;
       source.part = ReadTrainPart(s.GetOr<std::string>("part", "all"), where);
     }
-    const bool filtered = s.Has(DerivedKey("filter"));
-    Section f = s.Child("filter");
-    source.filter.samples = f.Integer("samples", filtered ? 10 : 0, filtered ? 1 : 0);
-    source.filter.low = f.Number("low", source.filter.low, 1);
-    source.filter.high = f.Number("high", source.filter.high, 1);
-    f.Done();
-    if (source.filter.low >= source.filter.high) {
-      throw Error("{}: \"low\" {} must be below \"high\" {}", f.where(), source.filter.low, source.filter.high);
-    }
+    ReadFilter(s, &source.filter);
     const bool decontaminated = s.Has(DerivedKey("decontaminate"));
     Section d = s.Child("decontaminate");
     Json files = Json::array();
@@ -232,6 +249,13 @@ std::vector<ProblemSourceConfig> ReadSources(Section& s) {
   for (size_t i = 0; i < data.size(); ++i) {
     sources.push_back(ReadSource(data[i], fmt::format("{}: \"data\"[{}]", s.where(), i), &keys[i]));
   }
+  std::set<std::string> filtered;
+  for (const ProblemSourceConfig& source : sources) {
+    if (source.filter.samples > 0 && !filtered.insert(source.name).second) {
+      throw Error("{}: \"data\": two sources with a filter are called \"{}\"; give each a \"name\" of its own",
+                  s.where(), source.name);
+    }
+  }
   s.RecordList("data", keys);
   return sources;
 }
@@ -295,6 +319,18 @@ RlConfig::Rollouts ReadRollouts(Section& s) {
   rollouts.early_truncation.tokens = e.Integer("tokens", rollouts.early_truncation.tokens, 0);
   rollouts.early_truncation.probability = e.Number("probability", rollouts.early_truncation.probability, 1);
   e.Done();
+  rollouts.temperature = r.Number(AddedKey("temperature"), rollouts.temperature, 100);
+  if (rollouts.temperature < 0.01) {
+    throw Error("{}: \"temperature\" is {}, but must be at least 0.01: near 0 all answers to a prompt are the same",
+                r.where(), rollouts.temperature);
+  }
+  rollouts.top_p = r.Number(AddedKey("top_p"), rollouts.top_p, 1);
+  if (rollouts.top_p <= 0) throw Error("{}: \"top_p\" must be above 0, up to 1, which filters nothing", r.where());
+  rollouts.lag = r.Integer(AddedKey("lag"), rollouts.lag, 0);
+  if (rollouts.lag > 100) {
+    throw Error("{}: \"lag\" is {}, but 100 batches are the most: the weights of each are kept", r.where(),
+                rollouts.lag);
+  }
   rollouts.weights = ReadFormat(r, "weights");
   rollouts.lm_head = ReadFormat(r, "lm_head");
   rollouts.correction_max = r.Number("correction_max", rollouts.correction_max);

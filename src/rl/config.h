@@ -49,9 +49,9 @@ struct ProblemSourceConfig {
   CodeSource code;             // kCode: JSON lines of problems (docs/code.md)
   double max_unreadable = kMaxUnreadable;  // kFile: part of the answers that may be of no use to the checker
   // The starting model tries each problem `samples` times; those it solves with a rate in (low, high), the ends
-  // excluded, are kept. 0 samples: all are.
+  // excluded, are kept. 0 samples: all are. Of kTasks the problems are the first so many that are drawn.
   struct Filter {
-    int64_t samples = 0;
+    int64_t samples = 0, problems = 0;
     double low = 0, high = 0.9;
   } filter;
   // Problems that share a run of `words` words with these files are left out.
@@ -96,6 +96,8 @@ struct RlConfig {
     EarlyTruncation early_truncation;
     // Formats of the weights that generate (attention projections and experts; LM head); f32 is what is trained.
     WeightFormat weights = WeightFormat::kF32, lm_head = WeightFormat::kF32;
+    double temperature = 1, top_p = 1;  // of sampling; ratios are between policies at these
+    int64_t lag = 0;            // batches that the policy which samples is older than the one which learns from them
     double correction_max = 2;  // bound of the truncated importance weight if they differ from those trained
     int64_t keep_every = 1;     // batches whose rollouts stay in the run's folder
     bool low_precision() const { return weights != WeightFormat::kF32 || lm_head != WeightFormat::kF32; }

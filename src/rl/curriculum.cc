@@ -15,7 +15,7 @@ namespace fulgur {
 namespace {
 
 // Streams of the seed: what a number is drawn for.
-enum Stream : uint64_t { kPick = 201, kEpoch, kTest };
+enum Stream : uint64_t { kPick = 201, kEpoch, kTest, kPool };
 
 // An index of `weights`, in proportion to them; the last positive one should rounding carry past the end.
 size_t PickIndex(Rng& rng, const std::vector<double>& weights) {
@@ -30,6 +30,22 @@ size_t PickIndex(Rng& rng, const std::vector<double>& weights) {
   }
   FULGUR_CHECK(last < weights.size(), "no weight is positive");
   return last;
+}
+
+// `count` problems of a source of tasks, by the weights of the config.
+std::vector<TaskInstance> DrawPool(const ProblemSourceConfig& source, int64_t count, uint64_t seed) {
+  std::vector<double> tasks;
+  for (const TaskMix& mix : source.tasks) tasks.push_back(mix.weight);
+  std::vector<TaskInstance> pool;
+  for (int64_t i = 0; i < count; ++i) {
+    Rng rng(Mix(seed, static_cast<uint64_t>(i)));
+    const TaskMix& mix = source.tasks[PickIndex(rng, tasks)];
+    std::vector<double> levels;
+    for (const auto& [difficulty, weight] : mix.difficulties) levels.push_back(weight);
+    const int difficulty = mix.difficulties[PickIndex(rng, levels)].first;
+    pool.push_back(GenerateTrain(GetTask(mix.name), rng.Next(), difficulty, source.part));
+  }
+  return pool;
 }
 
 }  // namespace
@@ -135,6 +151,8 @@ ProblemSet::ProblemSet(const std::vector<ProblemSourceConfig>& sources, uint64_t
     } else {
       if (config.type == ProblemSourceConfig::Type::kInstances) {
         source.instances = std::make_unique<InstanceFile>(config.path, config.part, false);
+      } else if (config.filter.samples > 0) {
+        source.drawn = DrawPool(config, config.filter.problems, Mix(Mix(seed, kPool), sources_.size()));
       }
       source.judge = MakeTaskJudge();
     }
@@ -203,6 +221,7 @@ Assignment ProblemSet::FromFile(size_t source, size_t record) const {
 Problem ProblemSet::Source::FromFile(size_t record) const {
   if (file != nullptr) return file->Get(record);
   if (code != nullptr) return code->Get(record);
+  if (instances == nullptr) return TaskProblem(drawn[record], config.name);
   Problem problem = TaskProblem(instances->Get(record), config.name);
   problem.id = record;
   return problem;

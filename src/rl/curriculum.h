@@ -12,6 +12,7 @@
 #include "code/code_source.h"
 #include "envs/instance_file.h"
 #include "envs/judge.h"
+#include "envs/task.h"
 #include "eval/gold_report.h"
 #include "eval/problem_file.h"
 #include "rl/config.h"
@@ -67,18 +68,18 @@ class ProblemSet {
   // For sources that are there to be measured on: HeldOut, and the first `count` problems of every file.
   std::vector<Assignment> First(int64_t count) const;
 
-  // Problem of a file's record.
+  // Problem of a file's record, or of those that a filter chooses among.
   Assignment FromFile(size_t source, size_t record) const;
 
   size_t size() const { return sources_.size(); }
   const ProblemSourceConfig& config(size_t source) const { return sources_[source].config; }
-  // Of a source that has a file: how many it has that could be used.
+  // Of a source that has a file or a filter: how many problems it has that could be used.
   size_t file_size(size_t source) const { return sources_[source].file_size(); }
   // Instances of tasks that are held out for tests or of another part.
   size_t left_out(size_t source) const {
     return sources_[source].instances ? sources_[source].instances->left_out() : 0;
   }
-  // Records of a file that are used; contaminated ones are not among them.
+  // Those of them that are used; contaminated ones are not among them.
   const std::vector<size_t>& records(size_t source) const { return sources_[source].records; }
   // Which answers of a source's file no response can agree with.
   const GoldReport& golds(size_t source) const { return sources_[source].golds; }
@@ -94,9 +95,12 @@ class ProblemSet {
   struct Source {
     ProblemSourceConfig config;
     std::unique_ptr<ProblemFile> file;        // of one kind
-    std::unique_ptr<InstanceFile> instances;  // or another; none: tasks
-    std::unique_ptr<CodeProblemFile> code;
-    size_t file_size() const { return file ? file->size() : instances ? instances->size() : code ? code->size() : 0; }
+    std::unique_ptr<InstanceFile> instances;  // or another;
+    std::unique_ptr<CodeProblemFile> code;    // or this;
+    std::vector<TaskInstance> drawn;          // or what a filter chooses among; none of these: tasks without end
+    size_t file_size() const {
+      return file ? file->size() : instances ? instances->size() : code ? code->size() : drawn.size();
+    }
     Problem FromFile(size_t record) const;
     std::unique_ptr<Judge> judge;
     GoldReport golds;

@@ -55,7 +55,7 @@ double Agreement::correlation() const {
   return var_a > 0 && var_b > 0 ? (ab_ - a_ * b_ / n) / std::sqrt(var_a * var_b) : 0;
 }
 
-std::vector<PolicyBatch> PackSamples(std::span<const PolicySample> samples, int64_t micro_tokens) {
+std::vector<PolicyBatch> PackSamples(std::span<const PolicySample> samples, int64_t micro_tokens, double temperature) {
   std::vector<PolicyBatch> batches;
   for (size_t i = 0; i < samples.size(); ++i) {
     const std::vector<int32_t>& prompt = samples[i].group->prompt;
@@ -67,6 +67,7 @@ std::vector<PolicyBatch> PackSamples(std::span<const PolicySample> samples, int6
     bool here = i > 0 && samples[i].group == samples[i - 1].group;
     if (batches.empty() || held + own + (here ? 0 : shared) > micro_tokens) {
       batches.emplace_back().tokens.starts.push_back(0);
+      batches.back().tokens.temperature = static_cast<float>(temperature);
       here = false;
     }
     PolicyBatch& batch = batches.back();
@@ -87,15 +88,23 @@ std::vector<PolicyBatch> PackSamples(std::span<const PolicySample> samples, int6
     t.tokens.insert(t.tokens.end(), r.ids.begin(), r.ids.end() - 1);
     for (size_t j = 0; j < r.ids.size(); ++j) t.targets.push_back(r.sampled[j] != 0 ? r.ids[j] : kIgnore);
     end_document(shared > 0 ? before : -1);
+    if (!r.kept.empty()) {
+      FULGUR_CHECK(r.kept.size() == r.ids.size());
+      t.kept.resize(t.tokens.size() - r.ids.size());
+      t.kept.insert(t.kept.end(), r.kept.begin(), r.kept.end());
+    }
+  }
+  for (PolicyBatch& batch : batches) {
+    if (!batch.tokens.kept.empty()) batch.tokens.kept.resize(batch.tokens.tokens.size());
   }
   return batches;
 }
 
 std::vector<std::vector<float>> ComputeLogprobs(const Model& model, std::span<const PolicySample> samples,
-                                                int64_t micro_tokens) {
+                                                int64_t micro_tokens, double temperature) {
   std::vector<std::vector<float>> logprobs(samples.size());
   Pass pass(model);
-  for (const PolicyBatch& batch : PackSamples(samples, micro_tokens)) {
+  for (const PolicyBatch& batch : PackSamples(samples, micro_tokens, temperature)) {
     EvaluateLoss(pass, batch.tokens, [&](std::span<const float> rows, std::span<float>) {
       for (size_t d = 0; d < batch.samples.size(); ++d) {
         const size_t i = batch.samples[d];
@@ -116,9 +125,10 @@ PolicyGradientReport AddPolicyGradient(Pass& pass, std::span<const PolicySample>
     lengths.push_back(samples[i].response->trajectory.sampled_tokens());
   }
   const std::vector<double> weights = ResponseWeights(group_sizes, lengths, objective);
-  const std::vector<PolicyBatch> batches = PackSamples(samples, options.micro_tokens);
+  const std::vector<PolicyBatch> batches = PackSamples(samples, options.micro_tokens, options.temperature);
 
   PolicyGradientReport report;
+  report.logprobs.resize(samples.size());
   for (const PolicyBatch& batch : batches) report.tokens += static_cast<int64_t>(batch.tokens.tokens.size());
   for (const PolicyBatch& batch : batches) {
     const RowLoss loss = [&](std::span<const float> rows, std::span<float> grad) {
@@ -128,7 +138,7 @@ PolicyGradientReport AddPolicyGradient(Pass& pass, std::span<const PolicySample>
         const size_t i = batch.samples[d];
         const PolicySample& sample = samples[i];
         const Trajectory& r = sample.response->trajectory;
-        const std::vector<float> logprobs = Gather(batch, d, r, rows);
+        const std::vector<float>& logprobs = report.logprobs[i] = Gather(batch, d, r, rows);
         std::vector<double> token_grad(logprobs.size());
         sum += ResponseLoss(objective, {sample.old_logprobs, logprobs, sample.correction, sample.reference}, weights[i],
                             sample.response->advantage, token_grad, &report.stats);
@@ -149,6 +159,7 @@ PolicyGradientReport AddPolicyGradient(Pass& pass, std::span<const PolicySample>
     report.loss += micro.row_loss;
     report.aux += micro.aux * share;
     for (const float entropy : micro.entropies) report.entropy_sum += entropy;
+    report.router.Add(micro, static_cast<int64_t>(batch.tokens.tokens.size()));
     report.flops += TrainingFlops(pass.model().config(), batch.tokens.documents());
   }
   return report;

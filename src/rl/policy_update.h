@@ -8,6 +8,7 @@
 #include "model/gradient.h"
 #include "rl/objective.h"
 #include "rl/rollout.h"
+#include "train/router_meter.h"
 
 namespace fulgur {
 
@@ -43,16 +44,19 @@ struct PolicyBatch {
   std::vector<size_t> samples;  // those in the batch
   std::vector<int64_t> first;   // for each: row that predicts the first token of its response
 };
-std::vector<PolicyBatch> PackSamples(std::span<const PolicySample> samples, int64_t micro_tokens);
+std::vector<PolicyBatch> PackSamples(std::span<const PolicySample> samples, int64_t micro_tokens,
+                                     double temperature = 1);
 
-// Log-probabilities of the sampled tokens under `model`, for each sample.
+// Log-probabilities of the sampled tokens under `model`, for each sample: of the distribution that the temperature
+// gives, among the tokens that each was drawn among (Trajectory::kept).
 std::vector<std::vector<float>> ComputeLogprobs(const Model& model, std::span<const PolicySample> samples,
-                                                int64_t micro_tokens);
+                                                int64_t micro_tokens, double temperature = 1);
 
 struct PolicyGradientOptions {
   int64_t micro_tokens = 4096;
   bool recompute = false;
   double aux_coef = 0;
+  double temperature = 1;  // as for ComputeLogprobs
 };
 
 struct PolicyGradientReport {
@@ -61,6 +65,8 @@ struct PolicyGradientReport {
   double entropy_sum = 0;  // over the sampled tokens, nats
   int64_t tokens = 0;      // computed: prompts included, once for the responses that share one
   double flops = 0;
+  RouterMeter router;
+  std::vector<std::vector<float>> logprobs;  // of each sample's sampled tokens
 };
 
 // Adds the gradient of the objective over these samples to `grads`. Samples of a group follow one another. agreement,

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "base/file.h"
+#include "base/statistics.h"
 #include "rl/report_json.h"
 #include "rl/report_rollouts.h"
 #include "text/tokenizer.h"
@@ -31,6 +32,7 @@ constexpr size_t kMostTasks = 64;                        // with curves
 constexpr size_t kMostSessions = 50;
 constexpr size_t kMostNotesBytes = 1 << 16;
 constexpr int64_t kMostConfigBytes = 1 << 16;
+constexpr size_t kMostLayers = 16;  // with curves of their routers
 constexpr double kZ95 = 1.96;
 
 // How the values of several batches become one point.
@@ -75,6 +77,18 @@ constexpr Column kColumns[] = {
     {"train.tokens_per_second"},
     {"train.peak_share"},
     {"seconds.all"},
+    {"router.imbalance"},
+    {"router.entropy"},
+    {"router.dropped"},
+    {"router.aux"},
+    {"memory.resident", Join::kMost},
+    {"memory.peak", Join::kMost},
+    {"lag", Join::kLast},
+    // Of fulgur train.
+    {"ce"},
+    {"seconds"},
+    {"tokens_per_second"},
+    {"peak_share"},
 };
 
 // The values of a column that go into one point.
@@ -110,12 +124,11 @@ class Joined {
   bool mean_ = true;
 };
 
-// Wilson's interval (base/statistics.h) for a rate that need not be a whole number of successes.
-std::pair<double, double> RateInterval(double rate, double trials) {
-  const double z2 = kZ95 * kZ95, scale = 1 / (1 + z2 / trials), center = (rate + z2 / (2 * trials)) * scale;
-  const double half = kZ95 * scale * std::sqrt(std::max(0.0, rate * (1 - rate) / trials + z2 / (4 * trials * trials)));
-  return {std::max(0.0, center - half), std::min(1.0, center + half)};
-}
+// Seconds of a batch, or of a step of training.
+double SecondsOf(const Json& line) { return NumberAt(line, "seconds").value_or(NumberOr(line, "seconds.all", 0)); }
+
+// Tokens so far: generated ones, or of training those that were trained on.
+double TokensOf(const Json& line) { return NumberAt(line, "generated").value_or(NumberOr(line, "tokens", 0)); }
 
 // The curriculum's pass rates: by task and difficulty, the last of each point's batches.
 Json LevelCurves(const std::vector<Json>& lines, size_t bucket) {
@@ -154,9 +167,9 @@ Json Curves(const std::vector<Json>& lines, size_t bucket) {
   for (size_t begin = 0; begin < lines.size(); begin += bucket) {
     const size_t end = std::min(lines.size(), begin + bucket);
     steps.push_back(NumberOr(lines[end - 1], "step", 0));
-    for (size_t i = begin; i < end; ++i) seconds += NumberOr(lines[i], "seconds.all", 0);
+    for (size_t i = begin; i < end; ++i) seconds += SecondsOf(lines[i]);
     axes["step"].push_back(steps.back());
-    axes["tokens"].push_back(NumberOr(lines[end - 1], "generated", 0));
+    axes["tokens"].push_back(TokensOf(lines[end - 1]));
     axes["hours"].push_back(Rounded(seconds / 3600));
     for (const Column& column : kColumns) {
       Joined joined;
@@ -179,9 +192,9 @@ Json Curves(const std::vector<Json>& lines, size_t bucket) {
     }
     Json low, high;
     if (const Json value = score.Value(); !value.is_null()) {
-      const auto [l, h] = RateInterval(std::clamp(value.get<double>(), 0.0, 1.0), groups);
-      low = Rounded(l);
-      high = Rounded(h);
+      const Interval interval = WilsonIntervalOfRate(std::clamp(value.get<double>(), 0.0, 1.0), groups);
+      low = Rounded(interval.low);
+      high = Rounded(interval.high);
     }
     series["reward.score_low"].push_back(low);
     series["reward.score_high"].push_back(high);
@@ -216,6 +229,65 @@ Json Curves(const std::vector<Json>& lines, size_t bucket) {
   }
   return {
       {"steps", steps}, {"axes", axes}, {"series", kept}, {"tasks", by_task}, {"levels", LevelCurves(lines, bucket)}};
+}
+
+// The routers: figures of each layer over time, and the load of each expert at the beginning, in the middle and at the
+// end.
+Json Routers(const std::vector<Json>& lines, size_t bucket) {
+  Json routers = {{"load", Json::array()}, {"entropy", Json::array()}, {"dropped", Json::array()}};
+  std::vector<const Json*> known;
+  for (const Json& line : lines) {
+    if (At(At(At(line, "router"), "layers"), "load").is_array()) known.push_back(&line);
+  }
+  if (known.empty()) return routers;
+  const size_t last = known.size() - 1;
+  for (const size_t i : std::set<size_t>{0, last / 2, last}) {
+    routers["load"].push_back(
+        {{"step", NumberOr(*known[i], "step", 0)}, {"layers", At(At(At(*known[i], "router"), "layers"), "load")}});
+  }
+  const size_t layers = std::min(routers["load"][0]["layers"].size(), kMostLayers);
+  for (const char* figure : {"entropy", "dropped"}) {
+    for (size_t layer = 0; layer < layers; ++layer) {
+      Json curve = Json::array();
+      for (size_t begin = 0; begin < lines.size(); begin += bucket) {
+        Joined joined;
+        for (size_t i = begin; i < std::min(lines.size(), begin + bucket); ++i) {
+          const Json& values = At(At(At(lines[i], "router"), "layers"), figure);
+          if (!values.is_array() || layer >= values.size() || !values[layer].is_number()) continue;
+          joined.Add(values[layer].get<double>(), Join::kMean);
+        }
+        curve.push_back(joined.Value());
+      }
+      routers[figure].push_back(std::move(curve));
+    }
+  }
+  return routers;
+}
+
+// What fulgur train measures on held-out examples: loss and accuracy, of the mean and by task.
+Json Validations(const std::vector<Json>& lines) {
+  Json result = {{"steps", Json::array()}, {"tasks", Json::object()}};
+  std::vector<const Json*> chosen;
+  for (const Json& line : lines) {
+    if (At(line, "validation").is_object()) chosen.push_back(&line);
+  }
+  if (chosen.empty()) return result;
+  std::set<std::string> tasks;
+  for (const auto& [name, unused] : At(*chosen.front(), "validation").items()) tasks.insert(name);
+  while (tasks.size() > kMostTasks) tasks.erase(std::prev(tasks.end()));
+  const size_t every = (chosen.size() + kReportPoints - 1) / kReportPoints;
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    if ((chosen.size() - 1 - i) % every != 0) continue;  // the last one is there
+    result["steps"].push_back(NumberOr(*chosen[i], "step", 0));
+    for (const std::string& name : tasks) {
+      const Json& task = At(At(*chosen[i], "validation"), name);
+      for (const char* key : {"loss", "accuracy"}) {
+        const auto value = NumberAt(task, key);
+        result["tasks"][name][key].push_back(value ? Json(Rounded(*value)) : Json());
+      }
+    }
+  }
+  return result;
 }
 
 // Held-out pass rates. The mean's interval puts those of the tasks together by their distances from the rate.
@@ -270,6 +342,21 @@ void AddCounts(const Json& from, std::vector<double>& sums) {
   }
 }
 
+// The sum of a histogram that has its ends with it (rl/batch_figures.h); null if there is none.
+Json Distribution(const std::vector<Json>& lines, size_t begin, size_t end, const char* name) {
+  Json sum;
+  std::vector<double> counts;
+  for (size_t i = begin; i < end; ++i) {
+    const Json& h = At(At(lines[i], "histograms"), name);
+    if (!At(h, "counts").is_array()) continue;
+    if (sum.is_null()) counts.resize(h["counts"].size());
+    sum = {{"low", At(h, "low")}, {"high", At(h, "high")}};
+    AddCounts(h["counts"], counts);
+  }
+  if (!sum.is_null()) sum["counts"] = counts;
+  return sum;
+}
+
 // Sums of the histograms over lines [begin, end).
 Json Histogram(const std::vector<Json>& lines, size_t begin, size_t end) {
   std::vector<double> ratio(32), probability(10), clipped(10);
@@ -287,6 +374,8 @@ Json Histogram(const std::vector<Json>& lines, size_t begin, size_t end) {
           {"tokens", tokens},
           {"ratio", ratio},
           {"ratio_one", one},
+          {"reward", Distribution(lines, begin, end, "reward")},
+          {"advantage", Distribution(lines, begin, end, "advantage")},
           {"probability", probability},
           {"probability_clipped", clipped}};
 }
@@ -340,8 +429,7 @@ Json Notes(const fs::path& folder) {
 Json RunData(const fs::path& folder, const std::string& name, bool compared) {
   if (!fs::is_directory(folder)) throw Error("{} is no folder", folder.string());
   if (!IsRun(folder)) {
-    throw Error("{} holds no run of reinforcement learning: it has neither run.json nor metrics.jsonl",
-                folder.string());
+    throw Error("{} holds no run: it has neither run.json nor metrics.jsonl", folder.string());
   }
   std::vector<Json> lines, batches;
   ForEachJsonLine(folder / "metrics.jsonl", [&](const Json& line) {
@@ -359,8 +447,9 @@ Json RunData(const fs::path& folder, const std::string& name, bool compared) {
     run["time"] = NumberOr(lines.back(), "time", 0);
     for (const char* key : {"updates", "tokens", "generated"}) run[key] = NumberOr(lines.back(), key, 0);
   }
+  run["kind"] = !batches.empty() && At(batches.front(), "ce").is_number() ? "training" : "reinforcement learning";
   double seconds = 0;
-  for (const Json& line : batches) seconds += NumberOr(line, "seconds.all", 0);
+  for (const Json& line : batches) seconds += SecondsOf(line);
   run["seconds"] = Rounded(seconds);
 
   Json sessions = Json::array();
@@ -375,6 +464,8 @@ Json RunData(const fs::path& folder, const std::string& name, bool compared) {
 
   run.update(Curves(batches, std::max<size_t>(1, bucket)));
   run["evaluations"] = Evaluations(lines);
+  run["validations"] = Validations(lines);
+  run["routers"] = Routers(batches, std::max<size_t>(1, bucket));
   run["stages"] = Json::array();
   double stage = -1;
   for (const Json& line : batches) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "base/file.h"
@@ -24,7 +25,8 @@ constexpr size_t kMostGroups = 400;         // read of a file, for samples
 
 // The tokens of an answer as pieces of whole characters, and for each the probability of its tokens together, in
 // thousandths; null for those that were not sampled. "said": the pieces that the environment said between two turns.
-void AddPieces(const Json& answer, const Tokenizer* tokenizer, size_t most, Json& out) {
+// "log_ratios", if `ratios` has one for every token: of each piece, null where nothing was learned from.
+void AddPieces(const Json& answer, const Tokenizer* tokenizer, size_t most, const Json& ratios, Json& out) {
   const Json& ids = At(answer, "ids");
   const Json& logprobs = At(answer, "logprobs");
   if (tokenizer == nullptr || !ids.is_array() || !logprobs.is_array() || ids.size() != logprobs.size()) {
@@ -41,10 +43,11 @@ void AddPieces(const Json& answer, const Tokenizer* tokenizer, size_t most, Json
       if (static_cast<double>(i) >= begin && static_cast<double>(i) < end) of_environment[i] = true;
     }
   }
-  Json pieces = Json::array(), probabilities = Json::array(), said = Json::array();
+  Json pieces = Json::array(), probabilities = Json::array(), said = Json::array(), log_ratios = Json::array();
   std::string bytes, text;
-  double logprob = 0;
-  bool sampled = false;
+  double logprob = 0, log_ratio = 0;
+  bool sampled = false, learned = false;
+  const bool known = ratios.is_array() && ratios.size() == ids.size();
   const size_t n = std::min(ids.size(), most);
   for (size_t i = 0; i < n; ++i) {
     if (!ids[i].is_number_integer()) continue;
@@ -55,6 +58,10 @@ void AddPieces(const Json& answer, const Tokenizer* tokenizer, size_t most, Json
       logprob += logprobs[i].get<double>();
       sampled = true;
     }
+    if (known && ratios[i].is_number()) {
+      log_ratio += ratios[i].get<double>();
+      learned = true;
+    }
     // What the environment says begins and ends with whole pieces.
     const bool final = i + 1 == n || of_environment[i] != of_environment[i + 1];
     DrainUtf8(&bytes, final, &text);
@@ -62,19 +69,21 @@ void AddPieces(const Json& answer, const Tokenizer* tokenizer, size_t most, Json
     if (of_environment[i]) said.push_back(pieces.size());
     pieces.push_back(text);
     probabilities.push_back(sampled ? Json(std::lround(1000 * std::min(1.0, std::exp(logprob)))) : Json());
+    if (known) log_ratios.push_back(learned ? Json(Rounded(log_ratio)) : Json());
     text.clear();
-    logprob = 0;
-    sampled = false;
+    logprob = log_ratio = 0;
+    sampled = learned = false;
   }
   out["pieces"] = std::move(pieces);
   out["probabilities"] = std::move(probabilities);
+  if (known) out["log_ratios"] = std::move(log_ratios);
   if (!said.empty()) out["said"] = std::move(said);
   if (ids.size() > n) out["left_out"] = ids.size() - n;
 }
 
 }  // namespace
 
-Json ReportedAnswer(const Json& answer, const Tokenizer* tokenizer, size_t most) {
+Json ReportedAnswer(const Json& answer, const Tokenizer* tokenizer, size_t most, const Json& ratios) {
   Json out = {{"reward", Rounded(NumberOr(answer, "reward.total", 0))},
               {"score", At(answer, "score").is_number() ? Json(Rounded(NumberOr(answer, "score", 0))) : Json()},
               {"format", At(answer, "format") == true},
@@ -83,7 +92,7 @@ Json ReportedAnswer(const Json& answer, const Tokenizer* tokenizer, size_t most)
               {"advantage", Rounded(NumberOr(answer, "advantage", 0))},
               {"tokens", At(answer, "ids").size()}};
   if (At(answer, "turns").is_array()) out["turns"] = At(answer, "turns").size();
-  AddPieces(answer, tokenizer, most, out);
+  AddPieces(answer, tokenizer, most, ratios, out);
   return out;
 }
 
@@ -128,10 +137,17 @@ std::string TaskOf(const Json& group) {
   return task.empty() ? TextAt(group, "source", kMostNoteBytes) : task;
 }
 
-// The groups of a file as a script that hands them to the page, and beside it how many there are. Log-ratios of the
-// updates stand beside it, if there are any.
-void WriteRolloutScript(const fs::path& path, const std::string& name, const fs::path& script, const fs::path& count,
-                        const Tokenizer* tokenizer) {
+// The ratios of a batch's tokens (rl/trainer.h), by group; none of evaluations, and where every one was 1.
+fs::path RatioFile(const fs::path& run, const std::string& name) { return run / "ratios" / (name + ".jsonl.gz"); }
+
+// The groups of a file as a script that hands them to the page, and beside it how many there are.
+void WriteRolloutScript(const fs::path& path, const fs::path& ratio_path, const std::string& name,
+                        const fs::path& script, const fs::path& count, const Tokenizer* tokenizer) {
+  std::map<double, Json> ratios;  // by group
+  ReadGzipLines(ratio_path, [&](const Json& line) {
+    ratios[NumberOr(line, "index", -1)] = At(line, "log_ratios");
+    return true;
+  });
   Json groups = Json::array();
   int64_t answers = 0;
   ReadGzipLines(path, [&](const Json& group) {
@@ -143,7 +159,10 @@ void WriteRolloutScript(const fs::path& path, const std::string& name, const fs:
                 {"answers", Json::array()}};
     const Json& responses = At(group, "responses");
     for (size_t i = 0; responses.is_array() && i < responses.size(); ++i) {
-      out["answers"].push_back(ReportedAnswer(responses[i], tokenizer, kMostScriptTokens));
+      const auto of_group = ratios.find(NumberOr(group, "index", 0));
+      out["answers"].push_back(
+          ReportedAnswer(responses[i], tokenizer, kMostScriptTokens,
+                         of_group == ratios.end() ? Json() : At(of_group->second, std::to_string(i))));
       ++answers;
     }
     groups.push_back(std::move(out));
@@ -228,6 +247,7 @@ Json SampleTable(const std::string& title, const std::vector<SampleColumn>& colu
 Json WriteRolloutScripts(const fs::path& run, const fs::path& scripts, const fs::path& base,
                          const Tokenizer* tokenizer) {
   Json list = Json::array();
+  std::set<fs::path> current;
   constexpr std::string_view kEnd = ".jsonl.gz";
   for (const auto& [folder, kind] :
        {std::pair("rollouts", "batch"), std::pair("evaluations", "evaluation after batch")}) {
@@ -235,7 +255,7 @@ Json WriteRolloutScripts(const fs::path& run, const fs::path& scripts, const fs:
     std::vector<fs::path> files;
     for (const auto& entry : fs::directory_iterator(run / folder, error)) {
       const std::string name = entry.path().filename().string();
-      if (name.ends_with(kEnd) && name.find(".ratios") == std::string::npos) files.push_back(entry.path());
+      if (name.ends_with(kEnd)) files.push_back(entry.path());
     }
     std::sort(files.begin(), files.end());
     for (const fs::path& path : files) {
@@ -244,9 +264,14 @@ Json WriteRolloutScripts(const fs::path& run, const fs::path& scripts, const fs:
       const int64_t number = std::atoll(name.substr(std::min(name.size(), name.find('-') + 1)).c_str());
       const fs::path script = scripts / (name + ".js");
       const fs::path count = scripts / (name + ".json");
-      if (!fs::exists(count) || fs::last_write_time(count) < fs::last_write_time(path)) {
-        WriteRolloutScript(path, name, script, count, tokenizer);
+      const fs::path ratios = folder == std::string_view("rollouts") ? RatioFile(run, name) : fs::path();
+      const auto older_than = [&](const fs::path& file) {
+        return fs::exists(file, error) && fs::last_write_time(count) < fs::last_write_time(file);
+      };
+      if (!fs::exists(count) || older_than(path) || older_than(ratios)) {
+        WriteRolloutScript(path, ratios, name, script, count, tokenizer);
       }
+      current.insert({script, count});
       Json item = {{"name", name}, {"title", fmt::format("{} {}", kind, number)}};
       item["file"] = fs::path(script).lexically_relative(base).generic_string();
       try {
@@ -257,6 +282,15 @@ Json WriteRolloutScripts(const fs::path& run, const fs::path& scripts, const fs:
       list.push_back(std::move(item));
     }
   }
+  // Scripts of rollouts that are not kept.
+  std::error_code error;
+  std::vector<fs::path> stale;
+  for (const auto& entry : fs::directory_iterator(scripts, error)) {
+    const std::string name = entry.path().filename().string();
+    const bool ours = name.starts_with("batch-") || name.starts_with("step-");
+    if (ours && !current.contains(scripts / name)) stale.push_back(entry.path());
+  }
+  for (const fs::path& path : stale) fs::remove(path, error);
   return list;
 }
 

@@ -18,8 +18,9 @@ std::unique_ptr<Tokenizer> FindTokenizer(const std::filesystem::path& run, const
 
 // A response of a rollout file as a page shows it: {"reward", "score", "format", "finish", "reason", "advantage",
 // "tokens", "pieces": texts, "probabilities": of each in thousandths, null where nothing was sampled, ...}, at most
-// `most` tokens of it.
-Json ReportedAnswer(const Json& answer, const Tokenizer* tokenizer, size_t most);
+// `most` tokens of it. ratios: the logarithms of its tokens' ratios to the policy that sampled them, which become
+// "log_ratios" of the pieces; null: not known.
+Json ReportedAnswer(const Json& answer, const Tokenizer* tokenizer, size_t most, const Json& ratios = nullptr);
 
 struct SampleColumn {
   std::string title;
@@ -32,8 +33,8 @@ struct SampleColumn {
 Json SampleTable(const std::string& title, const std::vector<SampleColumn>& columns, bool same_problem);
 
 // Makes scripts of all rollouts of a run, one a file of rollouts, in the folder `scripts`; those that are there and not
-// older than their file stay. Returns what the page has to know of them: [{"name", "title", "file", "groups",
-// "answers"}], `file` relative to `base`.
+// older than their file stay, those whose file is gone are removed. Returns what the page has to know of them:
+// [{"name", "title", "file", "groups", "answers"}], `file` relative to `base`.
 Json WriteRolloutScripts(const std::filesystem::path& run, const std::filesystem::path& scripts,
                          const std::filesystem::path& base, const Tokenizer* tokenizer);
 

@@ -47,6 +47,7 @@ Json Line(int64_t step) {
        {{"tokens", 10},
         {"ratio", std::vector<int>(32, 1)},
         {"ratio_one", 3},
+        {"reward", {{"low", 0}, {"high", 1.1}, {"counts", {step, 0, 2}}}},
         {"probability", std::vector<int>(10, 2)},
         {"probability_clipped", std::vector<int>(10, 1)}}}};
 }
@@ -159,6 +160,14 @@ TEST_F(Report, HasWhatTheRunMeasured) {
   EXPECT_EQ(run["levels"]["addition"]["1"].back(), 0.25);
   EXPECT_EQ(run["axes"]["step"].size(), run["steps"].size() + 1);
   EXPECT_EQ(run["axes"]["step"][0], 0);
+}
+
+TEST_F(Report, DistributionsAddUpOverBatches) {
+  const Json histograms = ReportData({Run("run", Lines(6))})["runs"][0]["histograms"];
+  ASSERT_EQ(histograms.size(), 3u);
+  EXPECT_EQ(histograms[1]["reward"]["high"], 1.1);
+  EXPECT_EQ(histograms[1]["reward"]["counts"], (Json{3.0 + 4, 0.0, 4.0}));
+  EXPECT_TRUE(histograms[1]["advantage"].is_null());
 }
 
 TEST_F(Report, LongRunsBecomeFewerPointsThatKeepMeansAndExtremes) {
@@ -388,6 +397,81 @@ TEST_F(Report, AllRolloutsStandInScriptsBesideThePage) {
   WriteReport({run}, run / kReportFile);
   EXPECT_EQ(DataOf(ReadFile(run / kReportFile))["rollouts"][0]["groups"], 2);
   EXPECT_EQ(fs::last_write_time(run / "report/step-000004.js"), before);
+}
+
+TEST_F(Report, ScriptsOfRolloutsThatAreGoneAreRemoved) {
+  const fs::path run = Run("run", Lines(6));
+  for (const int batch : {1, 2}) {
+    GzipLinesWriter(run / fmt::format("rollouts/batch-{:06d}.jsonl.gz", batch))
+        .Add(Group(*tokenizer_, "abc", batch, 1, true));
+  }
+  WriteReport({run}, run / kReportFile);
+  WriteFileAtomic(run / "report/mine.txt", "stays");
+  fs::remove(run / "rollouts/batch-000001.jsonl.gz");
+  WriteReport({run}, run / kReportFile);
+  EXPECT_FALSE(fs::exists(run / "report/batch-000001.js"));
+  EXPECT_FALSE(fs::exists(run / "report/batch-000001.json"));
+  EXPECT_TRUE(fs::exists(run / "report/batch-000002.js"));
+  EXPECT_TRUE(fs::exists(run / "report/mine.txt"));
+  EXPECT_EQ(DataOf(ReadFile(run / kReportFile))["rollouts"].size(), 1u);
+}
+
+// The ratios that the run wrote for answers go with their pieces, and a piece of several tokens has their product.
+TEST_F(Report, RatiosStandBesideTheTokens) {
+  const fs::path run = Run("run", Lines(6));
+  const std::string text = "ab\u00e9";  // the last character may be two tokens
+  GzipLinesWriter(run / "rollouts/batch-000001.jsonl.gz").Add(Group(*tokenizer_, text, 1, 1, true));
+  const size_t tokens = tokenizer_->Encode(text, Tokenizer::Special::kPlainText).size();
+  Json ratios = Json::array({nullptr});
+  for (size_t i = 1; i < tokens; ++i) ratios.push_back(0.25);
+  GzipLinesWriter(run / "ratios/batch-000001.jsonl.gz")
+      .Add({{"batch", 1}, {"index", 0}, {"log_ratios", {{"1", ratios}}}});
+  WriteReport({run}, run / kReportFile);
+  const std::string script = ReadFile(run / "report/batch-000001.js");
+  const size_t begin = script.find('[');
+  const Json answers = Json::parse(script.substr(begin, script.size() - begin - 3))[0]["answers"];
+  EXPECT_FALSE(answers[0].contains("log_ratios"));
+  const Json& shown = answers[1]["log_ratios"];
+  ASSERT_EQ(shown.size(), answers[1]["pieces"].size());
+  EXPECT_TRUE(shown[0].is_null());
+  double sum = 0;
+  for (const Json& ratio : shown) sum += ratio.is_number() ? ratio.get<double>() : 0;
+  EXPECT_DOUBLE_EQ(sum, 0.25 * static_cast<double>(tokens - 1));
+}
+
+// A run of fulgur train has its own curves; both kinds have those of the router and of the memory.
+TEST_F(Report, RunsOfTrainingToo) {
+  std::vector<Json> lines;
+  for (int64_t step = 1; step <= 4; ++step) {
+    lines.push_back(
+        {{"step", step},
+         {"loss", 2.5},
+         {"ce", 2.25},
+         {"tokens", 100 * step},
+         {"seconds", 0.5},
+         {"memory", {{"resident", 1000 * step}, {"peak", 5000}}},
+         {"router",
+          {{"aux", 2.1},
+           {"imbalance", 1.5},
+           {"entropy", 1.2},
+           {"dropped", 0.3},
+           {"layers", {{"load", {{1.5, 0.5}, {1.0, 1.0}}}, {"entropy", {1.0, 1.4}}, {"dropped", {0.1, 0.5}}}}}}});
+  }
+  lines.back()["validation"] = {{"mean", {{"loss", 2.0}, {"accuracy", 0.5}}}};
+  const Json run = ReportData({Run("run", lines)})["runs"][0];
+  EXPECT_EQ(run["kind"], "training");
+  EXPECT_EQ(run["seconds"], 2.0);
+  EXPECT_EQ(run["axes"]["tokens"], (Json{0, 100.0, 200.0, 300.0, 400.0}));
+  EXPECT_EQ(run["series"]["ce"], (Json{2.25, 2.25, 2.25, 2.25}));
+  EXPECT_EQ(run["series"]["memory.resident"], (Json{1000.0, 2000.0, 3000.0, 4000.0}));
+  EXPECT_EQ(run["series"]["router.imbalance"][0], 1.5);
+  EXPECT_EQ(run["routers"]["entropy"], (Json{{1.0, 1.0, 1.0, 1.0}, {1.4, 1.4, 1.4, 1.4}}));
+  ASSERT_EQ(run["routers"]["load"].size(), 3u);
+  EXPECT_EQ(run["routers"]["load"][2]["step"], 4.0);
+  EXPECT_EQ(run["routers"]["load"][2]["layers"][0][1], 0.5);
+  EXPECT_EQ(run["validations"]["steps"], (Json{4.0}));
+  EXPECT_EQ(run["validations"]["tasks"]["mean"]["accuracy"], (Json{0.5}));
+  EXPECT_EQ(ReportData({Run("other", Lines(3))})["runs"][0]["kind"], "reinforcement learning");
 }
 
 TEST_F(Report, ErrorsSayWhatIsMissing) {

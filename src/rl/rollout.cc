@@ -99,6 +99,7 @@ Json ResponseToJson(const Response& r) {
   }
   json["ids"] = t.ids;
   json["logprobs"] = logprobs;
+  if (!t.kept.empty()) json["kept"] = t.kept;
   if (t.turns.size() > 1) json["turns"] = TurnsJson(t);
   return json;
 }
@@ -118,6 +119,10 @@ Response ResponseFromJson(const Json& json, bool starts_in_thinking, const std::
   for (const Json& logprob : json["logprobs"]) {
     t.sampled.push_back(logprob.is_number());  // null: not sampled
     t.logprobs.push_back(logprob.is_number() ? static_cast<float>(logprob.get<double>()) : 0.0f);
+  }
+  if (json.contains("kept")) {
+    t.kept = json["kept"].get<std::vector<std::vector<int32_t>>>();
+    if (t.kept.size() != t.ids.size()) throw Error("{}: \"ids\" and \"kept\" do not fit", where);
   }
   t.finish = FinishReasonFromName(JsonGet<std::string>(json, "finish", where));
   if (!json.contains("turns")) {
@@ -194,6 +199,9 @@ RolloutResult GenerateGroups(Model& model, const Tokenizer& tokenizer, const Cha
     group.responses.resize(static_cast<size_t>(settings.responses));
     EpisodeOptions options;
     options.outputs = settings.responses;
+    options.sampling.temperature = settings.temperature;
+    options.sampling.top_p = settings.top_p;
+    options.sampling.drawn = true;
     options.sampling.seed = Mix(settings.seed, static_cast<uint64_t>(index));
     options.stopping = settings.stopping;
     options.stopping.max_tokens = settings.window;

@@ -45,6 +45,7 @@ struct RolloutSettings {
   int64_t responses = 1;  // of a group
   int64_t window = 0;     // most tokens of a response
   uint64_t seed = 0;      // group i samples with Mix(seed, i)
+  double temperature = 1, top_p = 1;
   StoppingRules stopping;
   EngineOptions engine;
   RewardConfig reward;
@@ -85,10 +86,10 @@ struct RolloutResult {
 // Generates groups until `wanted` of them have rewards that differ, at most `most` of them: groups 0 to n - 1 for the
 // least n that does, whatever the order in which they end and are judged. Every group that is judged to have no spread
 // is replaced by the next one, which joins the running batch. next(i) is called once for each i = 0, 1, ..., in order.
-// Sampling is at temperature 1 from the whole distribution, so that the recorded log-probabilities are those of the
-// distribution that was sampled from. The engine does not wait for verdicts while there is something to generate; at
-// most settings.most_judging are asked for at a time. `stop` may be null; verdicts that are asked for are still waited
-// for and recorded. Throws Error if a prompt does not fit the context, and what judges and environments throw.
+// The recorded log-probabilities are those of the distribution that was sampled from, temperature and top-p included.
+// The engine does not wait for verdicts while there is something to generate; at most settings.most_judging are asked
+// for at a time. `stop` may be null; verdicts that are asked for are still waited for and recorded. Throws Error if a
+// prompt does not fit the context, and what judges and environments throw.
 RolloutResult GenerateGroups(Model& model, const Tokenizer& tokenizer, const ChatTemplate& chat,
                              const RolloutSettings& settings, int64_t wanted, int64_t most,
                              const std::function<Assignment(int64_t index)>& next, ReadyGroups ready,

@@ -42,7 +42,7 @@ bool IsRun(const fs::path& folder) {
 Json ReadRun(const fs::path& folder, const std::string& name) {
   Json run = {{"name", name}, {"batches", 0}, {"planned", nullptr}};
   run["finished"] = fs::exists(folder / "model/config.json");
-  for (const char* key : {"reward", "score", "held_out", "length", "entropy", "generated", "seconds"})
+  for (const char* key : {"reward", "score", "held_out", "loss", "length", "entropy", "generated", "seconds"})
     run[key] = nullptr;
   double seconds = 0;
   ForEachJsonLine(folder / "metrics.jsonl", [&](const Json& line) {
@@ -53,17 +53,18 @@ Json ReadRun(const fs::path& folder, const std::string& name) {
     keep("reward", "reward.mean");
     keep("score", "reward.score");
     keep("held_out", "evaluation.mean.pass_at_1");
+    keep("loss", "loss");
     keep("length", "length.mean");
     keep("entropy", "entropy");
     keep("generated", "generated");
-    seconds += NumberOr(line, "seconds.all", 0);
+    seconds += NumberAt(line, "seconds").value_or(NumberOr(line, "seconds.all", 0));
   });
   run["seconds"] = seconds;
   run["config"] = Json::object();
   try {
     const Json config = ReadJsonFile(folder / "config.json");
     run["config"] = FlatConfig(config);
-    run["planned"] = At(config, "batches");
+    run["planned"] = At(config, At(config, "batches").is_null() ? "steps" : "batches");
   } catch (const Error&) {  // a run without its config is a run
   }
   return run;
@@ -204,7 +205,7 @@ Json ListRuns(const fs::path& folder) {
     found.push_back(it->path());
     it.disable_recursion_pending();
   }
-  if (found.empty()) throw Error("{} holds no run of reinforcement learning", folder.string());
+  if (found.empty()) throw Error("{} holds no run", folder.string());
   std::sort(found.begin(), found.end());
   Json runs = Json::array();
   for (const fs::path& path : found) {
@@ -215,8 +216,8 @@ Json ListRuns(const fs::path& folder) {
 }
 
 std::string RunTable(const Json& runs, const std::string& sort) {
-  const std::vector<std::string> columns = {"name",     "batches", "planned", "finished",  "reward", "score",
-                                            "held_out", "length",  "entropy", "generated", "seconds"};
+  const std::vector<std::string> columns = {"name",     "batches", "planned", "finished", "reward",    "score",
+                                            "held_out", "loss",    "length",  "entropy",  "generated", "seconds"};
   std::vector<const Json*> order;
   for (const Json& run : runs) order.push_back(&run);
   if (!sort.empty()) {

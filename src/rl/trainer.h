@@ -1,13 +1,11 @@
 // Reinforcement learning: batches of rollouts, several updates of the policy from each.
 //
 // A run is a folder (`out` of the config); docs/rl.md describes every file:
-//   config.json, run.json    the config as it was given, and what of it decides the weights
-//   sessions.jsonl, git.diff where and from which source it was computed
-//   metrics.jsonl            one line a batch; tensorboard/ has the same
 //   rollouts/                batch-*.jsonl.gz: every response with its tokens and their log-probabilities
 //   evaluations/             step-*.jsonl.gz: the same of held-out problems
+//   ratios/                  batch-*.jsonl.gz: the ratios that their tokens had when they were learned from
 //   report.html              the notebook (rl/report.h)
-//   checkpoints/, model/     as of every run (train/run_loop.h)
+//   and what every run has (train/run_loop.h)
 // A run that was stopped or killed at any moment, a rollout included, continues and ends with the same bits as one that
 // was not.
 #pragma once
@@ -24,9 +22,7 @@
 namespace fulgur {
 
 struct RlOptions : RunOptions {
-  double report_seconds = -1;  // at least so long between two reports (rl/report.h); < 0: none is written
-  std::string config_text;     // written to config.json; empty: none
-  std::string version;         // of the program, for sessions.jsonl
+  bool write_report = false;  // report.html (rl/report.h); RunOptions::report is set by it
 };
 
 struct RlResult {

@@ -55,6 +55,7 @@ TEST(RlTrainer, TheReportIsThereAfterEveryBatchAndChangesNothing) {
     ExecContext exec(1);
     RlOptions options;
     options.quiet = true;
+    options.write_report = true;
     options.report_seconds = report_seconds;
     options.stop = stop;
     return TrainWithRl(RlConfig::FromJson(reported, "test"), exec, options);
@@ -206,9 +207,10 @@ TEST(RlTrainer, ProgramsAreJudgedByTheirTests) {
 }
 
 // kill -9 at random moments, in the middle of rollouts among them, until the run ends.
-TEST(RlTrainer, KilledAtAnyMomentItEndsWithTheSameBits) {
+void ExpectKillsChangeNothing(const Json& rollouts) {
   TestFolder folder;
   Json json = TinyRlRun(folder.path());
+  json["rollouts"].update(rollouts);
   json["batches"] = 8;
   json["rollouts"]["prompts"] = 6;
   json["evaluation"] = {{"every", 3}, {"problems", 2}};
@@ -269,7 +271,7 @@ TEST(RlTrainer, KilledAtAnyMomentItEndsWithTheSameBits) {
   ASSERT_EQ(b.size(), 9u);
   for (size_t i = 0; i < a.size(); ++i) {
     for (const char* key : {"step", "updates", "tokens", "generated", "reward", "length", "perplexity", "by_update",
-                            "histograms", "on_policy", "stage", "tasks", "levels"}) {
+                            "histograms", "on_policy", "stage", "tasks", "levels", "lag", "precision"}) {
       EXPECT_EQ(a[i].contains(key), b[i].contains(key)) << i << " " << key;
       if (a[i].contains(key)) {
         EXPECT_EQ(a[i][key], b[i][key]) << i << " " << key;
@@ -278,6 +280,77 @@ TEST(RlTrainer, KilledAtAnyMomentItEndsWithTheSameBits) {
     EXPECT_EQ(a[i].contains("evaluation"), b[i].contains("evaluation"));
     if (a[i].contains("evaluation")) {
       EXPECT_EQ(a[i]["evaluation"]["tasks"], b[i]["evaluation"]["tasks"]);
+    }
+  }
+}
+
+TEST(RlTrainer, KilledAtAnyMomentItEndsWithTheSameBits) { ExpectKillsChangeNothing(Json::object()); }
+
+TEST(RlTrainer, KilledWithALagItEndsWithTheSameBits) {
+  ExpectKillsChangeNothing({{"lag", 2}, {"temperature", 1.3}, {"top_p", 0.9}});
+}
+
+// At any temperature, and with top-p, the ratio is exactly 1 before the first update of a batch.
+TEST(RlTrainer, TheRatioIsExactlyOneAtEveryTemperature) {
+  TestFolder folder;
+  for (const auto& [temperature, top_p] : std::vector<std::pair<double, double>>{{0.7, 1}, {1.4, 0.8}, {1, 0.6}}) {
+    SCOPED_TRACE(testing::Message() << temperature << " " << top_p);
+    Json json = In(folder, TinyRlRun(folder.path()), fmt::format("{}-{}", temperature, top_p).c_str());
+    json["batches"] = 2;
+    json["rollouts"]["most_prompts"] = 4;  // all groups are learned from
+    json["rollouts"]["temperature"] = temperature;
+    json["rollouts"]["top_p"] = top_p;
+    TrainQuietly(json, 2);
+    const std::filesystem::path run = json["out"].get<std::string>();
+    for (const Json& line : Lines(run / "metrics.jsonl")) {
+      EXPECT_GT(line["on_policy"]["tokens"].get<int64_t>(), 0);
+      EXPECT_EQ(line["on_policy"]["equal"], line["on_policy"]["tokens"]);
+      EXPECT_LT(line["histograms"]["ratio_one"].get<int64_t>(), line["histograms"]["tokens"].get<int64_t>());
+    }
+    double logprob = 0, raw = 0;
+    for (const Json& group : Groups(run / "rollouts/batch-000001.jsonl.gz")) {
+      for (const Json& r : group["responses"]) {
+        EXPECT_EQ(r.contains("kept"), top_p < 1);
+        for (size_t i = 0; i < r["ids"].size(); ++i) {
+          if (!r["logprobs"][i].is_number()) continue;
+          logprob -= r["logprobs"][i].get<double>();
+          raw += 1;
+          if (top_p == 1) continue;
+          const auto kept = r["kept"][i].get<std::vector<int32_t>>();
+          EXPECT_TRUE(std::binary_search(kept.begin(), kept.end(), r["ids"][i].get<int32_t>()));
+          EXPECT_LT(kept.size(), 291u);
+          EXPECT_LE(-r["logprobs"][i].get<double>(), 20);
+        }
+      }
+    }
+    // Noise has about log 291 nats a token; a filter or a low temperature leaves less.
+    if (temperature <= 1) {
+      EXPECT_LT(logprob / raw, 0.98 * std::log(291.0));
+    }
+  }
+}
+
+// With a lag a batch is sampled by the policy of so many batches before, or of the start.
+TEST(RlTrainer, RolloutsOfAnOlderPolicy) {
+  TestFolder folder;
+  Json json = TinyRlRun(folder.path());
+  json["batches"] = 5;
+  json["rollouts"]["lag"] = 2;
+  json["evaluation"] = {{"every", 1}, {"problems", 1}};
+  TrainQuietly(json, 2);
+  const auto weights = [&](const char* kind, int64_t number) {
+    return Groups(folder / fmt::format("run/{}-{:06d}.jsonl.gz", kind, number))[0]["weights"];
+  };
+  const std::vector<Json> lines = Lines(folder / "run/metrics.jsonl");
+  for (int64_t batch = 1; batch <= 5; ++batch) {
+    SCOPED_TRACE(batch);
+    const Json& line = lines[static_cast<size_t>(batch)];
+    EXPECT_EQ(line["lag"], std::min<int64_t>(2, batch - 1));
+    EXPECT_EQ(line.contains("on_policy"), batch == 1);
+    // An evaluation is sampled by the newest policy.
+    EXPECT_EQ(weights("rollouts/batch", batch), weights("evaluations/step", std::max<int64_t>(0, batch - 3)));
+    if (batch > 1) {
+      EXPECT_NE(weights("evaluations/step", batch), weights("rollouts/batch", batch));
     }
   }
 }
@@ -460,6 +533,31 @@ TEST(RlTrainer, ProblemsOfAFileAreFilteredByHowOftenTheModelSolvesThem) {
   for (const Json& group : Groups(folder / "run/rollouts/batch-000001.jsonl.gz")) EXPECT_EQ(group["prompt"], "2?");
 }
 
+// Of a source of tasks a number of problems is drawn, and filtered as those of a file are.
+TEST(RlTrainer, ProblemsOfTasksAreFilteredToo) {
+  TestFolder folder;
+  Json json = TinyRlRun(folder.path());
+  json["batches"] = 2;
+  json["data"][0]["filter"] = {{"samples", 2}, {"problems", 12}};
+  EXPECT_THAT(ErrorOf([&] { TrainQuietly(json); }), HasSubstr("solves no problem with a rate above 0 and below 0.9"));
+  const Json rates = ReadJsonFile(folder / "run/filter/tasks.json");
+  ASSERT_EQ(rates["rates"].size(), 12u);
+  std::set<std::string> prompts;
+  for (const Json& group : Groups(folder / "run/filter/tasks.jsonl.gz")) {
+    if (group["index"] == 3 || group["index"] == 7) prompts.insert(group["prompt"].get<std::string>());
+  }
+  Json some = rates;
+  for (Json& rate : some["rates"]) rate[1] = rate[0] == 3 || rate[0] == 7 ? 0.5 : 1;
+  WriteFileAtomic(folder / "run/filter/tasks.json", some.dump());
+  TrainQuietly(json);
+  std::set<std::string> practised;
+  for (const Json& group : Groups(folder / "run/rollouts/batch-000002.jsonl.gz")) {
+    practised.insert(group["prompt"].get<std::string>());
+    EXPECT_EQ(group["task"], "addition");
+  }
+  EXPECT_EQ(practised, prompts);
+}
+
 TEST(RlTrainer, PractisesTheInstancesOfAFile) {
   TestFolder folder;
   Json json = TinyRlRun(folder.path());
@@ -483,6 +581,50 @@ TEST(RlTrainer, PractisesTheInstancesOfAFile) {
   EXPECT_EQ(ReadTrainedTasks(folder / "run/model").count("cipher"), 1u);
 }
 
+// Rewards and advantages as they were, the routers, and the ratios of all tokens that were learned from.
+TEST(RlTrainer, MetricsHaveDistributionsAndRouters) {
+  TestFolder folder;
+  Json json = TinyRlRun(folder.path());
+  json["rollouts"]["most_prompts"] = 4;  // all groups are learned from
+  TrainQuietly(json);
+  const std::vector<Json> lines = Lines(folder / "run/metrics.jsonl");
+  for (size_t batch = 1; batch <= lines.size(); ++batch) {
+    SCOPED_TRACE(batch);
+    const Json& line = lines[batch - 1];
+    const Json& reward = line["histograms"]["reward"];
+    EXPECT_EQ(reward["low"], -1.0);
+    EXPECT_EQ(reward["high"], 1.1);
+    std::vector<int64_t> counts(20), advantages(32);
+    double least = 1e9, most = 0;
+    for (const Json& group : Groups(folder / fmt::format("run/rollouts/batch-{:06d}.jsonl.gz", batch))) {
+      for (const Json& r : group["responses"]) {
+        ++counts[static_cast<size_t>(std::min(19.0, (r["reward"]["total"].get<double>() + 1) / 2.1 * 20))];
+        ++advantages[static_cast<size_t>((r["advantage"].get<double>() + 4) * 4)];
+      }
+    }
+    EXPECT_EQ(reward["counts"], Json(counts));
+    EXPECT_EQ(line["histograms"]["advantage"]["counts"], Json(advantages));
+    const Json& router = line["router"];
+    EXPECT_GE(router["imbalance"].get<double>(), 1);
+    EXPECT_GT(router["entropy"].get<double>(), 0);
+    EXPECT_EQ(router["layers"]["load"].size(), router["layers"]["dropped"].size());
+    int64_t tokens = 0;
+    for (const Json& group : Groups(folder / fmt::format("run/ratios/batch-{:06d}.jsonl.gz", batch))) {
+      for (const auto& [response, ratios] : group["log_ratios"].items()) {
+        for (const Json& ratio : ratios) {
+          if (!ratio.is_number()) continue;
+          ++tokens;
+          least = std::min(least, std::exp(ratio.get<double>()));
+          most = std::max(most, std::exp(ratio.get<double>()));
+        }
+      }
+    }
+    EXPECT_EQ(line["histograms"]["tokens"], tokens);
+    EXPECT_NEAR(line["ratio"]["max"].get<double>(), most, 1e-3 * most);
+    EXPECT_NEAR(line["ratio"]["min"].get<double>(), least, 1e-3);
+  }
+}
+
 TEST(RlTrainer, RefusesAnotherConfig) {
   TestFolder folder;
   Json json = TinyRlRun(folder.path());
@@ -499,146 +641,6 @@ TEST(RlTrainer, RefusesAnotherConfig) {
   EXPECT_TRUE(std::filesystem::exists(folder / "run.1/metrics.jsonl"));
 }
 
-TEST(RlConfig, WhatIsWrongIsNamed) {
-  TestFolder folder;
-  const Json json = TinyRlRun(folder.path());
-  const auto with = [&](const char* pointer, const Json& value) {
-    Json changed = json;
-    changed[Json::json_pointer(pointer)] = value;
-    return ErrorOf([&] { RlConfig::FromJson(changed, "c.json"); });
-  };
-  EXPECT_EQ(with("/batches", 5), "no error");
-  EXPECT_THAT(with("/objectiv", "cispo"),
-              AllOf(HasSubstr("c.json"), HasSubstr("\"objectiv\""), HasSubstr("objective")));
-  EXPECT_THAT(with("/objective", "ppo3"), AllOf(HasSubstr("ppo3"), HasSubstr("cispo")));
-  EXPECT_THAT(with("/objective", {{"name", "cispo"}, {"is_eps_high", 2}}), HasSubstr("is_eps_high"));
-  EXPECT_THAT(with("/objective", {{"name", "cispo"}, {"advantage", "median"}}), HasSubstr("median"));
-  EXPECT_THAT(with("/objective", {{"name", "cispo"}, {"normalization", {{"group", 0}}}}), HasSubstr("every part is 0"));
-  EXPECT_THAT(with("/updates", 5), HasSubstr("5 updates of a batch of 4 prompts"));
-  EXPECT_THAT(with("/rollouts/weights", "q5"), AllOf(HasSubstr("q5"), HasSubstr("q4")));
-  EXPECT_THAT(with("/rollouts/most_prompts", 3), HasSubstr("most_prompts"));
-  EXPECT_THAT(with("/stages", Json::array()), HasSubstr("stages"));
-  EXPECT_THAT(with("/stages", {{{"window", 30}}, {{"window", 25}}}), HasSubstr("25 is smaller than the 30"));
-  EXPECT_THAT(with("/stages/0/window", 10), HasSubstr("overlong_buffer"));
-  EXPECT_THAT(with("/data/0/tasks", {"chess"}), HasSubstr("chess"));
-  EXPECT_THAT(with("/data/0/part", "rl"), HasSubstr("reinforcement"));
-  EXPECT_THAT(with("/data/0/type", "web"), HasSubstr("web"));
-  EXPECT_THAT(with("/data/0/weight", {{0.5, 1}, {0.2, 1}}), HasSubstr("rise"));
-  EXPECT_THAT(with("/data/0/weight", -1), HasSubstr("at least 0"));
-  EXPECT_THAT(with("/curriculum", {{"low", 0.9}, {"high", 0.1}}), HasSubstr("0.9"));
-  EXPECT_THAT(with("/model", nullptr), HasSubstr("model"));
-  EXPECT_THAT(with("/rollouts/responses", 1), AllOf(HasSubstr("\"responses\" is 1"), HasSubstr("at least 2")));
-  EXPECT_THAT(with("/threads", 100000), AllOf(HasSubstr("\"threads\" is 100000"), HasSubstr("up to 1024")));
-  EXPECT_THAT(with("/threads", -1), HasSubstr("one per processor"));
-}
-
-TEST(RlConfig, BoundsHoldTheRatioOne) {
-  TestFolder folder;
-  const Json json = TinyRlRun(folder.path());
-  const auto with = [&](const Json& objective, const Json& stage = Json::object()) {
-    Json changed = json;
-    changed["objective"] = objective;
-    changed["stages"][0].update(stage);
-    return ErrorOf([&] { RlConfig::FromJson(changed, "c.json"); });
-  };
-  EXPECT_THAT(
-      with({{"name", "cispo"}, {"is_weight_max", 0.2}}),
-      AllOf(HasSubstr("\"is_weight_max\" is 0.2, but must be at least 1"), HasSubstr("epsilon of 0.2, write 1.2")));
-  EXPECT_THAT(with({{"name", "grpo"}, {"mask_low", 1.3}, {"mask_high", 0.9}}), HasSubstr("\"mask_low\" is 1.3"));
-  EXPECT_THAT(with({{"name", "dapo"}, {"mask_high", 0.28}}), HasSubstr("write 1.28"));
-  EXPECT_THAT(with({{"name", "cispo"}, {"is_weight_min", 1.5}}), HasSubstr("at most 1"));
-  EXPECT_THAT(with("cispo", {{"is_weight_max", 0.5}}), AllOf(HasSubstr("\"stages\"[0]"), HasSubstr("at least 1")));
-  EXPECT_THAT(with("grpo", {{"mask_low", 2}}), AllOf(HasSubstr("\"stages\"[0]"), HasSubstr("at most 1")));
-  EXPECT_EQ(with({{"name", "cispo"}, {"is_weight_min", 1}, {"is_weight_max", 1}}), "no error");
-  EXPECT_EQ(with({{"name", "grpo"}, {"mask_low", 0.2}, {"mask_high", nullptr}}), "no error");
-}
-
-// A batch without a source is found before anything is done, whichever batch it is.
-TEST(RlConfig, SomeSourceHasAWeightInEveryBatch) {
-  TestFolder folder;
-  Json json = TinyRlRun(folder.path());
-  const Json source = json["data"][0];
-  const auto with = [&](int64_t batches, const std::vector<Json>& weights) {
-    json["batches"] = batches;
-    json["data"] = Json::array();
-    for (const Json& weight : weights) {
-      json["data"].push_back(source);
-      json["data"].back()["weight"] = weight;
-    }
-    return ErrorOf([&] { RlConfig::FromJson(json, "c.json"); });
-  };
-  EXPECT_THAT(with(3, {{{0, 1}, {0.5, 0}}}), HasSubstr("in batch 3 of 3, after 67 % of the run, no source"));
-  EXPECT_THAT(with(4, {0}), HasSubstr("in batch 1 of 4"));
-  EXPECT_THAT(with(10, {{{0, 0}, {1, 1}}}), HasSubstr("in batch 1 of 10"));
-  EXPECT_THAT(with(10, {{{0, 1}, {0.3, 0}, {0.6, 1}}}), HasSubstr("in batch 4 of 10"));          // 0 in one point
-  EXPECT_THAT(with(7, {{{0, 1}, {0.4, 0}}, {{0.5, 0}, {1, 1}}}), HasSubstr("in batch 4 of 7"));  // 0.43: between
-  EXPECT_EQ(with(9, {{{0, 1}, {0.3, 0}, {0.6, 1}}}), "no error");                                // no batch is there
-  EXPECT_EQ(with(7, {{{0, 1}, {0.4, 0}}, {{0.4, 0}, {1, 1}}}), "no error");
-  EXPECT_EQ(with(7, {{{0, 1}, {1, 0}}}), "no error");  // its end is after the last batch's beginning
-}
-
-// As TrainConfig.EveryKeyIsInTheFingerprintOrFree.
-TEST(RlConfig, EveryKeyIsInTheFingerprintOrFree) {
-  TestFolder folder;
-  Json json = TinyRlRun(folder.path());
-  json["data"].push_back({{"type", "problems"}, {"path", "p.jsonl"}});
-  const ConfigKeys keys = RlConfig::FromJson(json, "c.json").keys;
-  EXPECT_EQ(keys.free, (std::set<std::string>{"checkpoint", "data[].max_unreadable", "evaluation", "out", "recompute",
-                                              "rollouts.keep_every", "rollouts.max_batch", "save_dtype", "threads"}));
-  EXPECT_EQ(KeysOf(keys.fingerprint), (std::set<std::string>{"aux_coef",
-                                                             "batches",
-                                                             "curriculum.decay",
-                                                             "curriculum.enabled",
-                                                             "curriculum.high",
-                                                             "curriculum.low",
-                                                             "curriculum.min_count",
-                                                             "curriculum.probe",
-                                                             "curriculum.unlock",
-                                                             "data",
-                                                             "micro_tokens",
-                                                             "model",
-                                                             "objective",
-                                                             "optimizer.beta1",
-                                                             "optimizer.beta2",
-                                                             "optimizer.clip",
-                                                             "optimizer.decay_norms",
-                                                             "optimizer.eps",
-                                                             "optimizer.weight_decay",
-                                                             "reward.correct",
-                                                             "reward.format",
-                                                             "reward.overlong",
-                                                             "reward.overlong_buffer",
-                                                             "rollouts.correction_max",
-                                                             "rollouts.early_truncation.probability",
-                                                             "rollouts.early_truncation.tokens",
-                                                             "rollouts.lm_head",
-                                                             "rollouts.most_prompts",
-                                                             "rollouts.prompts",
-                                                             "rollouts.responses",
-                                                             "rollouts.starts_in_thinking",
-                                                             "rollouts.thinking_budget",
-                                                             "rollouts.weights",
-                                                             "schedule.decay_updates",
-                                                             "schedule.final_ratio",
-                                                             "schedule.lr",
-                                                             "schedule.warmup_updates",
-                                                             "seed",
-                                                             "stage_rule.batches",
-                                                             "stage_rule.length_share",
-                                                             "stage_rule.tolerance",
-                                                             "stages",
-                                                             "updates"}));
-  EXPECT_EQ(KeysOf(keys.fingerprint["objective"]),
-            (std::set<std::string>{"advantage", "constant_length", "is_weight_max", "is_weight_min", "kl", "mask_high",
-                                   "mask_low", "name", "normalization", "sequence_ratio", "surrogate"}));
-  EXPECT_EQ(KeysOf(keys.fingerprint["stages"][0]),
-            (std::set<std::string>{"clip", "is_weight_max", "mask_high", "mask_low", "window"}));
-  EXPECT_EQ(KeysOf(keys.fingerprint["data"][0]), (std::set<std::string>{"name", "part", "tasks", "type", "weight"}));
-  EXPECT_EQ(KeysOf(keys.fingerprint["data"][1]),
-            (std::set<std::string>{"checker", "decontaminate.against", "decontaminate.words", "filter.high",
-                                   "filter.low", "filter.samples", "name", "path", "type", "weight"}));
-}
-
 // Files that the run does not learn from, and what it comes to once it is finished.
 TEST(RlTrainer, FilesOfEvaluationDataAreWhatItIsMeasuredOn) {
   TestFolder folder;
@@ -653,95 +655,6 @@ TEST(RlTrainer, FilesOfEvaluationDataAreWhatItIsMeasuredOn) {
   EXPECT_EQ(result.evaluation["tasks"]["held"]["problems"], 2);
   EXPECT_TRUE(again.finished);
   EXPECT_EQ(again.evaluation, result.evaluation);
-}
-
-TEST(RlConfig, FingerprintHasWhatChangesTheWeights) {
-  TestFolder folder;
-  const Json good = TinyRlRun(folder.path());
-  const Json fingerprint = RlConfig::FromJson(good, "c.json").keys.fingerprint;
-  const auto with = [&](const char* pointer, const Json& value) {
-    Json json = good;
-    json[Json::json_pointer(pointer)] = value;
-    return RlConfig::FromJson(json, "c.json").keys.fingerprint;
-  };
-  for (const auto& [pointer, value] : std::vector<std::pair<const char*, Json>>{{"/out", "elsewhere"},
-                                                                                {"/recompute", true},
-                                                                                {"/rollouts/max_batch", 3},
-                                                                                {"/rollouts/keep_every", 0},
-                                                                                {"/evaluation", {{"every", 3}}},
-                                                                                {"/objective", "cispo"}}) {
-    EXPECT_EQ(with(pointer, value), fingerprint) << pointer;
-  }
-  for (const auto& [pointer, value] :
-       std::vector<std::pair<const char*, Json>>{{"/seed", 4},
-                                                 {"/batches", 5},
-                                                 {"/curriculum", {{"probe", 0.1}}},
-                                                 {"/objective", "dapo"},
-                                                 {"/objective", {{"name", "cispo"}, {"mask_high", 1.3}}},
-                                                 {"/objective", {{"name", "cispo"}, {"is_weight_max", nullptr}}},
-                                                 {"/objective", {{"name", "cispo"}, {"normalization", "batch"}}},
-                                                 {"/stages/0/clip", 0.5},
-                                                 {"/reward/overlong", 2},
-                                                 {"/data/0/weight", 2},
-                                                 {"/data/0/difficulties", {1, 3}},
-                                                 {"/data/0/part", "all"}}) {
-    EXPECT_NE(with(pointer, value), fingerprint) << pointer;
-  }
-}
-
-TEST(RlConfig, SettingsOfObjectivesAndStages) {
-  TestFolder folder;
-  Json json = TinyRlRun(folder.path());
-  json["objective"] = {{"name", "cispo"}, {"is_weight_max", 2.5}, {"mask_high", 1.3}, {"normalization", "batch"}};
-  json["stages"] = {
-      {{"window", 24}}, {{"window", 30}, {"is_weight_max", 2}, {"clip", 0.5}}, {{"window", 40}, {"mask_high", 1.1}}};
-  const RlConfig c = RlConfig::FromJson(json, "c.json");
-  EXPECT_EQ(c.objective.normalization.batch, 1);
-  EXPECT_EQ(c.objective.normalization.group, 0);
-  EXPECT_EQ(c.ObjectiveOf(0).is_weight_max, 2.5);
-  EXPECT_EQ(c.ObjectiveOf(2).is_weight_max, 2);
-  EXPECT_EQ(c.ObjectiveOf(1).mask_high, 1.3);
-  EXPECT_EQ(c.ObjectiveOf(2).mask_high, 1.1);
-  EXPECT_EQ(c.ClipOf(0), 1);
-  EXPECT_EQ(c.ClipOf(2), 0.5);
-  json["objective"] = {{"name", "dr_grpo"}, {"mask_high", nullptr}};
-  const RlConfig dr = RlConfig::FromJson(json, "c.json");
-  EXPECT_EQ(dr.objective.constant_length, 40);
-  EXPECT_EQ(dr.objective.mask_high, Objective::kNoBound);
-  json["objective"] = "gspo";
-  EXPECT_TRUE(RlConfig::FromJson(json, "c.json").objective.sequence_ratio);
-}
-
-TEST(RlConfig, ACheckerIsARuleOrAProgram) {
-  TestFolder folder;
-  Json json = TinyRlRun(folder.path());
-  Json& source = json["data"][0] = {{"type", "problems"}, {"path", "p.jsonl"}};
-  const auto read = [&](const Json& checker) {
-    source["checker"] = checker;
-    return RlConfig::FromJson(json, "c.json");
-  };
-  EXPECT_EQ(read("math").data[0].checker.rule, "math");
-  const RlConfig config = read({{"command", {"sh", "judge.sh"}}, {"seconds", 2}, {"processes", 3}});
-  const Checker& checker = config.data[0].checker;
-  EXPECT_FALSE(checker.is_rule());
-  EXPECT_EQ(checker.command.command, (std::vector<std::string>{"sh", "judge.sh"}));
-  EXPECT_EQ(checker.command.seconds, 2);
-  EXPECT_EQ(checker.command.processes, 3);
-  // What is run decides the rewards; for how long and how often it may run does not.
-  EXPECT_THAT(config.keys.fingerprint.dump(), HasSubstr("judge.sh"));
-  EXPECT_TRUE(config.keys.free.contains("data[].checker.seconds"));
-  EXPECT_TRUE(config.keys.free.contains("data[].checker.processes"));
-  for (const auto& [bad, what] : std::initializer_list<std::pair<Json, const char*>>{
-           {"by-feeling", "exact and math"},
-           {Json::object(), "\"command\""},
-           {{{"command", "sh"}}, "list of a program"},
-           {{{"command", Json::array()}}, "list of a program"},
-           {{{"command", Json::array({1})}}, "holds 1"},
-           {{{"command", {"sh", "x"}}, {"seconds", 0}}, "above 0"},
-           {{{"command", {"sh", "x"}}, {"processes", 0}}, "at least 1"},
-           {{{"command", {"sh", "x"}}, {"timeout", 5}}, "unknown key \"timeout\""}}) {
-    EXPECT_THAT(ErrorOf([&, checker = bad] { read(checker); }), HasSubstr(what));
-  }
 }
 
 }  // namespace

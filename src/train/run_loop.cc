@@ -1,10 +1,13 @@
 #include "train/run_loop.h"
 
+#include <algorithm>
 #include <cstdio>
 
+#include "base/file.h"
 #include "base/progress.h"
 #include "model/checkpoint.h"
 #include "model/cost.h"
+#include "train/run_info.h"
 
 namespace fulgur {
 
@@ -72,15 +75,43 @@ void RunLoop::CheckRoom() const {
   std::error_code failed;
   const fs::space_info space = fs::space(plan_.out, failed);
   if (failed) return;
-  const std::string warning = CheckRoomFor({.checkpoint = parameters * 3 * sizeof(float),
-                                            .model = parameters * DTypeSize(plan_.model.dtype),
-                                            .there = checkpoints_.size(),
-                                            .keep = static_cast<uint64_t>(plan_.checkpoint.keep)},
-                                           space.available, plan_.out);
+  const std::string warning =
+      CheckRoomFor({.checkpoint = parameters * static_cast<uint64_t>(3 + plan_.past) * sizeof(float),
+                    .model = parameters * DTypeSize(plan_.model.dtype),
+                    .there = checkpoints_.size(),
+                    .keep = static_cast<uint64_t>(plan_.checkpoint.keep)},
+                   space.available, plan_.out);
   if (!warning.empty()) Say("warning: " + warning);
 }
 
+void RunLoop::WriteInfo() {
+  if (!options_.config_text.empty()) WriteFileAtomic(plan_.out / "config.json", options_.config_text);
+  Json session = MachineState(learner_->model().exec().pool().threads());
+  session["version"] = options_.version;
+  session["git"] = GitState();
+  session[plan_.step] = state_.step;
+  AppendJsonLine(plan_.out / "sessions.jsonl", session);
+  if (restored_) return;
+  const std::string diff = GitDiff();
+  if (!diff.empty()) WriteFileAtomic(plan_.out / "git.diff", diff);
+}
+
+void RunLoop::Report(bool now) {
+  if (!options_.report) return;
+  if (!now && reported_ && SecondsSince(*reported_) < std::max(options_.report_seconds, 50 * report_cost_)) return;
+  const auto start = Clock::now();
+  try {
+    options_.report();
+  } catch (const std::exception& e) {
+    if (!options_.quiet && !report_failed_) Say(fmt::format("no report: {}", e.what()));
+    report_failed_ = true;
+  }
+  reported_ = Clock::now();
+  report_cost_ = SecondsSince(start);
+}
+
 bool RunLoop::Run(RunWork& work) {
+  WriteInfo();
   // Lines of steps that are done again are dropped.
   const int64_t logged = !restored_ ? -1 : state_.line.is_null() ? state_.step : state_.step - 1;
   metrics_ = std::make_unique<MetricsLog>(plan_.out, logged);
@@ -99,11 +130,12 @@ bool RunLoop::Run(RunWork& work) {
     throw;
   }
   progress_.reset();
-  if (state_.step < plan_.steps || !state_.line.is_null()) return false;
-  if (!fs::exists(model_folder() / kConfigFile)) {  // written last
+  const bool finished = state_.step >= plan_.steps && state_.line.is_null();
+  if (finished && !fs::exists(model_folder() / kConfigFile)) {  // written last
     SaveModel(model_folder(), learner_->config(), learner_->params(), plan_.model);
   }
-  return true;
+  Report(/*now=*/true);
+  return finished;
 }
 
 void RunLoop::Steps(RunWork& work) {
@@ -119,6 +151,7 @@ void RunLoop::Steps(RunWork& work) {
     next.line = {{"step", next.step}, {"time", 0.0}};
     if (!work.Step(next, next.line)) return;
     next.line["time"] = UnixTime();
+    next.line["memory"] = MemoryJson();
     state_ = std::move(next);
     updates_ = learner_->updates();
     if (!EndStep(work)) return;
@@ -132,7 +165,7 @@ bool RunLoop::EndStep(RunWork& work) {
   if (work.Measures(state_.step) && !work.Measure(state_, line)) return false;
   metrics_->Add(line);
   state_.line = Json();
-  work.Logged();
+  Report(/*now=*/false);
   if (progress_) {
     progress_->Update(state_.step, work.Note(line));
   } else if (!options_.quiet) {

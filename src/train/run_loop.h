@@ -6,6 +6,8 @@
 //
 //   run.json             what of the config decides the weights
 //   checkpoints/         step-*.safetensors, see run_state.h
+//   config.json          the config as it was given
+//   sessions.jsonl       where, when and from which source it was computed, a line a start; git.diff
 //   metrics.jsonl        one line a step; tensorboard/ has the same
 //   model/               the finished model in the Hugging Face layout, tokenizer included
 #pragma once
@@ -13,7 +15,9 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -35,6 +39,12 @@ struct RunOptions {
   double peak_gflops = 0;  // float32 peak of the machine, for the share of it; 0: not reported
   const std::atomic<bool>* stop = nullptr;  // when set: finish the step, write a checkpoint, return
   bool quiet = false;                       // no progress
+  std::string config_text;                  // written to config.json; empty: none
+  std::string version;                      // of the program, for sessions.jsonl
+  // Writes a report of the run's folder: after a step, `report_seconds` or more after the last time, and at the end.
+  // At most a fiftieth of the time goes into it. What it throws costs no run.
+  std::function<void()> report;
+  double report_seconds = 30;
 };
 
 // What the loop needs of a config.
@@ -46,6 +56,7 @@ struct RunPlan {
   const char *doing = "training", *step = "step";  // in messages
   CheckpointConfig checkpoint;
   ModelFiles model;  // that goes with the weights
+  int64_t past = 0;  // most copies of earlier weights that a checkpoint has (RunState::past)
 };
 
 // What a kind of run does in the loop.
@@ -64,8 +75,7 @@ class RunWork {
   virtual bool Measure(const RunState& state, Json& line) = 0;
 
   virtual std::string Note(const Json& line) = 0;  // beside the progress
-  virtual void Logged() {}                         // a line is in the metrics
-  virtual void Saved(int64_t step) {}              // a checkpoint of this step is on the disk
+  virtual void Saved(int64_t /*step*/) {}          // a checkpoint of this step is on the disk
 };
 
 class RunLoop {
@@ -99,6 +109,8 @@ class RunLoop {
   void WriteCheckpoint(RunWork& work);
   void KeepLastStep(RunWork& work);
   void CheckRoom() const;
+  void WriteInfo();
+  void Report(bool now);
 
   RunPlan plan_;
   RunOptions options_;
@@ -112,6 +124,9 @@ class RunLoop {
   Clock::time_point saved_;
   std::unique_ptr<MetricsLog> metrics_;
   std::unique_ptr<ProgressBar> progress_;
+  std::optional<Clock::time_point> reported_;  // when the last report was written, and how long it took
+  double report_cost_ = 0;
+  bool report_failed_ = false;
 };
 
 }  // namespace fulgur

@@ -17,11 +17,15 @@ constexpr const char* kSuffix = ".safetensors";
 using Named = std::vector<std::pair<std::string, Tensor*>>;
 
 // All tensors of a checkpoint, in the order of the file.
-Named AllTensors(const ModelConfig& config, Params& params, Params& m, Params& v) {
+Named AllTensors(const ModelConfig& config, Params& params, Params& m, Params& v, std::vector<Params>& past) {
   Named all;
-  for (const auto& [prefix, p] : {std::pair("", &params), std::pair("m.", &m), std::pair("v.", &v)}) {
-    for (auto& [name, tensor] : ListTensors(config, *p)) all.emplace_back(prefix + name, tensor);
-  }
+  const auto add = [&](const std::string& prefix, Params& p) {
+    for (auto& [name, tensor] : ListTensors(config, p)) all.emplace_back(prefix + name, tensor);
+  };
+  add("", params);
+  add("m.", m);
+  add("v.", v);
+  for (size_t i = 0; i < past.size(); ++i) add(fmt::format("past.{}.", i), past[i]);
   return all;
 }
 
@@ -57,10 +61,12 @@ void RunCheckpoints::Write(const ModelConfig& config, const RunState& state, Par
       {"step", state.step}, {"tokens", state.tokens}, {"data", state.data.ToJson()}, {"config", state.fingerprint}};
   if (!state.extra.is_null()) json["extra"] = state.extra;
   if (!state.line.is_null()) json["line"] = state.line;
+  if (!state.past.empty()) json["past"] = state.past.size();
   const std::string text = json.dump();
   uint32_t crc = Crc32c(text.data(), text.size());
+  std::vector<Params> past = state.past;  // handles
   std::vector<std::pair<std::string, Tensor>> tensors;
-  for (const auto& [name, tensor] : AllTensors(config, params, m, v)) {
+  for (const auto& [name, tensor] : AllTensors(config, params, m, v, past)) {
     crc = AddToCrc(name, *tensor, crc);
     tensors.emplace_back(name, *tensor);
   }
@@ -83,7 +89,14 @@ RunState RunCheckpoints::Read(const std::filesystem::path& path, const ModelConf
   Metadata metadata;
   const TensorMap tensors = ReadSafetensors(path, &metadata);
   const std::string& text = metadata["state"];
-  const Named targets = AllTensors(config, params, m, v);
+  const Json json = ParseJson(text, where + ": state");
+  RunState state;
+  const auto past = JsonGetOr<int64_t>(json, "past", 0, where);
+  for (int64_t i = 0; i < past && tensors.contains(fmt::format("past.{}.model.norm.weight", i)); ++i) {
+    state.past.push_back(ZerosLike(config, params));
+  }
+  if (static_cast<int64_t>(state.past.size()) != past) throw Error("{}: earlier weights are missing", where);
+  const Named targets = AllTensors(config, params, m, v, state.past);
 
   // Everything is checked before anything is copied.
   uint32_t crc = Crc32c(text.data(), text.size());
@@ -99,8 +112,6 @@ RunState RunCheckpoints::Read(const std::filesystem::path& path, const ModelConf
   if (metadata["crc32c"] != fmt::format("{:08x}", crc)) {
     throw Error("{}: the contents do not match their checksum", where);
   }
-  const Json json = ParseJson(text, where + ": state");
-  RunState state;
   state.step = JsonGet<int64_t>(json, "step", where);
   state.tokens = JsonGet<int64_t>(json, "tokens", where);
   if (!json.contains("data") || !json.contains("config")) throw Error("{}: the state is incomplete", where);

@@ -20,12 +20,15 @@ struct RunState {
   Json fingerprint;  // of the config (ConfigKeys), and the files it names
   Json extra;        // what another kind of run than train/trainer.h keeps beside these; may be null
   Json line;         // of the step, for the metrics, if it is not in them yet; else null
+  // Copies of the weights before earlier steps that steps to come still need, the oldest first. Copies of the state
+  // share them: nobody writes to them.
+  std::vector<Params> past;
 };
 
 class RunCheckpoints {
  public:
-  // Checkpoints are `folder`/step-00001000.safetensors: parameters, "m."- and "v."-moments, all float32, and the state
-  // in the metadata under a CRC of everything.
+  // Checkpoints are `folder`/step-00001000.safetensors: parameters, "m."- and "v."-moments, and earlier weights as
+  // "past.0." and so on, all float32, and the state in the metadata under a CRC of everything.
   explicit RunCheckpoints(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
   // Writes one atomically, then removes all but the newest `keep` and what interrupted writes left.

@@ -78,6 +78,25 @@ TEST(RunCheckpoints, ReadsBackTheNewest) {
   EXPECT_TRUE(t == expected);
 }
 
+// Weights of earlier steps come back, in their order; whoever does not need them reads the others.
+TEST(RunCheckpoints, HoldsEarlierWeights) {
+  Written w;
+  Tensors now(7), first(20), second(30), read;
+  RunState state = State(4);
+  state.past = {first.params, second.params};
+  w.checkpoints.Write(now.config, state, now.params, now.m, now.v, 2);
+  const auto found = w.Read(read);
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(read == now);
+  ASSERT_EQ(found->past.size(), 2u);
+  read.params = found->past[0];
+  read.m = found->past[1];
+  Tensors expected = now;
+  expected.params = first.params;
+  expected.m = second.params;
+  EXPECT_TRUE(read == expected);
+}
+
 TEST(RunCheckpoints, RemovesWhatAnInterruptedWriteLeft) {
   Written w;
   w.Write(1);

@@ -15,6 +15,7 @@
 #include "model/pass.h"
 #include "ops/cross_entropy.h"
 #include "train/data_check.h"
+#include "train/router_meter.h"
 #include "train/trained_tasks.h"
 
 namespace fulgur {
@@ -41,21 +42,6 @@ Json Fingerprint(const TrainConfig& config) {
 Params StartingParams(const TrainConfig& config, const ModelConfig& architecture) {
   if (config.model.path.empty()) return RandomParams(architecture, Mix(config.seed, kParamStream));
   return LoadParams(config.model.path, architecture);
-}
-
-// Mean over layers of (tokens of the busiest expert / mean tokens of an expert): 1 is perfect balance.
-double ExpertImbalance(const ModelConfig& config, const std::vector<int64_t>& counts) {
-  const auto experts = static_cast<size_t>(config.num_local_experts);
-  double sum = 0;
-  for (size_t begin = 0; begin < counts.size(); begin += experts) {
-    int64_t most = 0, total = 0;
-    for (size_t e = 0; e < experts; ++e) {
-      most = std::max(most, counts[begin + e]);
-      total += counts[begin + e];
-    }
-    if (total > 0) sum += static_cast<double>(most) * static_cast<double>(experts) / static_cast<double>(total);
-  }
-  return sum / static_cast<double>(counts.size() / experts);
 }
 
 // What the model that a run leaves was trained on: what the starting model was, and the tasks of the data.
@@ -147,8 +133,7 @@ class Trainer : public RunWork {
     learner_->ZeroGradient();
     const double coef = config_.aux_coef >= 0 ? config_.aux_coef : architecture_.router_aux_loss_coef;
     double ce = 0, aux = 0, flops = 0;
-    std::vector<int64_t> expert_counts(
-        static_cast<size_t>(architecture_.num_hidden_layers * architecture_.num_local_experts));
+    RouterMeter router;
     for (const TokenBatch& micro : data.micro) {
       const double share = static_cast<double>(micro.tokens.size()) / static_cast<double>(data.tokens);
       GradientOptions options;
@@ -159,7 +144,7 @@ class Trainer : public RunWork {
       ce += report.row_loss;
       aux += report.aux * share;
       flops += TrainingFlops(architecture_, micro.documents());
-      for (size_t i = 0; i < expert_counts.size(); ++i) expert_counts[i] += report.expert_counts[i];
+      router.Add(report, static_cast<int64_t>(micro.tokens.size()));
     }
     const double loss = ce + coef * aux, lr = config_.schedule.At(state.step);
     const double norm = learner_->Update(fmt::format("step {}", state.step), loss, state.step, lr, config_.clip);
@@ -179,7 +164,7 @@ class Trainer : public RunWork {
                  {"targets", data.targets},
                  {"seconds", seconds},
                  {"tokens_per_second", static_cast<double>(data.tokens) / seconds},
-                 {"expert_imbalance", ExpertImbalance(architecture_, expert_counts)},
+                 {"router", router.ToJson()},
                  {"examples", state.data.examples},
                  {"skipped", skipped}});
     if (options_.peak_gflops > 0) line["peak_share"] = flops / seconds / (options_.peak_gflops * 1e9);

@@ -52,7 +52,18 @@ TEST(Trainer, LearnsAndWritesACompleteModel) {
     EXPECT_NEAR(lines[i]["loss"].get<double>(), lines[i]["ce"].get<double>() + 0.001 * lines[i]["aux"].get<double>(),
                 1e-12);
     EXPECT_GT(lines[i]["peak_share"].get<double>(), 0);
-    EXPECT_GE(lines[i]["expert_imbalance"].get<double>(), 1);
+    const Json& router = lines[i]["router"];
+    EXPECT_GE(router["imbalance"].get<double>(), 1);
+    EXPECT_NEAR(router["aux"].get<double>(), lines[i]["aux"].get<double>(), 1e-12);
+    EXPECT_GT(router["dropped"].get<double>(), 0);
+    EXPECT_LT(router["dropped"].get<double>(), 1);
+    EXPECT_EQ(router["layers"]["load"].size(), router["layers"]["entropy"].size());
+    for (const Json& layer : router["layers"]["load"]) {  // tokens over the mean
+      double sum = 0;
+      for (const Json& load : layer) sum += load.get<double>();
+      EXPECT_NEAR(sum, static_cast<double>(layer.size()), 1e-3 * static_cast<double>(layer.size()));
+    }
+    EXPECT_GT(lines[i]["memory"]["peak"].get<int64_t>(), 0);
     EXPECT_EQ(lines[i].contains("validation"), (i + 1) % 10 == 0) << i;
   }
   EXPECT_NEAR(lines[0]["ce"].get<double>(), std::log(291.0), 1.0);  // random weights know nothing

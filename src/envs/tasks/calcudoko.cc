@@ -236,13 +236,8 @@ class Calcudoko : public Task {
     CellLogic logic(CellNames(side, side), 1, side);
     std::vector<std::pair<std::string, std::vector<int>>> lines;
     for (int i = 0; i < side; ++i) {
-      std::vector<int> row, column;
-      for (int j = 0; j < side; ++j) {
-        row.push_back(i * side + j);
-        column.push_back(j * side + i);
-      }
-      lines.emplace_back(std::string("row ") + static_cast<char>('a' + i), row);
-      lines.emplace_back("column " + std::to_string(i + 1), column);
+      lines.emplace_back(std::string("row ") + static_cast<char>('a' + i), RowCells(i, side));
+      lines.emplace_back("column " + std::to_string(i + 1), ColumnCells(i, side, side));
     }
     for (const auto& [name, cells] : lines) logic.AddUnit(name, cells);
     for (const Cage& cage : puzzle.cages) {

@@ -8,6 +8,7 @@
 // the free cells show only some.
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 #include "envs/answer.h"
 #include "envs/cell_logic.h"
@@ -38,6 +39,21 @@ int Around(const CharGrid& grid, int cell, const std::vector<bool>& mines) {
   int count = 0;
   for (const int next : AllNeighbours(cell, grid.rows, grid.columns)) count += mines[next] ? 1 : 0;
   return count;
+}
+
+// Cells in a random order, of which the first are the mines.
+struct Field {
+  std::vector<int> cells;
+  std::vector<bool> mines;  // per cell
+};
+Field DrawField(Rng& rng, const Level& level) {
+  Field field;
+  field.cells.resize(static_cast<size_t>(level.rows) * level.columns);
+  std::iota(field.cells.begin(), field.cells.end(), 0);
+  rng.Shuffle<int>(field.cells);
+  field.mines.resize(field.cells.size());
+  for (int i = 0; i < level.mines; ++i) field.mines[field.cells[i]] = true;
+  return field;
 }
 
 // Whether there are mines that fit the numbers and have a mine, or none, in some cells.
@@ -191,12 +207,8 @@ class Minesweeper : public Task {
     CharGrid grid;
     int hidden = 0;
     do {
-      std::vector<int> cells(static_cast<size_t>(level.rows) * level.columns);
-      for (size_t i = 0; i < cells.size(); ++i) cells[i] = static_cast<int>(i);
-      rng.Shuffle<int>(cells);
+      const auto [cells, mines] = DrawField(rng, level);
       grid = CharGrid(level.rows, level.columns, '?');
-      std::vector<bool> mines(cells.size());
-      for (int i = 0; i < level.mines; ++i) mines[cells[i]] = true;
       for (int i = 0; i < grid.size(); ++i) {
         if (!mines[i]) grid.cells[i] = static_cast<char>('0' + Around(grid, i, mines));
       }
@@ -286,12 +298,8 @@ class Minesweeper : public Task {
   static void DrawCertain(Rng& rng, const Level& level, TaskInstance* instance) {
     CharGrid grid;
     for (;;) {
-      std::vector<int> cells(static_cast<size_t>(level.rows) * level.columns);
-      for (size_t i = 0; i < cells.size(); ++i) cells[i] = static_cast<int>(i);
-      rng.Shuffle<int>(cells);
+      const auto [cells, mines] = DrawField(rng, level);
       grid = CharGrid(level.rows, level.columns, '?');
-      std::vector<bool> mines(cells.size());
-      for (int i = 0; i < level.mines; ++i) mines[cells[i]] = true;
       for (size_t i = level.hidden; i < cells.size(); ++i) {
         grid.cells[cells[i]] = static_cast<char>('0' + Around(grid, cells[i], mines));
       }

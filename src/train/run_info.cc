@@ -1,4 +1,4 @@
-#include "rl/run_info.h"
+#include "train/run_info.h"
 
 #include <unistd.h>
 
@@ -46,6 +46,17 @@ Json MachineState(int threads) {
   }
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   return {{"time", std::chrono::duration<double>(now).count()}, {"processor", processor}, {"threads", threads}};
+}
+
+Json MemoryJson() {
+  Json json = Json::object();
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    long long kilobytes = 0;
+    if (std::sscanf(line.c_str(), "VmRSS: %lld kB", &kilobytes) == 1) json["resident"] = 1024 * kilobytes;
+    if (std::sscanf(line.c_str(), "VmHWM: %lld kB", &kilobytes) == 1) json["peak"] = 1024 * kilobytes;
+  }
+  return json;
 }
 
 void AppendJsonLine(const std::filesystem::path& path, const Json& line) {

@@ -17,6 +17,9 @@ std::string GitDiff();
 // "name of the processor", threads and time for a line of sessions.jsonl.
 Json MachineState(int threads);
 
+// Bytes of memory that this process has in use, and the most it had: {"resident", "peak"}.
+Json MemoryJson();
+
 // Appends a line to a file of JSON lines.
 void AppendJsonLine(const std::filesystem::path& path, const Json& line);
 
