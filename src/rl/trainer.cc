@@ -117,6 +117,13 @@ void PrintSources(const ProblemSet& problems) {
   }
 }
 
+// In messages, from what the rollouts are stamped with.
+std::string WhichRollouts(const Json& stamp) {
+  if (stamp.contains("batch")) return "batch " + stamp["batch"].dump();
+  if (stamp.contains("step")) return "evaluation after batch " + stamp["step"].dump();
+  return "filter of source " + stamp["filter"].get<std::string>();
+}
+
 // Beside the progress.
 std::string EvaluationNote(const Json& line) {
   if (!line.contains("evaluation")) return "no held-out problems";
@@ -360,11 +367,15 @@ class RlTrainer : public RunWork {
   // Generates, with what is left of an earlier process's rollouts in `path`.
   RolloutResult Generate(Model& model, const fs::path& path, const Json& stamp, const RolloutSettings& settings,
                          int64_t wanted, int64_t most, const std::function<Assignment(int64_t)>& next) {
-    RolloutFile file(path, stamp, settings);
-    RolloutResult result = GenerateGroups(model, text_.tokenizer, text_.chat_template, settings, wanted, most, next,
-                                          file.TakeReady(), file.Recorder(), options_.stop);
-    if (!result.stopped) file.Finish();
-    return result;
+    try {
+      RolloutFile file(path, stamp, settings);
+      RolloutResult result = GenerateGroups(model, text_.tokenizer, text_.chat_template, settings, wanted, most, next,
+                                            file.TakeReady(), file.Recorder(), options_.stop);
+      if (!result.stopped) file.Finish();
+      return result;
+    } catch (const Error& e) {
+      throw Error("{}: {}", WhichRollouts(stamp), e.what());
+    }
   }
 
   bool Filter() {

@@ -470,6 +470,23 @@ TEST(RlTrainer, NamesTheTensorThatIsNotFinite) {
   EXPECT_THAT(ErrorOf([&] { TrainQuietly(json); }), AllOf(HasSubstr("batch 1, update "), HasSubstr(".weight[")));
 }
 
+// A model that cannot be sampled from ends the run with the batch, or the evaluation, in which it was.
+TEST(RlTrainer, AModelThatIsNotANumberIsFoundInItsBatch) {
+  TestFolder folder;
+  Json json = TinyRlRun(folder.path());
+  const ModelConfig config = ModelConfig::FromFile(folder / "model/config.json");
+  Params params = LoadParams(folder / "model", config);
+  Tensor head = params.lm_head.weight.Clone();
+  head.f32()[5] = std::nanf("");
+  params.lm_head.weight = head;
+  SaveOptions save;
+  save.dtype = DType::kF32;
+  SaveCheckpoint(folder / "model", config, params, save);
+  EXPECT_THAT(ErrorOf([&] { TrainQuietly(json); }), AllOf(HasSubstr("batch 1: "), HasSubstr("NaN")));
+  json["evaluation"] = {{"every", 1}, {"problems", 1}};
+  EXPECT_THAT(ErrorOf([&] { TrainQuietly(json, 1, true); }), HasSubstr("evaluation after batch 0: "));
+}
+
 TEST(RlTrainer, LowPrecisionRolloutsAreCorrectedAndMeasured) {
   TestFolder folder;
   Json json = TinyRlRun(folder.path());
