@@ -147,7 +147,9 @@ void RunSuite(const BenchmarkEvalOptions& options, const std::string& model_name
         row["left_out"] = "there is no " + one.data;
       }
     }
-    if (entry.contains("reported_percent")) row["reported_percent"] = entry["reported_percent"];
+    const Json reported =
+        entry.contains("reported_percent") ? entry["reported_percent"] : ReportedPercent(one.benchmark);
+    if (!reported.is_null()) row["reported_percent"] = reported;
     table.push_back(std::move(row));
   }
   const Json all = {{"suite", path.string()}, {"benchmarks", table}};

@@ -88,6 +88,10 @@ Json RescoreRun(const std::filesystem::path& folder, const std::filesystem::path
 // LiveCodeBench's answers in the form that its official evaluator reads.
 void ExportPredictions(const std::filesystem::path& folder, const std::filesystem::path& file);
 
+// What the MiniMax-M1 report has for a set in its table 2 (arXiv 2506.13585), in percent: {"M1-40k", "M1-80k"}; null
+// for a set that is not there.
+Json ReportedPercent(const std::string& benchmark);
+
 // The figures of a run.
 Json BenchmarkResults(const BenchmarkTask& task, const ScoredSamples& samples);
 
