@@ -36,6 +36,7 @@ void AddCommands(CLI::App& app) {
   CLI::App* debug = app.add_subcommand("debug", "Read and write the reference formats");
   debug->require_subcommand(1);
   AddDebugAdamW(*debug);
+  AddDebugGguf(*debug);
   AddDebugMath(*debug);
   AddDebugModel(*debug);
   AddDebugObjective(*debug);

@@ -20,6 +20,7 @@ void AddChat(CLI::App& app);
 void AddCode(CLI::App& app);
 void AddData(CLI::App& app);
 void AddDebugAdamW(CLI::App& debug);
+void AddDebugGguf(CLI::App& debug);
 void AddDebugMath(CLI::App& debug);
 void AddDebugModel(CLI::App& debug);
 void AddDebugObjective(CLI::App& debug);

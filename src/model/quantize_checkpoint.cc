@@ -6,12 +6,16 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
+#include <functional>
+#include <memory>
 #include <vector>
 
 #include "base/aligned.h"
 #include "base/file.h"
 #include "model/checkpoint.h"
 #include "model/checkpoint_writer.h"
+#include "model/gguf_model.h"
 
 namespace fulgur {
 namespace {
@@ -24,14 +28,24 @@ constexpr size_t kBufferBytes = size_t{16} << 20;
 bool IsAttention(const std::string& name) { return name.find(".self_attn.") != std::string::npos; }
 bool IsRouter(const std::string& name) { return name.ends_with("moe.gate.weight"); }
 
-// What a parameter becomes: packed in a format, or stays.
-std::optional<WeightFormat> TargetFormat(const std::string& name, const Tensor& weight,
-                                         const QuantizeOptions& options) {
-  if (IsRouter(name)) return std::nullopt;
-  if (name == "lm_head.weight") {
-    return weight.dtype() == DType::kBF16 ? WeightFormat::kBf16 : WeightFormat::kF32;
-  }
-  return IsAttention(name) ? options.attention.value_or(options.type) : options.type;
+// One parameter, and where its values come from.
+struct Part {
+  std::string name;
+  Shape shape;
+  DType dtype;  // in which it is kept, if it is not packed
+  std::optional<WeightFormat> format = {};
+  std::function<Tensor(int64_t first, int64_t count)> rows;  // of a float type; a vector is one row
+  std::function<void()> done = {};                           // its pages in memory are needed no longer
+
+  int64_t width() const { return shape.back(); }
+  int64_t row_count() const { return NumElements(shape) / width(); }
+};
+
+// What a linear map becomes: packed in a format, or stays.
+std::optional<WeightFormat> TargetFormat(const Part& part, const QuantizeOptions& options) {
+  if (IsRouter(part.name)) return std::nullopt;
+  if (part.name == "lm_head.weight") return part.dtype == DType::kBF16 ? WeightFormat::kBf16 : WeightFormat::kF32;
+  return IsAttention(part.name) ? options.attention.value_or(options.type) : options.type;
 }
 
 // Index of the first element that is infinite or not a number, or -1.
@@ -55,27 +69,59 @@ void DropPages(const Tensor& t) {
   if (end > first) ::madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
 }
 
-// Packs and gives away a few MiB of panels at a time.
-void WritePacked(const std::string& name, const Tensor& weight, WeightFormat format, ExecContext& exec,
-                 const Sink& sink) {
-  const int64_t n = weight.dim(0), k = weight.dim(1), panels = PackedMatrix::Panels(n);
+// Squares of what packing changes, and of what it packs.
+struct ErrorSums {
+  double error = 0, values = 0;
+};
+ErrorSums ErrorOf(const Tensor& rows, WeightFormat format, const std::byte* panel) {
+  const Shape shape{1, static_cast<int64_t>(PackedMatrix::PanelBytes(format, rows.dim(1)))};
+  const Tensor packed =
+      PackedMatrix(format, rows.dim(0), rows.dim(1), Tensor(DType::kU8, shape, panel, nullptr)).Unpack();
+  ErrorSums sums;
+  for (int64_t i = 0; i < rows.size(); ++i) {
+    const double x = ElementAsFloat(rows, i), difference = x - ElementAsFloat(packed, i);
+    sums.error += difference * difference;
+    sums.values += x * x;
+  }
+  return sums;
+}
+
+// Packs and gives away a few MiB of panels at a time. `sums`, if wanted, grows.
+void WritePacked(const Part& part, ExecContext& exec, const Sink& sink, ErrorSums* sums) {
+  const WeightFormat format = *part.format;
+  const int64_t n = part.shape[0], k = part.shape[1], panels = PackedMatrix::Panels(n);
   const size_t panel_bytes = PackedMatrix::PanelBytes(format, k);
   const int64_t at_once = std::clamp<int64_t>(static_cast<int64_t>(kBufferBytes / panel_bytes), 1, panels);
   AlignedVector<std::byte> buffer(static_cast<size_t>(at_once) * panel_bytes);
-  const size_t row_bytes = static_cast<size_t>(k) * DTypeSize(weight.dtype());
   for (int64_t first = 0; first < panels; first += at_once) {
     const int64_t count = std::min(at_once, panels - first);
+    std::vector<ErrorSums> errors(static_cast<size_t>(count));
     exec.pool().ParallelFor(count, [&](int64_t i, int) {
-      const int64_t row = (first + i) * kPanel, rows = std::min(kPanel, n - row);
-      const Tensor part(weight.dtype(), {rows, k}, weight.raw() + static_cast<size_t>(row) * row_bytes, nullptr);
-      const int64_t bad = FirstNotFinite(part);
+      const int64_t row = (first + i) * kPanel;
+      const Tensor rows = part.rows(row, std::min(kPanel, n - row));
+      const int64_t bad = FirstNotFinite(rows);
       if (bad >= 0) {
-        throw Error("tensor \"{}\": element [{}, {}] is {}; a weight must be finite", name, row + bad / k, bad % k,
-                    ElementAsFloat(part, bad));
+        throw Error("tensor \"{}\": element [{}, {}] is {}; a weight must be finite", part.name, row + bad / k, bad % k,
+                    ElementAsFloat(rows, bad));
       }
-      PackedMatrix::PackPanel(part, format, 0, buffer.data() + static_cast<size_t>(i) * panel_bytes);
+      std::byte* const panel = buffer.data() + static_cast<size_t>(i) * panel_bytes;
+      PackedMatrix::PackPanel(rows, format, 0, panel);
+      if (sums != nullptr) errors[static_cast<size_t>(i)] = ErrorOf(rows, format, panel);
     });
     sink(buffer.data(), static_cast<size_t>(count) * panel_bytes);
+    for (const ErrorSums& e : errors) {
+      if (sums != nullptr) *sums = {sums->error + e.error, sums->values + e.values};
+    }
+  }
+}
+
+void WriteKept(const Part& part, const Sink& sink) {
+  const int64_t row_bytes = part.width() * static_cast<int64_t>(DTypeSize(part.dtype));
+  const int64_t at_once = std::max<int64_t>(1, static_cast<int64_t>(kBufferBytes) / row_bytes);
+  for (int64_t row = 0; row < part.row_count(); row += at_once) {
+    const Tensor rows = part.rows(row, std::min(at_once, part.row_count() - row));
+    const Tensor kept = rows.dtype() == part.dtype ? rows : rows.To(part.dtype);
+    sink(kept.raw(), kept.bytes());
   }
 }
 
@@ -86,12 +132,20 @@ bool IsCompanion(const std::string& name) {
          name == "vocab.json" || name == "merges.txt" || name.starts_with("LICENSE");
 }
 
+// A name that ends so is one even where nothing of that name is: the error then is about the file.
+bool IsGguf(const fs::path& source) { return source.extension() == ".gguf" || fs::is_regular_file(source); }
+
 // Says which files the weights come from, as they are now: sizes and times of change.
 std::string Fingerprint(const fs::path& source, const QuantizeOptions& options) {
   std::vector<std::string> files;
-  for (const fs::directory_entry& file : fs::directory_iterator(source)) {
+  const bool gguf = IsGguf(source);
+  const fs::path folder = !gguf ? source : source.has_parent_path() ? source.parent_path() : fs::path(".");
+  for (const fs::directory_entry& file : fs::directory_iterator(folder)) {
     const std::string name = file.path().filename().string();
-    if (name != kConfigFile && name != kIndexFile && !name.ends_with(".safetensors")) continue;
+    if (gguf ? !name.ends_with(".gguf")
+             : name != kConfigFile && name != kIndexFile && !name.ends_with(".safetensors")) {
+      continue;
+    }
     struct stat info;
     if (::stat(file.path().c_str(), &info) != 0) continue;
     files.push_back(fmt::format("{} {} {}.{}", name, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec));
@@ -101,54 +155,93 @@ std::string Fingerprint(const fs::path& source, const QuantizeOptions& options) 
   for (const std::string& file : files) {
     for (const char c : file + '\n') hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
   }
-  return fmt::format("{} {} {:016x}", WeightFormatName(options.type),
-                     WeightFormatName(options.attention.value_or(options.type)), hash);
+  return fmt::format("{} {} {}{:016x}", WeightFormatName(options.type),
+                     WeightFormatName(options.attention.value_or(options.type)),
+                     gguf ? source.filename().string() + " " : "", hash);
 }
 
-}  // namespace
-
-void QuantizeCheckpoint(const fs::path& source, const fs::path& out, const QuantizeOptions& options, bool overwrite,
-                        ExecContext& exec) {
-  const ModelConfig config = ModelConfig::FromFile(source / kConfigFile);
-  std::error_code ignored;
-  if (fs::equivalent(source, out, ignored)) throw Error("{}: source and result are the same folder", out.string());
-  if (!overwrite && fs::exists(out / kConfigFile)) {
-    throw Error("{} holds a model already; remove it, or overwrite it with --force", out.string());
-  }
-  Params params = LoadParams(source, config);
-
-  struct Part {
-    std::string name;  // of the parameter
-    const Tensor* tensor;
-    std::optional<WeightFormat> format;
-  };
+// The parameters of a model folder. `params` has to outlive them.
+std::vector<Part> PartsOfFolder(const fs::path& source, const ModelConfig& config, Params& params,
+                                const QuantizeOptions& options) {
   std::vector<Part> parts;
-  std::vector<SafetensorsWriter::Entry> entries;
-  CheckpointWriterOptions writer{
-      .max_shard_bytes = options.max_shard_bytes, .progress = options.progress, .tensor_metadata = {}, .source = {}};
-  VisitParameters(config, params, [&]<typename T>(const std::string& name, T& parameter, const Shape&) {
-    if constexpr (std::is_same_v<T, Linear>) {
+  VisitParameters(config, params, [&]<typename T>(const std::string& name, T& parameter, const Shape& shape) {
+    constexpr bool kLinear = std::is_same_v<T, Linear>;
+    const Tensor* weight = nullptr;
+    if constexpr (kLinear) {
       if (!parameter.packed.empty()) {
         throw Error("{}: the weights are stored as {} already: quantize the model that they were made from",
                     source.string(), WeightFormatName(parameter.packed.format()));
       }
-      const Tensor& weight = parameter.weight;
-      const std::optional<WeightFormat> format = TargetFormat(name, weight, options);
-      parts.push_back({name, &weight, format});
-      if (format) {
-        const std::string packed = PackedName(name, *format);
-        entries.push_back({packed,
-                           DType::kU8,
-                           {PackedMatrix::Panels(weight.dim(0)),
-                            static_cast<int64_t>(PackedMatrix::PanelBytes(*format, weight.dim(1)))}});
-        writer.tensor_metadata[packed] = ShapeString(weight.shape());
-        return;
-      }
+      weight = &parameter.weight;
     } else {
-      parts.push_back({name, &parameter, std::nullopt});
+      weight = &parameter;
     }
-    entries.push_back({name, parts.back().tensor->dtype(), parts.back().tensor->shape()});
+    Part part{.name = name, .shape = shape, .dtype = weight->dtype(), .rows = {}};
+    part.rows = [weight](int64_t first, int64_t count) {
+      const int64_t width = weight->shape().back();
+      return Tensor(weight->dtype(), weight->shape().size() == 1 ? Shape{width} : Shape{count, width},
+                    weight->raw() + static_cast<size_t>(first * width) * DTypeSize(weight->dtype()), nullptr);
+    };
+    part.done = [weight] { DropPages(*weight); };
+    if (kLinear) part.format = TargetFormat(part, options);
+    parts.push_back(std::move(part));
   });
+  return parts;
+}
+
+// Those of a GGUF file. What is stored exactly there (floats, and types whose values float32 has) is kept exactly; a
+// matrix of any other type that is not packed becomes bf16, which changes it less than its own type did.
+std::vector<Part> PartsOfGguf(const GgufFile& file, const ModelConfig& config, const QuantizeOptions& options) {
+  std::vector<Part> parts;
+  Params names;
+  VisitParameters(config, names, [&]<typename T>(const std::string& name, T&, const Shape& shape) {
+    const GgufRows rows = RowsFromGguf(file, name, shape);
+    Part part{.name = name, .shape = shape, .dtype = DType::kBF16, .rows = {}};
+    if (rows.type == GgufType::kF16) part.dtype = DType::kF16;
+    if (rows.type == GgufType::kF32 || rows.type == GgufType::kQ8_0 || rows.type == GgufType::kQ4_0) {
+      part.dtype = DType::kF32;
+    }
+    part.rows = [rows](int64_t first, int64_t count) { return rows.Rows(first, count); };
+    part.done = [rows] {
+      DropPages(Tensor(DType::kU8, {static_cast<int64_t>(rows.blocks.size())}, rows.blocks.data(), nullptr));
+    };
+    if (std::is_same_v<T, Linear>) part.format = TargetFormat(part, options);
+    parts.push_back(std::move(part));
+  });
+  return parts;
+}
+
+}  // namespace
+
+QuantizeReport QuantizeCheckpoint(const fs::path& source, const fs::path& out, const QuantizeOptions& options,
+                                  bool overwrite, ExecContext& exec) {
+  std::error_code ignored;
+  if (fs::equivalent(source, out, ignored)) throw Error("{}: source and result are the same folder", out.string());
+  const std::unique_ptr<const GgufFile> gguf = IsGguf(source) ? std::make_unique<GgufFile>(source) : nullptr;
+  const ModelConfig config = gguf ? ConfigFromGguf(*gguf) : ModelConfig::FromFile(source / kConfigFile);
+  if (!overwrite && fs::exists(out / kConfigFile)) {
+    throw Error("{} holds a model already; remove it, or overwrite it with --force", out.string());
+  }
+  Params params;
+  if (!gguf) params = LoadParams(source, config);
+  const std::vector<Part> parts =
+      gguf ? PartsOfGguf(*gguf, config, options) : PartsOfFolder(source, config, params, options);
+
+  std::vector<SafetensorsWriter::Entry> entries;
+  CheckpointWriterOptions writer{
+      .max_shard_bytes = options.max_shard_bytes, .progress = options.progress, .tensor_metadata = {}, .source = {}};
+  for (const Part& part : parts) {
+    if (!part.format) {
+      entries.push_back({part.name, part.dtype, part.shape});
+      continue;
+    }
+    const std::string packed = PackedName(part.name, *part.format);
+    entries.push_back({packed,
+                       DType::kU8,
+                       {PackedMatrix::Panels(part.shape[0]),
+                        static_cast<int64_t>(PackedMatrix::PanelBytes(*part.format, part.shape[1]))}});
+    writer.tensor_metadata[packed] = ShapeString(part.shape);
+  }
   writer.source = Fingerprint(source, options);
 
   fs::create_directories(out);
@@ -162,25 +255,28 @@ void QuantizeCheckpoint(const fs::path& source, const fs::path& out, const Quant
     throw Error("{}: {} bytes more are needed, {} are free", out.string(), needed, space.available);
   }
 
-  Json json = ParseJson(ReadFile(source / kConfigFile), (source / kConfigFile).string());
+  Json json = gguf ? config.ToJson() : ParseJson(ReadFile(source / kConfigFile), (source / kConfigFile).string());
   json["quantization_config"] = {{"quant_method", "fulgur"},
                                  {"type", WeightFormatName(options.type)},
                                  {"attention_type", WeightFormatName(options.attention.value_or(options.type))},
                                  {"group_size", kDotGroup},
                                  {"panel_width", kPanel}};
-  for (const fs::directory_entry& file : fs::directory_iterator(source)) {
-    const std::string name = file.path().filename().string();
-    if (file.is_regular_file() && IsCompanion(name)) WriteFileAtomic(out / name, ReadFile(file.path()));
-  }
-  WriteCheckpoint(out, json, entries, writer, [&](size_t i, const Sink& sink) {
-    const Part& part = parts[i];
-    if (part.format) {
-      WritePacked(part.name, *part.tensor, *part.format, exec, sink);
-    } else {
-      sink(part.tensor->raw(), part.tensor->bytes());
+  if (!gguf) {
+    for (const fs::directory_entry& file : fs::directory_iterator(source)) {
+      const std::string name = file.path().filename().string();
+      if (file.is_regular_file() && IsCompanion(name)) WriteFileAtomic(out / name, ReadFile(file.path()));
     }
-    DropPages(*part.tensor);
+  }
+  ErrorSums sums;
+  WriteCheckpoint(out, json, entries, writer, [&](size_t i, const Sink& sink) {
+    if (parts[i].format) {
+      WritePacked(parts[i], exec, sink, gguf && parts[i].format != WeightFormat::kF32 ? &sums : nullptr);
+    } else {
+      WriteKept(parts[i], sink);
+    }
+    parts[i].done();
   });
+  return {sums.values > 0 ? std::optional(std::sqrt(sums.error / sums.values)) : std::nullopt};
 }
 
 }  // namespace fulgur

@@ -19,13 +19,19 @@ struct QuantizeOptions {
   std::function<void(int64_t written, int64_t total)> progress;  // bytes of tensors; may be empty
 };
 
-// Writes the model of folder `source` to `out`: experts, shared expert and attention projections in options.type; the
-// LM head packed as it is stored (float32 arithmetic either way); embedding, router and norms unchanged; and the files
-// of the tokenizer, chat template and generation settings. Starting from such a folder is mapping it. A few MiB of
-// buffers, whatever the size. A run that is cut off goes on where it stopped (finished shards are kept). Throws Error
-// for a source that is packed already, a weight that is not finite, a model in `out` that is not such a run's (unless
-// overwrite), or source == out.
-void QuantizeCheckpoint(const std::filesystem::path& source, const std::filesystem::path& out,
-                        const QuantizeOptions& options, bool overwrite, ExecContext& exec);
+struct QuantizeReport {
+  // Of a GGUF source: root mean square of what packing changed of the file's values, over theirs, of the weights that
+  // this run packed (a run that goes on has packed fewer).
+  std::optional<double> error;
+};
+
+// Writes the model of `source`, a folder or a GGUF file (the first of a split one), to `out`: experts, shared expert
+// and attention projections in options.type; the LM head packed as it is stored (float32 arithmetic either way);
+// embedding, router and norms unchanged; and, from a folder, the files of the tokenizer, chat template and generation
+// settings. Starting from such a folder is mapping it. A few MiB of buffers, whatever the size. A run that is cut off
+// goes on where it stopped (finished shards are kept). Throws Error for a source that is packed already, a weight that
+// is not finite, a model in `out` that is not such a run's (unless overwrite), or source == out.
+QuantizeReport QuantizeCheckpoint(const std::filesystem::path& source, const std::filesystem::path& out,
+                                  const QuantizeOptions& options, bool overwrite, ExecContext& exec);
 
 }  // namespace fulgur

@@ -6,7 +6,7 @@ import {fileURLToPath} from 'node:url';
 import {summary} from './check.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const names = process.argv.length > 2 ? process.argv.slice(2) : ['openai', 'anthropic', 'ai_sdk', 'langchain', 'codex', 'claude_code', 'lm_eval', 'web'];
+const names = process.argv.length > 2 ? process.argv.slice(2) : ['openai', 'anthropic', 'ai_sdk', 'langchain', 'codex', 'claude_code', 'lm_eval', 'llama_cpp', 'web'];
 const key = 'test-key';
 const server = spawn(process.env.FULGUR ?? `${root}build/release/fulgur`,
                      ['serve', `${root}models/nano`, '--port', '0', '--api-key', key], {stdio: ['ignore', 'pipe', 'pipe']});
