@@ -10,6 +10,8 @@
 #include "base/file.h"
 #include "base/json_as_given.h"
 
+template class nlohmann::basic_json<nlohmann::ordered_map>;
+
 namespace fulgur {
 
 namespace {

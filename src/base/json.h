@@ -8,6 +8,9 @@
 
 #include "base/error.h"
 
+// The members of this class are compiled once, in json.cc.
+extern template class nlohmann::basic_json<nlohmann::ordered_map>;
+
 namespace fulgur {
 
 using Json = nlohmann::ordered_json;
