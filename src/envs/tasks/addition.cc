@@ -8,7 +8,7 @@
 #include "envs/answer.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::addition {
 namespace {
 
 constexpr std::array<int, 9> kDigits = {0, 2, 2, 3, 4, 5, 7, 9, 12};
@@ -87,7 +87,8 @@ class Addition : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::addition
 
-std::unique_ptr<Task> MakeAddition() { return std::make_unique<Addition>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeAddition() { return std::make_unique<addition::Addition>(); }
 }  // namespace fulgur

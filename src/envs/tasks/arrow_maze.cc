@@ -15,7 +15,7 @@
 #include "envs/puzzle_grid.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::arrow_maze {
 namespace {
 
 struct Level {
@@ -308,7 +308,8 @@ class ArrowMaze : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::arrow_maze
 
-std::unique_ptr<Task> MakeArrowMaze() { return std::make_unique<ArrowMaze>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeArrowMaze() { return std::make_unique<arrow_maze::ArrowMaze>(); }
 }  // namespace fulgur

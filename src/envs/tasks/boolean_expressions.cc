@@ -13,7 +13,7 @@
 #include "envs/boolean_options.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::boolean_expressions {
 namespace {
 
 struct Level {
@@ -173,7 +173,8 @@ class BooleanExpressions : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::boolean_expressions
 
-std::unique_ptr<Task> MakeBooleanExpressions() { return std::make_unique<BooleanExpressions>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeBooleanExpressions() { return std::make_unique<boolean_expressions::BooleanExpressions>(); }
 }  // namespace fulgur

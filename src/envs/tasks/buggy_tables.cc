@@ -10,7 +10,7 @@
 #include "envs/lists.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::buggy_tables {
 namespace {
 
 struct Level {
@@ -465,7 +465,8 @@ class BuggyTables : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::buggy_tables
 
-std::unique_ptr<Task> MakeBuggyTables() { return std::make_unique<BuggyTables>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeBuggyTables() { return std::make_unique<buggy_tables::BuggyTables>(); }
 }  // namespace fulgur

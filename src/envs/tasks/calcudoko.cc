@@ -15,7 +15,7 @@
 #include "envs/puzzle_grid.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::calcudoko {
 namespace {
 
 struct Level {
@@ -314,7 +314,8 @@ class Calcudoko : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::calcudoko
 
-std::unique_ptr<Task> MakeCalcudoko() { return std::make_unique<Calcudoko>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeCalcudoko() { return std::make_unique<calcudoko::Calcudoko>(); }
 }  // namespace fulgur

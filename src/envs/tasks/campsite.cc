@@ -15,7 +15,7 @@
 #include "envs/puzzle_grid.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::campsite {
 namespace {
 
 struct Level {
@@ -215,7 +215,8 @@ class Campsite : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::campsite
 
-std::unique_ptr<Task> MakeCampsite() { return std::make_unique<Campsite>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeCampsite() { return std::make_unique<campsite::Campsite>(); }
 }  // namespace fulgur

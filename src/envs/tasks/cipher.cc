@@ -10,7 +10,7 @@
 #include "envs/task.h"
 #include "envs/words.h"
 
-namespace fulgur {
+namespace fulgur::cipher {
 namespace {
 
 struct Level {
@@ -132,7 +132,8 @@ class Cipher : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::cipher
 
-std::unique_ptr<Task> MakeCipher() { return std::make_unique<Cipher>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeCipher() { return std::make_unique<cipher::Cipher>(); }
 }  // namespace fulgur

@@ -7,7 +7,7 @@
 #include "envs/answer.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::clock_arithmetic {
 namespace {
 
 constexpr std::array<int, 7> kSteps = {0, 1, 1, 1, 2, 4, 8};
@@ -166,7 +166,8 @@ class ClockArithmetic : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::clock_arithmetic
 
-std::unique_ptr<Task> MakeClockArithmetic() { return std::make_unique<ClockArithmetic>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeClockArithmetic() { return std::make_unique<clock_arithmetic::ClockArithmetic>(); }
 }  // namespace fulgur

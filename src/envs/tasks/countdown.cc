@@ -15,7 +15,7 @@
 #include "envs/arithmetic_search.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::countdown {
 namespace {
 
 struct Level {
@@ -92,7 +92,8 @@ class Countdown : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::countdown
 
-std::unique_ptr<Task> MakeCountdown() { return std::make_unique<Countdown>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeCountdown() { return std::make_unique<countdown::Countdown>(); }
 }  // namespace fulgur

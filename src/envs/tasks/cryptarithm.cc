@@ -15,7 +15,7 @@
 #include "envs/answer.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::cryptarithm {
 namespace {
 
 struct Level {
@@ -357,7 +357,8 @@ class Cryptarithm : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::cryptarithm
 
-std::unique_ptr<Task> MakeCryptarithm() { return std::make_unique<Cryptarithm>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeCryptarithm() { return std::make_unique<cryptarithm::Cryptarithm>(); }
 }  // namespace fulgur

@@ -9,7 +9,7 @@
 #include "envs/answer.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::dyck_language {
 namespace {
 
 constexpr std::string_view kOpen = "([<{", kClose = ")]>}";
@@ -149,7 +149,8 @@ class DyckLanguage : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::dyck_language
 
-std::unique_ptr<Task> MakeDyckLanguage() { return std::make_unique<DyckLanguage>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeDyckLanguage() { return std::make_unique<dyck_language::DyckLanguage>(); }
 }  // namespace fulgur

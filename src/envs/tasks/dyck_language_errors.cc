@@ -9,7 +9,7 @@
 #include "envs/answer.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::dyck_language_errors {
 namespace {
 
 constexpr std::string_view kOpen = "([<{", kClose = ")]>}";
@@ -167,7 +167,8 @@ class DyckLanguageErrors : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::dyck_language_errors
 
-std::unique_ptr<Task> MakeDyckLanguageErrors() { return std::make_unique<DyckLanguageErrors>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeDyckLanguageErrors() { return std::make_unique<dyck_language_errors::DyckLanguageErrors>(); }
 }  // namespace fulgur

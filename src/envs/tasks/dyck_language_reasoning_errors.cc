@@ -11,7 +11,7 @@
 #include "envs/lists.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::dyck_language_reasoning_errors {
 namespace {
 
 constexpr std::string_view kOpen = "([<", kClose = ")]>";
@@ -182,7 +182,8 @@ class DyckLanguageReasoningErrors : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::dyck_language_reasoning_errors
 
-std::unique_ptr<Task> MakeDyckLanguageReasoningErrors() { return std::make_unique<DyckLanguageReasoningErrors>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeDyckLanguageReasoningErrors() { return std::make_unique<dyck_language_reasoning_errors::DyckLanguageReasoningErrors>(); }
 }  // namespace fulgur

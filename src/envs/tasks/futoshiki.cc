@@ -13,7 +13,7 @@
 #include "envs/answer.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::futoshiki {
 namespace {
 
 constexpr int kSide = 4, kCells = kSide * kSide;
@@ -281,7 +281,8 @@ class Futoshiki : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::futoshiki
 
-std::unique_ptr<Task> MakeFutoshiki() { return std::make_unique<Futoshiki>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeFutoshiki() { return std::make_unique<futoshiki::Futoshiki>(); }
 }  // namespace fulgur

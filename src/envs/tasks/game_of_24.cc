@@ -9,7 +9,7 @@
 #include "envs/arithmetic_search.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::game_of_24 {
 namespace {
 
 constexpr int64_t kTarget = 24;
@@ -78,7 +78,8 @@ class GameOf24 : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::game_of_24
 
-std::unique_ptr<Task> MakeGameOf24() { return std::make_unique<GameOf24>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeGameOf24() { return std::make_unique<game_of_24::GameOf24>(); }
 }  // namespace fulgur

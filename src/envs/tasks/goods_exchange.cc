@@ -10,7 +10,7 @@
 #include "envs/lists.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::goods_exchange {
 namespace {
 
 struct Level {
@@ -233,7 +233,8 @@ class GoodsExchange : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::goods_exchange
 
-std::unique_ptr<Task> MakeGoodsExchange() { return std::make_unique<GoodsExchange>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeGoodsExchange() { return std::make_unique<goods_exchange::GoodsExchange>(); }
 }  // namespace fulgur

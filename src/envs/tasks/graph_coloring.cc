@@ -13,7 +13,7 @@
 #include "envs/answer.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::graph_coloring {
 namespace {
 
 struct Level {
@@ -202,7 +202,8 @@ class GraphColoring : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::graph_coloring
 
-std::unique_ptr<Task> MakeGraphColoring() { return std::make_unique<GraphColoring>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeGraphColoring() { return std::make_unique<graph_coloring::GraphColoring>(); }
 }  // namespace fulgur

@@ -13,7 +13,7 @@
 #include "envs/lists.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::grid_transformation {
 namespace {
 
 struct Level {
@@ -349,7 +349,8 @@ class GridTransformation : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::grid_transformation
 
-std::unique_ptr<Task> MakeGridTransformation() { return std::make_unique<GridTransformation>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeGridTransformation() { return std::make_unique<grid_transformation::GridTransformation>(); }
 }  // namespace fulgur

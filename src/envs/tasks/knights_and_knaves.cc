@@ -12,7 +12,7 @@
 #include "envs/lists.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::knights_and_knaves {
 namespace {
 
 struct Level {
@@ -261,7 +261,8 @@ class KnightsAndKnaves : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::knights_and_knaves
 
-std::unique_ptr<Task> MakeKnightsAndKnaves() { return std::make_unique<KnightsAndKnaves>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeKnightsAndKnaves() { return std::make_unique<knights_and_knaves::KnightsAndKnaves>(); }
 }  // namespace fulgur

@@ -12,7 +12,7 @@
 #include "envs/puzzle_grid.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::kukurasu {
 namespace {
 
 struct Level {
@@ -137,7 +137,8 @@ class Kukurasu : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::kukurasu
 
-std::unique_ptr<Task> MakeKukurasu() { return std::make_unique<Kukurasu>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeKukurasu() { return std::make_unique<kukurasu::Kukurasu>(); }
 }  // namespace fulgur

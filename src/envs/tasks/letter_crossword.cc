@@ -13,7 +13,7 @@
 #include "envs/lists.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::letter_crossword {
 namespace {
 
 struct Level {
@@ -207,7 +207,8 @@ class LetterCrossword : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::letter_crossword
 
-std::unique_ptr<Task> MakeLetterCrossword() { return std::make_unique<LetterCrossword>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeLetterCrossword() { return std::make_unique<letter_crossword::LetterCrossword>(); }
 }  // namespace fulgur

@@ -16,7 +16,7 @@
 #include "envs/fraction.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::math_path {
 namespace {
 
 struct Level {
@@ -482,7 +482,8 @@ class MathPath : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::math_path
 
-std::unique_ptr<Task> MakeMathPath() { return std::make_unique<MathPath>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeMathPath() { return std::make_unique<math_path::MathPath>(); }
 }  // namespace fulgur

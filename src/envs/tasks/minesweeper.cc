@@ -15,7 +15,7 @@
 #include "envs/puzzle_grid.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::minesweeper {
 namespace {
 
 struct Level {
@@ -352,7 +352,8 @@ class Minesweeper : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::minesweeper
 
-std::unique_ptr<Task> MakeMinesweeper() { return std::make_unique<Minesweeper>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeMinesweeper() { return std::make_unique<minesweeper::Minesweeper>(); }
 }  // namespace fulgur

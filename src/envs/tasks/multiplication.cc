@@ -7,7 +7,7 @@
 #include "envs/answer.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::multiplication {
 namespace {
 
 constexpr std::array<std::array<int, 2>, 8> kDigits = {{{}, {2, 1}, {3, 1}, {2, 2}, {3, 2}, {3, 3}, {4, 4}, {6, 6}}};
@@ -90,7 +90,8 @@ class Multiplication : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::multiplication
 
-std::unique_ptr<Task> MakeMultiplication() { return std::make_unique<Multiplication>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeMultiplication() { return std::make_unique<multiplication::Multiplication>(); }
 }  // namespace fulgur

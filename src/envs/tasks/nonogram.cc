@@ -12,7 +12,7 @@
 #include "envs/puzzle_grid.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::nonogram {
 namespace {
 
 struct Level {
@@ -188,7 +188,8 @@ class Nonogram : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::nonogram
 
-std::unique_ptr<Task> MakeNonogram() { return std::make_unique<Nonogram>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeNonogram() { return std::make_unique<nonogram::Nonogram>(); }
 }  // namespace fulgur

@@ -16,7 +16,7 @@
 #include "envs/puzzle_grid.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::norinori {
 namespace {
 
 struct Level {
@@ -269,7 +269,8 @@ class Norinori : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::norinori
 
-std::unique_ptr<Task> MakeNorinori() { return std::make_unique<Norinori>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeNorinori() { return std::make_unique<norinori::Norinori>(); }
 }  // namespace fulgur

@@ -15,7 +15,7 @@
 #include "envs/puzzle_grid.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::number_wall {
 namespace {
 
 struct Level {
@@ -316,7 +316,8 @@ class NumberWall : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::number_wall
 
-std::unique_ptr<Task> MakeNumberWall() { return std::make_unique<NumberWall>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeNumberWall() { return std::make_unique<number_wall::NumberWall>(); }
 }  // namespace fulgur

@@ -13,7 +13,7 @@
 #include "envs/puzzle_grid.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::numbrix {
 namespace {
 
 struct Level {
@@ -252,7 +252,8 @@ class Numbrix : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::numbrix
 
-std::unique_ptr<Task> MakeNumbrix() { return std::make_unique<Numbrix>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeNumbrix() { return std::make_unique<numbrix::Numbrix>(); }
 }  // namespace fulgur

@@ -10,7 +10,7 @@
 #include "envs/lists.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::object_counting {
 namespace {
 
 struct Kind {
@@ -375,7 +375,8 @@ class ObjectCounting : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::object_counting
 
-std::unique_ptr<Task> MakeObjectCounting() { return std::make_unique<ObjectCounting>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeObjectCounting() { return std::make_unique<object_counting::ObjectCounting>(); }
 }  // namespace fulgur

@@ -10,7 +10,7 @@
 #include "envs/lists.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::object_properties {
 namespace {
 
 struct Level {
@@ -268,7 +268,8 @@ class ObjectProperties : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::object_properties
 
-std::unique_ptr<Task> MakeObjectProperties() { return std::make_unique<ObjectProperties>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeObjectProperties() { return std::make_unique<object_properties::ObjectProperties>(); }
 }  // namespace fulgur

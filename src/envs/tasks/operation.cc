@@ -12,7 +12,7 @@
 #include "envs/lists.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::operation {
 namespace {
 
 struct Level {
@@ -307,7 +307,8 @@ class Operation : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::operation
 
-std::unique_ptr<Task> MakeOperation() { return std::make_unique<Operation>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeOperation() { return std::make_unique<operation::Operation>(); }
 }  // namespace fulgur

@@ -15,7 +15,7 @@
 #include "envs/puzzle_grid.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::skyscraper_puzzle {
 namespace {
 
 struct Level {
@@ -207,7 +207,8 @@ class SkyscraperPuzzle : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::skyscraper_puzzle
 
-std::unique_ptr<Task> MakeSkyscraperPuzzle() { return std::make_unique<SkyscraperPuzzle>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeSkyscraperPuzzle() { return std::make_unique<skyscraper_puzzle::SkyscraperPuzzle>(); }
 }  // namespace fulgur

@@ -10,7 +10,7 @@
 #include "envs/lists.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::space_reasoning {
 namespace {
 
 struct Level {
@@ -231,7 +231,8 @@ class SpaceReasoning : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::space_reasoning
 
-std::unique_ptr<Task> MakeSpaceReasoning() { return std::make_unique<SpaceReasoning>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeSpaceReasoning() { return std::make_unique<space_reasoning::SpaceReasoning>(); }
 }  // namespace fulgur

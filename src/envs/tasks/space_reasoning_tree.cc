@@ -10,7 +10,7 @@
 #include "envs/lists.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::space_reasoning_tree {
 namespace {
 
 struct Level {
@@ -259,7 +259,8 @@ class SpaceReasoningTree : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::space_reasoning_tree
 
-std::unique_ptr<Task> MakeSpaceReasoningTree() { return std::make_unique<SpaceReasoningTree>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeSpaceReasoningTree() { return std::make_unique<space_reasoning_tree::SpaceReasoningTree>(); }
 }  // namespace fulgur

@@ -14,7 +14,7 @@
 #include "envs/puzzle_grid.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::star_placement {
 namespace {
 
 struct Level {
@@ -226,7 +226,8 @@ class StarPlacement : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::star_placement
 
-std::unique_ptr<Task> MakeStarPlacement() { return std::make_unique<StarPlacement>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeStarPlacement() { return std::make_unique<star_placement::StarPlacement>(); }
 }  // namespace fulgur

@@ -13,7 +13,7 @@
 #include "envs/puzzle_grid.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::sudoku {
 namespace {
 
 struct Level {
@@ -187,7 +187,8 @@ class Sudoku : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::sudoku
 
-std::unique_ptr<Task> MakeSudoku() { return std::make_unique<Sudoku>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeSudoku() { return std::make_unique<sudoku::Sudoku>(); }
 }  // namespace fulgur

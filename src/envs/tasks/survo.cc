@@ -16,7 +16,7 @@
 #include "envs/puzzle_grid.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::survo {
 namespace {
 
 struct Level {
@@ -340,7 +340,8 @@ class Survo : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::survo
 
-std::unique_ptr<Task> MakeSurvo() { return std::make_unique<Survo>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeSurvo() { return std::make_unique<survo::Survo>(); }
 }  // namespace fulgur

@@ -12,7 +12,7 @@
 #include "envs/lists.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::time_sequence {
 namespace {
 
 struct Level {
@@ -217,7 +217,8 @@ class TimeSequence : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::time_sequence
 
-std::unique_ptr<Task> MakeTimeSequence() { return std::make_unique<TimeSequence>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeTimeSequence() { return std::make_unique<time_sequence::TimeSequence>(); }
 }  // namespace fulgur

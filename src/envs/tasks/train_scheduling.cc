@@ -11,7 +11,7 @@
 #include "envs/lists.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::train_scheduling {
 namespace {
 
 struct Level {
@@ -299,7 +299,8 @@ class TrainScheduling : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::train_scheduling
 
-std::unique_ptr<Task> MakeTrainScheduling() { return std::make_unique<TrainScheduling>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeTrainScheduling() { return std::make_unique<train_scheduling::TrainScheduling>(); }
 }  // namespace fulgur

@@ -11,7 +11,7 @@
 #include "envs/lists.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::web_of_lies {
 namespace {
 
 struct Level {
@@ -510,7 +510,8 @@ class WebOfLies : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::web_of_lies
 
-std::unique_ptr<Task> MakeWebOfLies() { return std::make_unique<WebOfLies>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeWebOfLies() { return std::make_unique<web_of_lies::WebOfLies>(); }
 }  // namespace fulgur

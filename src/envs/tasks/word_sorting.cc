@@ -13,7 +13,7 @@
 #include "envs/task.h"
 #include "envs/words.h"
 
-namespace fulgur {
+namespace fulgur::word_sorting {
 namespace {
 
 constexpr std::array<int, 10> kWords = {0, 3, 4, 5, 6, 8, 12, 20, 8, 20};
@@ -173,7 +173,8 @@ class WordSorting : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::word_sorting
 
-std::unique_ptr<Task> MakeWordSorting() { return std::make_unique<WordSorting>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeWordSorting() { return std::make_unique<word_sorting::WordSorting>(); }
 }  // namespace fulgur

@@ -11,7 +11,7 @@
 #include "envs/task.h"
 #include "envs/words.h"
 
-namespace fulgur {
+namespace fulgur::word_sorting_mistake {
 namespace {
 
 constexpr std::array<size_t, 7> kWords = {0, 3, 4, 5, 8, 12, 16};
@@ -171,7 +171,8 @@ class WordSortingMistake : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::word_sorting_mistake
 
-std::unique_ptr<Task> MakeWordSortingMistake() { return std::make_unique<WordSortingMistake>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeWordSortingMistake() { return std::make_unique<word_sorting_mistake::WordSortingMistake>(); }
 }  // namespace fulgur

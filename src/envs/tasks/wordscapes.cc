@@ -12,7 +12,7 @@
 #include "envs/task.h"
 #include "envs/words.h"
 
-namespace fulgur {
+namespace fulgur::wordscapes {
 namespace {
 
 struct Level {
@@ -181,7 +181,8 @@ class Wordscapes : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::wordscapes
 
-std::unique_ptr<Task> MakeWordscapes() { return std::make_unique<Wordscapes>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeWordscapes() { return std::make_unique<wordscapes::Wordscapes>(); }
 }  // namespace fulgur

@@ -14,7 +14,7 @@
 #include "envs/lists.h"
 #include "envs/task.h"
 
-namespace fulgur {
+namespace fulgur::zebra {
 namespace {
 
 struct Level {
@@ -465,7 +465,8 @@ class Zebra : public Task {
 };
 
 }  // namespace
+}  // namespace fulgur::zebra
 
-std::unique_ptr<Task> MakeZebra() { return std::make_unique<Zebra>(); }
-
+namespace fulgur {
+std::unique_ptr<Task> MakeZebra() { return std::make_unique<zebra::Zebra>(); }
 }  // namespace fulgur
