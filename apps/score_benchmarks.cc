@@ -1,4 +1,5 @@
 #include "apps/score_rules.h"
+#include "code/livecodebench.h"
 #include "envs/instructions/instructions.h"
 #include "envs/tau/domain.h"
 #include "eval/official_rules.h"
@@ -166,6 +167,22 @@ Json SweBench(const Json& line, const ScoreContext&) {
                                                   TextsField(line, "PASS_TO_PASS"))}};
 }
 
+// With 2 seconds a test instead of the official 6.
+Json LiveCodeBenchGraded(const Json& line, const ScoreContext&) {
+  static LiveCodeBenchGrader grader(2, 1);
+  LiveCodeBenchTests tests{TextsField(line, "inputs"), TextsField(line, "outputs"), std::nullopt};
+  if (tests.inputs.size() != tests.outputs.size()) throw Error("\"inputs\" and \"outputs\" differ in length");
+  const std::string kind = TextField(line, "kind");
+  if (kind == "functional") {
+    tests.function = TextField(line, "fn_name");
+  } else if (kind != "stdin") {
+    throw Error("\"kind\" is \"{}\"; it must be stdin or functional", kind);
+  }
+  const LiveCodeBenchGrade grade = grader.Grade(tests, TextField(line, "code"));
+  if (!grade.problem.empty()) throw Error("{}", grade.problem);
+  return {{"results", grade.results}, {"passed", grade.passed}};
+}
+
 }  // namespace
 
 void AddBenchmarkRules(ScoreRules* rules) {
@@ -200,6 +217,7 @@ void AddBenchmarkRules(ScoreRules* rules) {
   (*rules)["livecodebench_extract"] = [](const Json& line, const ScoreContext&) -> Json {
     return {{"official", official::LiveCodeBenchCode(Response(line))}};
   };
+  (*rules)["livecodebench_grade"] = LiveCodeBenchGraded;
   (*rules)["ifeval_check"] = IfEvalCheck;
   (*rules)["tau_tool"] = TauTool;
   (*rules)["tau_reward"] = TauReward;

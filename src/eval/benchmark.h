@@ -26,6 +26,8 @@ struct BenchmarkAnswer {
   std::string reasoning, content;  // the thinking, and what follows it: rules read the latter
   std::string finish = "stop";     // FinishReasonName, or an endpoint's word
   int64_t prompt_tokens = 0, output_tokens = 0, thinking_tokens = 0;
+  Json verdict;               // what the set's judge said of it; null: nothing
+  std::string verdict_lacks;  // why it said nothing
   bool ended() const { return finish == "stop" || finish == "stop_string" || finish == "tool_calls"; }
 };
 
@@ -46,6 +48,20 @@ struct BenchmarkScore {
   bool unjudged = false;
   std::string why;                // why it is not right, for people
   Json details = Json::object();  // of the set, for its table
+};
+
+// Judges answers where a rule that reads them cannot: runs the programs in them, say. A run keeps its verdicts, so that
+// no answer is judged twice.
+class SampleJudge {
+ public:
+  struct Outcome {
+    Json verdict;       // null: none
+    std::string lacks;  // why there is none; the answer is judged again when the run goes on or is scored again
+  };
+  virtual ~SampleJudge() = default;
+  virtual int64_t capacity() const = 0;  // answers that are worth having under way at a time
+  // Waits for the verdict. Many threads may ask.
+  virtual Outcome Judge(const BenchmarkItem& item, const BenchmarkAnswer& answer) = 0;
 };
 
 // How a set is asked and counted.
@@ -75,6 +91,10 @@ class Benchmark {
   virtual std::vector<BenchmarkItem> Read(const BenchmarkFile& file) const = 0;
   // What the model is asked, in this sample of the item. `prompt` is of prompt_name() or the user's.
   virtual Json Messages(const BenchmarkItem& item, int64_t sample, const PromptFile* prompt) const = 0;
+  // What judges its answers; verdicts of a judge of another name do not count. Empty: its rules do.
+  virtual std::string judge_name() const { return ""; }
+  // Error that says why there is no judge here: then answers are unjudged.
+  virtual std::unique_ptr<SampleJudge> MakeJudge() const { return nullptr; }
   virtual BenchmarkScore Score(const BenchmarkItem& item, int64_t sample, const BenchmarkAnswer& answer) const = 0;
   // The set's own table over the scores of one sample of each item, beside means and errors; null: it has none.
   virtual Json Table(const std::vector<std::pair<const BenchmarkItem*, const BenchmarkScore*>>& scores) const {
@@ -86,7 +106,7 @@ struct BenchmarkOptions {
   uint64_t seed = 1;               // of drawn orders of choices
   bool official_order = false;     // GPQA's choices in the order that its official code draws
   std::filesystem::path examples;  // worked examples (MMLU-Pro's validation file); empty: none
-  std::filesystem::path verdicts;  // of LiveCodeBench's official evaluator; empty: unjudged
+  std::filesystem::path verdicts;  // of LiveCodeBench's official evaluator, instead of ours; empty: none
 };
 
 // Error that lists the names for one that is not known.

@@ -12,6 +12,8 @@
 #include "base/file.h"
 #include "base/rng.h"
 #include "eval/gzip_lines.h"
+#include "eval/official_rules.h"
+#include "eval/sample_verdicts.h"
 
 namespace fulgur {
 
@@ -176,83 +178,167 @@ BenchmarkRunOptions BenchmarkTask::FromDescription(const Json& run) {
   return options;
 }
 
-BenchmarkRunReport RunBenchmark(const BenchmarkTask& task, AnswerSource& source, const std::filesystem::path& folder,
-                                const std::function<void(int64_t done, int64_t total)>& progress) {
-  HoldToDescription({{"task", task.Describe()}, {"source", source.Describe()}}, folder);
-  const std::filesystem::path path = folder / "samples.jsonl.gz";
-  ScoredSamples samples;
-  const int64_t keep = ReadAnswers(task, path, [&](size_t item, int64_t sample, const BenchmarkAnswer& answer) {
-    samples.emplace(std::pair(item, sample), ScoreAnswer(task, item, sample, answer));
-  });
-  GzipLinesWriter writer(path, keep);
+namespace {
 
+// Asks and judges what a run lacks. All but what the inbox takes in is of the thread that calls.
+class RunInProgress {
+ public:
+  RunInProgress(const BenchmarkTask& task, const std::filesystem::path& folder, int64_t capacity,
+                std::function<void(int64_t done, int64_t total)> progress)
+      : task_(task),
+        verdicts_(task.set(), task.items(), folder),
+        capacity_(capacity),
+        progress_(std::move(progress)),
+        path_(folder / "samples.jsonl.gz") {}
+
+  // Takes the answers that are there, and judges those that lack a verdict.
+  void TakeKept() {
+    const int64_t keep = ReadAnswers(task_, path_, [&](size_t item, int64_t sample, BenchmarkAnswer answer) {
+      kept_.emplace(item, sample);
+      TakeAnswer(item, sample, std::move(answer));
+    });
+    while (judging_ > 0) Take();
+    writer_.emplace(path_, keep);
+  }
+
+  void Ask(AnswerSource& source, size_t item, int64_t sample) {
+    while (asking_ >= capacity_ || (judging_ > 0 && judging_ >= verdicts_.capacity())) Take();
+    ++asking_;
+    ++report.asked;
+    source.Ask(task_.Question(item, sample), [inbox = inbox_, item, sample](AnswerOutcome outcome) {
+      inbox->Put({item, sample, false, std::move(outcome)});
+    });
+  }
+
+  void Finish() {
+    while (asking_ + judging_ > 0) Take();
+    if (writer_) writer_->Sync();
+  }
+
+  bool Has(size_t item, int64_t sample) const { return kept_.contains({item, sample}); }
+  void Show() {
+    if (!progress_ || !writer_) return;  // not for what was kept
+    progress_(static_cast<int64_t>(samples.size()),
+              static_cast<int64_t>(task_.items().size()) * task_.options().samples);
+  }
+
+  ScoredSamples samples;
   BenchmarkRunReport report;
-  report.kept = static_cast<int64_t>(samples.size());
-  const auto total = static_cast<int64_t>(task.items().size()) * task.options().samples;
-  struct Finished {
+
+ private:
+  struct Arrived {
     size_t item;
     int64_t sample;
+    bool judged;
     AnswerOutcome outcome;
   };
-  // Outlives this call, should it throw while answers are under way.
+  // Outlives this object, should it go while answers are under way.
   struct Inbox {
     std::mutex mutex;
     std::condition_variable changed;
-    std::deque<Finished> finished;
-  };
-  const auto inbox = std::make_shared<Inbox>();
-  int64_t under_way = 0;
-  const auto take = [&] {
-    std::deque<Finished> finished;
-    {
-      std::unique_lock lock(inbox->mutex);
-      inbox->changed.wait(lock, [&] { return !inbox->finished.empty(); });
-      finished.swap(inbox->finished);
+    std::deque<Arrived> arrived;
+    void Put(Arrived one) {
+      const std::lock_guard lock(mutex);
+      arrived.push_back(std::move(one));
+      changed.notify_one();
     }
-    for (Finished& f : finished) {
-      --under_way;
-      if (f.outcome.answer) {
-        writer.Add(AnswerLine(task.items()[f.item].id, f.sample, *f.outcome.answer));
-        samples.emplace(std::pair(f.item, f.sample), ScoreAnswer(task, f.item, f.sample, *f.outcome.answer));
-        if (progress) progress(static_cast<int64_t>(samples.size()), total);
+  };
+
+  // Waits for what arrives next.
+  void Take() {
+    std::deque<Arrived> arrived;
+    {
+      std::unique_lock lock(inbox_->mutex);
+      inbox_->changed.wait(lock, [&] { return !inbox_->arrived.empty(); });
+      arrived.swap(inbox_->arrived);
+    }
+    for (Arrived& one : arrived) {
+      --(one.judged ? judging_ : asking_);
+      if (!one.outcome.answer) {
+        report.errors.push_back(
+            fmt::format("{}, sample {}: {}", task_.items()[one.item].id, one.sample, one.outcome.error));
+      } else if (one.judged) {
+        verdicts_.Keep(one.item, one.sample, *one.outcome.answer);
+        Score(one.item, one.sample, *one.outcome.answer);
       } else {
-        report.errors.push_back(fmt::format("{}, sample {}: {}", task.items()[f.item].id, f.sample, f.outcome.error));
+        writer_->Add(AnswerLine(task_.items()[one.item].id, one.sample, *one.outcome.answer));
+        TakeAnswer(one.item, one.sample, std::move(*one.outcome.answer));
       }
     }
-  };
-  if (progress) progress(report.kept, total);
-  for (const size_t item : OrderBySharedText(task)) {
-    for (int64_t sample = 0; sample < task.options().samples; ++sample) {
-      if (samples.contains({item, sample})) continue;
-      while (under_way >= source.capacity()) take();
-      ++under_way;
-      ++report.asked;
-      source.Ask(task.Question(item, sample), [inbox, item, sample](AnswerOutcome outcome) {
-        const std::lock_guard lock(inbox->mutex);
-        inbox->finished.push_back({item, sample, std::move(outcome)});
-        inbox->changed.notify_one();
-      });
+  }
+
+  void TakeAnswer(size_t item, int64_t sample, BenchmarkAnswer answer) {
+    if (!verdicts_.NeedsJudge(item, sample, &answer)) return Score(item, sample, answer);
+    ++judging_;
+    verdicts_.Judge(item, std::move(answer), [inbox = inbox_, item, sample](BenchmarkAnswer judged) {
+      inbox->Put({item, sample, true, {std::move(judged), ""}});
+    });
+    // Only here may what is read wait for what is judged: within Take, more arrives than was asked for.
+    if (!writer_) {
+      while (judging_ >= verdicts_.capacity()) Take();
     }
   }
-  while (under_way > 0) take();
-  writer.Sync();
-  WriteScores(task, samples, folder);
-  return report;
+
+  void Score(size_t item, int64_t sample, const BenchmarkAnswer& answer) {
+    samples.emplace(std::pair(item, sample), ScoreAnswer(task_, item, sample, answer));
+    Show();
+  }
+
+  const BenchmarkTask& task_;
+  std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
+  SampleVerdicts verdicts_;
+  int64_t capacity_;
+  int64_t asking_ = 0, judging_ = 0;
+  std::function<void(int64_t done, int64_t total)> progress_;
+  std::filesystem::path path_;
+  std::optional<GzipLinesWriter> writer_;
+  std::set<std::pair<size_t, int64_t>> kept_;
+};
+
+}  // namespace
+
+BenchmarkRunReport RunBenchmark(const BenchmarkTask& task, AnswerSource& source, const std::filesystem::path& folder,
+                                const std::function<void(int64_t done, int64_t total)>& progress) {
+  HoldToDescription({{"task", task.Describe()}, {"source", source.Describe()}}, folder);
+  RunInProgress run(task, folder, source.capacity(), progress);
+  run.TakeKept();
+  run.report.kept = static_cast<int64_t>(run.samples.size());
+  run.Show();
+  for (const size_t item : OrderBySharedText(task)) {
+    for (int64_t sample = 0; sample < task.options().samples; ++sample) {
+      if (!run.Has(item, sample)) run.Ask(source, item, sample);
+    }
+  }
+  run.Finish();
+  WriteScores(task, run.samples, folder);
+  return std::move(run.report);
 }
+
+namespace {
+
+// What the run in a folder was asked with.
+BenchmarkTask TaskOf(const Json& description, const std::filesystem::path& folder) {
+  BenchmarkTask task(BenchmarkTask::FromDescription(description));
+  const Json now = task.Describe();
+  for (const char* key : {"data_checksum", "prompt_checksum"}) {
+    if (now[key] != description["task"][key]) {
+      throw Error("{}: {} is not what the run was asked with (\"{}\" differs)", folder.string(),
+                  key == std::string("data_checksum") ? task.options().data.string() : "the prompt", key);
+    }
+  }
+  return task;
+}
+
+}  // namespace
 
 LoadedRun LoadRun(
     const std::filesystem::path& folder,
     const std::function<void(size_t item, int64_t sample, const BenchmarkAnswer&, const ScoredSample&)>& visit) {
   Json description = ReadJsonFile(folder / "run.json");
-  LoadedRun run{description, BenchmarkTask(BenchmarkTask::FromDescription(description)), {}};
-  const Json now = run.task.Describe();
-  for (const char* key : {"data_checksum", "prompt_checksum"}) {
-    if (now[key] != description["task"][key]) {
-      throw Error("{}: {} is not what the run was asked with (\"{}\" differs)", folder.string(),
-                  key == std::string("data_checksum") ? run.task.options().data.string() : "the prompt", key);
-    }
-  }
-  ReadAnswers(run.task, folder / "samples.jsonl.gz", [&](size_t item, int64_t sample, const BenchmarkAnswer& answer) {
+  LoadedRun run{description, TaskOf(description, folder), {}};
+  const SampleVerdicts verdicts(run.task.set(), run.task.items(), folder);
+  ReadAnswers(run.task, folder / "samples.jsonl.gz", [&](size_t item, int64_t sample, BenchmarkAnswer answer) {
+    if (!verdicts.Find(item, sample, &answer)) answer.verdict_lacks = "not judged; fulgur eval --rescore judges it";
     ScoredSample scored = ScoreAnswer(run.task, item, sample, answer);
     if (visit) visit(item, sample, answer, scored);
     run.samples.emplace(std::pair(item, sample), std::move(scored));
@@ -261,18 +347,23 @@ LoadedRun LoadRun(
 }
 
 Json RescoreRun(const std::filesystem::path& folder, const std::filesystem::path& verdicts) {
+  Json description = ReadJsonFile(folder / "run.json");
   if (!verdicts.empty()) {
-    Json description = ReadJsonFile(folder / "run.json");
     description["verdicts"] = std::filesystem::absolute(verdicts).string();
     WriteFileAtomic(folder / "run.json", description.dump(2) + "\n");
   }
-  const LoadedRun run = LoadRun(folder);
-  WriteScores(run.task, run.samples, folder);
+  const BenchmarkTask task = TaskOf(description, folder);
+  RunInProgress run(task, folder, 0, nullptr);
+  run.TakeKept();
+  WriteScores(task, run.samples, folder);
   return ReadJsonFile(folder / "results.json");
 }
 
 void ExportPredictions(const std::filesystem::path& folder, const std::filesystem::path& file) {
-  const LoadedRun run = LoadRun(folder);
+  std::map<std::pair<size_t, int64_t>, std::string> programs;
+  const LoadedRun run = LoadRun(folder, [&](size_t item, int64_t sample, const BenchmarkAnswer& answer, const auto&) {
+    programs[{item, sample}] = official::LiveCodeBenchCode(answer.content);
+  });
   if (run.task.set().name() != "livecodebench") {
     throw Error("{}: this is a run of {}; only predictions of livecodebench are exported", folder.string(),
                 run.task.set().name());
@@ -280,10 +371,7 @@ void ExportPredictions(const std::filesystem::path& folder, const std::filesyste
   Json list = Json::array();
   for (size_t item = 0; item < run.task.items().size(); ++item) {
     Json codes = Json::array();
-    for (int64_t sample = 0; sample < run.task.options().samples; ++sample) {
-      const auto scored = run.samples.find({item, sample});
-      codes.push_back(scored == run.samples.end() ? Json("") : scored->second.score.details["code"]);
-    }
+    for (int64_t sample = 0; sample < run.task.options().samples; ++sample) codes.push_back(programs[{item, sample}]);
     list.push_back({{"question_id", run.task.items()[item].id}, {"code_list", codes}});
   }
   WriteFileAtomic(file, list.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
@@ -296,13 +384,13 @@ ScoredSample ScoreAnswer(const BenchmarkTask& task, size_t item, int64_t sample,
   scored.output_tokens = answer.output_tokens;
   scored.thinking_tokens = answer.thinking_tokens;
   // What was cut is no answer of ours, whatever stands in it: the model might have gone on to say otherwise.
-  if (!answer.ended()) {
+  if (scored.score.unjudged) {
+    scored.state = SampleState::kUnjudged;
+  } else if (!answer.ended()) {
     scored.state = SampleState::kCut;
     scored.score.strict = 0;
     scored.score.answer.reset();
     scored.score.why = "cut: " + answer.finish;
-  } else if (scored.score.unjudged) {
-    scored.state = SampleState::kUnjudged;
   } else if (scored.score.answer) {
     scored.state = SampleState::kScored;
   } else {

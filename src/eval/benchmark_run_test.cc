@@ -1,5 +1,6 @@
 #include "eval/benchmark_run.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -175,6 +176,62 @@ TEST_F(BenchmarkRun, ThePageHoldsEverySampleAndNoScriptOfAnAnswer) {
   EXPECT_EQ(page.find("see </script>"), std::string::npos);
   for (const char* loads : {"<link", "src=", "@import", "fetch("})
     EXPECT_EQ(page.find(loads), std::string::npos) << loads;
+}
+
+// Gives each sample of a made-up problem (the double of a number) the program of its number.
+class Programmer : public AnswerSource {
+ public:
+  void Ask(BenchmarkQuestion question, std::function<void(AnswerOutcome)> done) override {
+    static const char* const kPrograms[] = {
+        "x = float(input())\nprint(2 * int(x) if x == int(x) else 2 * x)",
+        "print(int(input()) * 2)",  // fails at the number with a point
+        // Near enough for ours, not for exact decimals.
+        "x = float(input())\nprint(2 * int(x) if x == int(x) else 2 * x + 1e-9)",
+        "print(2 * float(input())",  // no program
+    };
+    BenchmarkAnswer answer;
+    answer.content = fmt::format("So:\n```python\n{}\n```\n", kPrograms[asked++ % 4]);
+    done({answer, ""});
+  }
+  int64_t capacity() const override { return 4; }
+  Json Describe() const override { return {{"model", "programmer"}, {"temperature", 1.0}, {"top_p", 0.95}}; }
+  int64_t asked = 0;
+};
+
+TEST_F(BenchmarkRun, ProgramsAreRunOnceAndTheirVerdictsKept) {
+  options_.benchmark = "livecodebench";
+  options_.data = std::filesystem::path(FULGUR_SOURCE_DIR) / "tests/data/eval/livecodebench.jsonl";
+  options_.limit = 1;
+  const BenchmarkTask task(options_);
+  Programmer source;
+  RunBenchmark(task, source, folder_ / "run");
+  const LoadedRun run = LoadRun(folder_ / "run");
+  ASSERT_EQ(run.samples.size(), 4u);
+  if (run.samples.at({0, 0}).state == SampleState::kUnjudged) {
+    EXPECT_NE(run.samples.at({0, 0}).score.why, "") << "what is missing is told";
+    GTEST_SKIP() << run.samples.at({0, 0}).score.why;
+  }
+  const auto expect = [&](int64_t sample, double official, double strict, const Json& results) {
+    const ScoredSample& s = run.samples.at({0, sample});
+    EXPECT_EQ(s.state, SampleState::kScored);
+    EXPECT_EQ(s.score.official, official) << sample;
+    EXPECT_EQ(s.score.strict, strict) << sample << ": " << s.score.why;
+    EXPECT_EQ(s.score.details["results"], results) << sample;
+  };
+  expect(0, 1, 1, {true, true, true});
+  expect(1, 0, 0, {true, true, -4});
+  expect(2, 0, 1, {true, true, -2});
+  expect(3, 0, 0, Json::array({-4}));
+  const auto verdicts = folder_ / "run" / "verdicts.jsonl.gz";
+  const std::string results = Results("run"), kept = ReadFile(verdicts);
+  RescoreRun(folder_ / "run");
+  EXPECT_EQ(Results("run"), results);
+  EXPECT_EQ(ReadFile(verdicts), kept) << "nothing is run again";
+  // Killed between an answer and its verdict: it is judged when the run is scored again.
+  std::filesystem::remove(verdicts);
+  EXPECT_EQ(LoadRun(folder_ / "run").samples.at({0, 0}).state, SampleState::kUnjudged);
+  RescoreRun(folder_ / "run");
+  EXPECT_EQ(Results("run"), results);
 }
 
 TEST_F(BenchmarkRun, DifferentItemsWithOneIdAreRefused) {

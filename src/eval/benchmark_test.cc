@@ -121,6 +121,8 @@ TEST(Benchmarks, InstructionsAndCode) {
   EXPECT_EQ(Load("ifbench", "ifbench.jsonl").Score(0, "hello!").strict, 1);
   const Loaded code = Load("livecodebench", "livecodebench.jsonl");
   EXPECT_TRUE(code.Score(0, "```python\nprint(2 * int(input()))\n```").unjudged);
+  EXPECT_THAT(code.Asked(0), HasSubstr("```python\n# YOUR CODE HERE\n```"));
+  EXPECT_THAT(code.Asked(1), HasSubstr("```python\nclass Solution:"));
   BenchmarkOptions options;
   options.verdicts = Data("livecodebench-verdicts.jsonl");
   const Loaded judged = Load("livecodebench", "livecodebench.jsonl", options);
@@ -158,6 +160,11 @@ TEST(Benchmarks, FilesThatAreWrongAreTold) {
           R"([{"id": "a", "size": "2*2", "puzzle": "p", "solution": {"header": ["House", "N"], "rows": [["1", "___"]]}}])"),
       HasSubstr("blank"));
   EXPECT_THAT(error("ifeval", R"({"prompt": "p", "instruction_id_list": ["a:b"], "kwargs": [{}]})"), HasSubstr("a:b"));
+  EXPECT_THAT(error("livecodebench", R"({"question_id": "a", "question_content": "q", "public_test_cases": "[{]"})"),
+              HasSubstr("record 1: \"public_test_cases\""));
+  EXPECT_THAT(
+      error("livecodebench", R"({"question_id": "a", "question_content": "q", "private_test_cases": "eJxrYJkq"})"),
+      HasSubstr("record 1: \"private_test_cases\": its base64"));
   EXPECT_THAT(error("mmlu", "{}"), HasSubstr("mmlu-pro"));
 }
 
