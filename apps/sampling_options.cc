@@ -17,20 +17,26 @@ void SamplingOptions::AddTo(CLI::App& app) {
     return app.add_option(name, value, text)->group(group);
   };
   const char* group = "Sampling (default: the model's generation_config.json, else as in docs/usage.md)";
-  add(group, "--temperature", temperature, "0: always the most likely token")->check(Number(0, 1000));
+  add(group, "--temperature", temperature, "Divides the logits; 0: always the most likely token")
+      ->check(Number(0, 1000));
   add(group, "--top-k", top_k, "Only the K most likely tokens; 0: all")->check(WholeNumber(0));
-  add(group, "--top-p", top_p, "Only the fewest tokens that have this probability together")->check(Number(0, 1));
-  add(group, "--min-p", min_p, "Only tokens with this share of the most likely one's probability")->check(Number(0, 1));
-  add(group, "--repetition-penalty", repetition_penalty, "Divides the logits of tokens seen before")
+  add(group, "--top-p", top_p, "Only the most likely tokens, as few as together have this probability")
+      ->check(Number(0, 1));
+  add(group, "--min-p", min_p, "Only tokens with at least this share of the most likely token's probability")
+      ->check(Number(0, 1));
+  add(group, "--repetition-penalty", repetition_penalty,
+      "Divides positive logits of tokens in prompt or output, and multiplies negative ones")
       ->check(Number(0.01, 100));
-  add(group, "--presence-penalty", presence_penalty, "Subtracted from the logits of tokens in the output")
+  add(group, "--presence-penalty", presence_penalty, "Subtracted from the logit of each token in the output")
       ->check(Number(-100, 100));
-  add(group, "--frequency-penalty", frequency_penalty, "Subtracted as often as the output has the token")
+  add(group, "--frequency-penalty", frequency_penalty,
+      "Subtracted from the logit of a token for each time that the output has it")
       ->check(Number(-100, 100));
   add(group, "--seed", seed, "The same seed gives the same output")->check(Seed());
 
   group = "Stopping";
-  add(group, "--max-tokens", max_tokens, "Of output; 0: as many as fit the context")->check(WholeNumber(0));
+  add(group, "--max-tokens", max_tokens, "Most tokens of the output; 0: as many as fit the context")
+      ->check(WholeNumber(0));
   add(group, "--stop", stop, "Text that ends the output (may be repeated)")
       ->allow_extra_args(false)
       ->check([](const std::string& text) { return text.empty() ? "must have at least one character" : ""; })
@@ -39,10 +45,11 @@ void SamplingOptions::AddTo(CLI::App& app) {
       ->transform(ThinkingPresets())
       ->check(WholeNumber(0));
   add(group, "--early-truncation", early_truncation.tokens,
-      "Stop after so many tokens in a row that were all but certain; 0: never")
+      "Ends an output after this many consecutive tokens of high probability; 0: never")
       ->check(WholeNumber(0))
       ->capture_default_str();
-  add(group, "--early-truncation-probability", early_truncation.probability, "What is all but certain")
+  add(group, "--early-truncation-probability", early_truncation.probability,
+      "For --early-truncation: a probability above this is high")
       ->check(Number(0, 1))
       ->capture_default_str();
 
