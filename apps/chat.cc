@@ -20,6 +20,7 @@
 #include "apps/terminal_text.h"
 #include "base/error.h"
 #include "engine/conversation.h"
+#include "text/output_format.h"
 #include "text/output_parser.h"
 
 namespace fulgur {
@@ -121,7 +122,7 @@ class AnswerView {
   void Show(const StreamingOutputParser::Delta& delta) {
     if (!delta.reasoning.empty() && thinking_ == Thinking::kShow) {
       if (!thinking_open_) {
-        Print(screen_.styled ? kDim : "<think>\n");
+        Print(screen_.styled ? std::string(kDim) : fmt::format("{}\n", kThinkOpen));
         thinking_open_ = true;
       }
       Text(delta.reasoning);
@@ -142,7 +143,7 @@ class AnswerView {
 
   void CloseThinking() {
     if (std::exchange(closed_, true)) return;
-    if (thinking_open_) Print(screen_.styled ? fmt::format("{}\n\n", kPlain) : std::string("\n</think>\n\n"));
+    if (thinking_open_) Print(screen_.styled ? fmt::format("{}\n\n", kPlain) : fmt::format("\n{}\n\n", kThinkClose));
     if (thinking_ == Thinking::kCollapse && thinking_tokens_ > 0) {
       const std::string note = fmt::format("[thought for {} tokens]", thinking_tokens_);
       Print((screen_.styled ? "\r\033[K" : "") + Dimmed(note, screen_) + "\n\n");
@@ -221,9 +222,8 @@ class Chat {
       if (!options_.json) view.Push(event.text, tracker.tokens());
       if (event.end == nullptr) return;
       seconds = std::chrono::duration<double>(Clock::now() - start).count();
-      conversation_.Answered(tokens, text, event.end);
+      conversation_.Answered(tokens, text, *event.end, event.state);
       end = *event.end;
-      end.state = nullptr;
     });
     {
       std::optional<HiddenKeys> hidden;

@@ -15,7 +15,7 @@
 #include "base/records.h"
 #include "code/admit.h"
 #include "code/code_judge.h"
-#include "engine/thinking.h"
+#include "text/output_format.h"
 
 namespace fulgur {
 namespace {
@@ -61,12 +61,6 @@ struct Answer {
   std::optional<ProgramText> program;
   std::string problem_with_it;  // then its score is 0
 };
-
-// What the model said after its thinking.
-std::string AfterThinking(const std::string& response) {
-  const size_t close = response.rfind(kThinkClose);
-  return close == std::string::npos ? response : response.substr(close + kThinkClose.size());
-}
 
 Answer ReadAnswer(const Json& line, const std::string& where,
                   const std::map<std::string, const CodeProblem*>& problems) {

@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "base/json.h"
-#include "text/json_schema.h"
+#include "grammar/json_schema.h"
 
 namespace fulgur {
 

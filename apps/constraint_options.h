@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "text/token_constraint.h"
+#include "grammar/token_constraint.h"
 
 namespace fulgur {
 

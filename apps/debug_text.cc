@@ -5,8 +5,8 @@
 
 #include "apps/commands.h"
 #include "apps/json_lines.h"
+#include "jinja/jinja.h"
 #include "text/chat_template.h"
-#include "text/jinja.h"
 #include "text/output_parser.h"
 
 namespace fulgur {

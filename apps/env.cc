@@ -14,6 +14,7 @@
 #include "envs/describe.h"
 #include "envs/instance.h"
 #include "envs/task.h"
+#include "train/conversation.h"
 
 namespace fulgur {
 namespace {
@@ -72,7 +73,7 @@ void Sample(const SampleOptions& options) {
     } else {
       fmt::print("{}# {} difficulty {} seed {}\n{}\n", i == 0 ? "" : "\n", instance.task, instance.difficulty,
                  instance.seed, instance.prompt);
-      if (options.solution) fmt::print("\n<think>\n{}\n</think>\n\n{}\n", solution.thinking, solution.answer);
+      if (options.solution) fmt::print("\n{}\n", AssistantText(solution.thinking, solution.answer));
     }
   }
 }

@@ -66,10 +66,8 @@ void RunGenerate(const GenerateOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   const int64_t number = engine.Submit(std::move(request), [&](const OutputEvent& event) {
     Generation& g = outputs[static_cast<size_t>(event.output)];
-    g.tokens.insert(g.tokens.end(), event.tokens.begin(), event.tokens.end());
     if (stream) Print(event.text);
-    g.text += event.text;
-    if (event.end) g.end = *event.end;
+    g.Add(event);
   });
   CatchInterrupts(/*once=*/true);
   RunUntilInterrupted(engine, number);

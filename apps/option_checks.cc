@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "model/model_folder.h"
-#include "text/unicode.h"
+#include "unicode/unicode.h"
 
 namespace fulgur {
 namespace {

@@ -5,7 +5,7 @@ include(GNUInstallDirs)
 add_library(fulgur_archive STATIC)
 add_library(fulgur::fulgur ALIAS fulgur_archive)
 set_target_properties(fulgur_archive PROPERTIES OUTPUT_NAME fulgur EXPORT_NAME fulgur)
-foreach(part base sandbox tensor ops text model engine math envs code code_drivers eval judge train rl report_page serve
+foreach(part base sandbox tensor ops unicode jinja text grammar model engine math envs code code_drivers eval judge train rl report_page serve
         web_page)
   target_sources(fulgur_archive PRIVATE $<TARGET_OBJECTS:fulgur_${part}>)
 endforeach()
@@ -31,6 +31,3 @@ include(${CMAKE_CURRENT_LIST_DIR}/fulgur-targets.cmake)
 write_basic_package_version_file(fulgur-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES cmake/dependencies.cmake ${CMAKE_CURRENT_BINARY_DIR}/fulgur-config.cmake
         ${CMAKE_CURRENT_BINARY_DIR}/fulgur-config-version.cmake DESTINATION ${package})
-if(FULGUR_PROGRAMS)
-  install(TARGETS fulgur RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-endif()

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "text/split_pattern.h"
 #include "text/tokenizer.h"
-#include "text/unicode.h"
+#include "unicode/unicode.h"
 
 namespace fulgur {
 namespace {

@@ -11,11 +11,11 @@
 #include "engine/generation.h"
 #include "engine/loaded_model.h"
 #include "engine/test_util.h"
+#include "grammar/json_schema.h"
+#include "grammar/tool_grammar.h"
 #include "model/pass.h"
 #include "ops/cross_entropy.h"
-#include "text/json_schema.h"
 #include "text/output_parser.h"
-#include "text/tool_grammar.h"
 
 namespace fulgur {
 namespace {

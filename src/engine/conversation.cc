@@ -47,16 +47,17 @@ GenerationRequest Conversation::Ask(const std::string& text) {
   return request;
 }
 
-void Conversation::Answered(const std::vector<OutputToken>& tokens, const std::string& text, OutputEnd* end) {
+void Conversation::Answered(const std::vector<OutputToken>& tokens, const std::string& text, const OutputEnd& end,
+                            SequenceState* state) {
   FULGUR_CHECK(asked_.has_value());
   messages_.push_back(*std::exchange(asked_, std::nullopt));
   messages_.push_back({{"role", "assistant"}, {"content", keep_thinking_ ? text : ParseOutput(text).content}});
   snapshots_.clear();
-  if (end->prompt_state) snapshots_.push_back({prompt_, *end->prompt_state});
-  if (end->state != nullptr) {
+  if (end.prompt_state) snapshots_.push_back({prompt_, *end.prompt_state});
+  if (state != nullptr) {
     std::vector<int32_t> ids = prompt_;
     for (const OutputToken& t : tokens) ids.push_back(t.id);
-    snapshots_.push_back({std::move(ids), std::move(*end->state)});
+    snapshots_.push_back({std::move(ids), std::move(*state)});
   }
 }
 

@@ -27,8 +27,10 @@ class Conversation {
   // caller adds sampling and stopping rules. The turn counts once Answered is called; without that the next Ask
   // replaces it.
   GenerationRequest Ask(const std::string& text);
-  // The answer to the last Ask: its tokens, text and end (whose state is taken over).
-  void Answered(const std::vector<OutputToken>& tokens, const std::string& text, OutputEnd* end);
+  // The answer to the last Ask: its tokens, text and end, and the state of its last event (may be null), which is moved
+  // from.
+  void Answered(const std::vector<OutputToken>& tokens, const std::string& text, const OutputEnd& end,
+                SequenceState* state);
 
   const Json& messages() const { return messages_; }
 

@@ -44,7 +44,7 @@ class ConversationTest : public ::testing::Test {
       if (e.end == nullptr) return;
       turn.prompt_tokens = e.end->prompt_tokens;
       turn.reused = e.end->reused_tokens;
-      conversation.Answered(turn.tokens, turn.text, e.end);
+      conversation.Answered(turn.tokens, turn.text, *e.end, e.state);
     });
     engine.Run();
     return turn;

@@ -450,7 +450,7 @@ void Engine::TakeRows(Output& output, std::span<const float> logits, SampledToke
 void Engine::FailStep(std::span<const Part> parts, const std::string& message) {
   for (auto& output : running_) {
     Finish(*output, FinishReason::kError, message);
-    output->end.state = nullptr;
+    output->state = model_->NewState();
   }
   for (auto& output : running_) Emit(*output);
   running_.remove_if([](const std::unique_ptr<Output>& o) { return o->finished; });
@@ -474,8 +474,8 @@ void Engine::EndUnbegun(Request& request, FinishReason reason, const std::string
     end.reused_tokens = request.reused;
     end.prompt_state = request.prompt_state;
     std::optional<SequenceState> state = request.given.state;
-    if (state && state->length() > 0) end.state = &*state;
-    if (request.callback) request.callback({request.number, request.begun, {}, {}, &end, {}});
+    SequenceState* const taken_in = state && state->length() > 0 ? &*state : nullptr;
+    if (request.callback) request.callback({request.number, request.begun, {}, {}, &end, {}, taken_in});
   }
 }
 
@@ -619,7 +619,6 @@ void Engine::Finish(Output& output, FinishReason reason, std::string message) {
   output.end.reason = reason;
   output.end.message = std::move(message);
   output.end.thinking_tokens = output.thinking.tokens();
-  output.end.state = output.state.length() > 0 ? &output.state : nullptr;
   if (reason != FinishReason::kStopString) {
     output.fresh_text += output.stop_filter.Push(output.decoder.Flush());
     output.fresh_text += output.stop_filter.Flush();
@@ -633,10 +632,17 @@ void Engine::Emit(Output& output) {
                     output.fresh_text,
                     output.finished ? &output.end : nullptr,
                     {}};
+  if (output.finished && output.state.length() > 0) event.state = &output.state;
   if (!std::exchange(output.begun, true)) event.prompt = output.request->prompt_scores;
   if (output.request->callback) output.request->callback(event);
   output.fresh.clear();
   output.fresh_text.clear();
+}
+
+void Generation::Add(const OutputEvent& event) {
+  tokens.insert(tokens.end(), event.tokens.begin(), event.tokens.end());
+  text += event.text;
+  if (event.end != nullptr) end = *event.end;
 }
 
 std::vector<int32_t> Generation::ids() const {
@@ -650,12 +656,7 @@ std::vector<Generation> Generate(Engine& engine, GenerationRequest request) {
   std::vector<Generation> generations(static_cast<size_t>(std::max<int64_t>(request.outputs, 1)));
   engine.Submit(std::move(request), [&](const OutputEvent& event) {
     Generation& g = generations[static_cast<size_t>(event.output)];
-    g.tokens.insert(g.tokens.end(), event.tokens.begin(), event.tokens.end());
-    g.text += event.text;
-    if (event.end) {
-      g.end = *event.end;
-      g.end.state = nullptr;
-    }
+    g.Add(event);
   });
   engine.Run();
   for (const Generation& g : generations) {

@@ -24,10 +24,10 @@
 #include "engine/sampler.h"
 #include "engine/stop_filter.h"
 #include "engine/thinking.h"
+#include "grammar/token_constraint.h"
 #include "model/model.h"
 #include "text/finish_reason.h"
 #include "text/output_parser.h"
-#include "text/token_constraint.h"
 #include "text/tokenizer.h"
 
 namespace fulgur {
@@ -92,11 +92,8 @@ struct OutputEnd {
   FinishReason reason = FinishReason::kStop;
   std::string message;  // kError: what happened; kStopString: which one
   int64_t prompt_tokens = 0, reused_tokens = 0, output_tokens = 0, thinking_tokens = 0;
-  bool thinking_cut = false;    // the budget, or EndThinking, closed the thinking
-  int64_t weights_version = 1;  // that the last token came from (engine/scheduler.h)
-  // The sequence so far: the prompt and the output without its last sampled token (and whatever was not yet processed).
-  // May be moved from. Null if nothing was processed.
-  SequenceState* state = nullptr;
+  bool thinking_cut = false;                          // the budget, or EndThinking, closed the thinking
+  int64_t weights_version = 1;                        // that the last token came from (engine/scheduler.h)
   std::shared_ptr<const SequenceState> prompt_state;  // if keep_prompt_state
 };
 
@@ -109,6 +106,9 @@ struct OutputEvent {
   // With prompt_logprobs, in an output's first event: the prompt's tokens, each given those before it. Of the first
   // there is nothing to say: it counts as not sampled.
   std::span<const OutputToken> prompt{};
+  // With `end`: what the sequence has taken in, the prompt and the output without its last sampled token (and whatever
+  // was not yet processed). May be moved from. Null if nothing was processed.
+  SequenceState* state = nullptr;
 };
 // May call Submit, Cancel and EndThinking, not Step.
 using OutputCallback = std::function<void(const OutputEvent&)>;
@@ -225,7 +225,8 @@ class Engine {
 struct Generation {
   std::vector<OutputToken> tokens;
   std::string text;
-  OutputEnd end;  // without `state`
+  OutputEnd end;
+  void Add(const OutputEvent& event);  // one of this output
   std::vector<int32_t> ids() const;
 };
 

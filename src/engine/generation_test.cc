@@ -96,11 +96,7 @@ TEST_F(EngineTest, TheBatchDoesNotChangeARequest) {
       Engine engine(*m, tokenizer(), options);
       std::vector<Generation> together(requests.size());
       for (size_t i = requests.size(); i-- > 0;) {  // another order
-        engine.Submit(requests[i], [&together, i](const OutputEvent& e) {
-          together[i].tokens.insert(together[i].tokens.end(), e.tokens.begin(), e.tokens.end());
-          together[i].text += e.text;
-          if (e.end) together[i].end = *e.end;
-        });
+        engine.Submit(requests[i], [&together, i](const OutputEvent& e) { together[i].Add(e); });
         engine.Step();  // joins while others run
         EXPECT_LE(engine.running(), options.max_batch);
       }
@@ -156,7 +152,7 @@ TEST_F(EngineTest, ContinuesFromAState) {
   engine.Submit(first, [&](const OutputEvent& e) {
     for (const OutputToken& t : e.tokens) ids.push_back(t.id);
     if (!e.end) return;
-    after_answer = std::move(*e.end->state);
+    after_answer = std::move(*e.state);
     after_prompt = e.end->prompt_state;
   });
   engine.Run();
@@ -191,11 +187,7 @@ TEST_F(EngineTest, CancelEndsOneRequestOnly) {
     ++ends;
     EXPECT_EQ(e.end->reason, FinishReason::kCancelled);
   });
-  engine.Submit(other, [&](const OutputEvent& e) {
-    kept.tokens.insert(kept.tokens.end(), e.tokens.begin(), e.tokens.end());
-    kept.text += e.text;
-    if (e.end) kept.end = *e.end;
-  });
+  engine.Submit(other, [&](const OutputEvent& e) { kept.Add(e); });
   engine.Run();
   EXPECT_EQ(ends, 5);
   EXPECT_LT(tokens, 30);
@@ -533,12 +525,8 @@ TEST_F(EngineTest, DraftsChangeNothing) {
     std::vector<Outcome> outcomes(requests.size());
     for (size_t i = 0; i < requests.size(); ++i) {
       engine.Submit(requests[i], [&outcomes, i](const OutputEvent& e) {
-        Generation& g = outcomes[i].generation;
-        g.tokens.insert(g.tokens.end(), e.tokens.begin(), e.tokens.end());
-        g.text += e.text;
-        if (!e.end) return;
-        g.end = *e.end;
-        outcomes[i].state = *e.end->state;
+        outcomes[i].generation.Add(e);
+        if (e.end) outcomes[i].state = *e.state;
       });
     }
     while (engine.Step()) {

@@ -401,10 +401,11 @@ struct Scheduler::Impl {
       OutputEnd& end = *event.end;
       end.weights_version = version;
       counters.thinking_tokens += end.thinking_tokens;
-      if (event.output == 0) Remember(entry, end);
-      end.state = nullptr;
+      if (event.output == 0) Remember(entry, event.state);
     }
-    Deliver(entry, event);
+    OutputEvent delivered = event;
+    delivered.state = nullptr;
+    Deliver(entry, delivered);
   }
 
   // Passes an event on; at the last one of the last output forgets the request.
@@ -424,8 +425,8 @@ struct Scheduler::Impl {
     if (entry.finished_count == entry.outputs) live.erase(entry.id);  // `entry` is held by the caller
   }
 
-  // The end of a turn.
-  void Remember(Entry& entry, const OutputEnd& end) {
+  // The end of a turn. state: of its last event; moved from if it is kept.
+  void Remember(Entry& entry, SequenceState* state) {
     if (entry.version != version) return;
     const bool named = !entry.request.session.empty();
     if (named) {
@@ -435,9 +436,9 @@ struct Scheduler::Impl {
       }
       sessions[entry.request.session] = {entry.ids, ++session_clock};
     }
-    if (end.state == nullptr || !entry.request.use_cache || (entry.outputs > 1 && !named)) return;
-    if (end.state->length() < entry.last_checkpoint + options.cache.min_tokens) return;
-    cache.Insert(entry.ids, std::move(*end.state));
+    if (state == nullptr || !entry.request.use_cache || (entry.outputs > 1 && !named)) return;
+    if (state->length() < entry.last_checkpoint + options.cache.min_tokens) return;
+    cache.Insert(entry.ids, std::move(*state));
   }
 
   void EndQueued(const EntryPtr& entry, FinishReason reason, const std::string& message) {

@@ -127,7 +127,7 @@ class Scheduler {
   // Every member may be called from any thread, and from a callback unless it says otherwise.
 
   // Returns the request's id. `callback` is called on the scheduler's thread and must not block; events carry the id.
-  // Every output of an accepted request gets exactly one event with `end` (whose `state` is null: the cache has it). A
+  // Every output of an accepted request gets exactly one event with `end`, and none with `state`: the cache has it. A
   // callback that throws ends its request with kError. Throws Error if the request cannot be served (HTTP 400),
   // QueueFull, Draining.
   int64_t Submit(ScheduledRequest request, OutputCallback callback);

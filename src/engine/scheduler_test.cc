@@ -37,13 +37,9 @@ class Collector {
     return [this](const OutputEvent& e) {
       std::lock_guard lock(mutex_);
       Generation& g = outputs_[static_cast<size_t>(e.output)];
-      g.tokens.insert(g.tokens.end(), e.tokens.begin(), e.tokens.end());
-      g.text += e.text;
-      if (e.end != nullptr) {
-        EXPECT_EQ(e.end->state, nullptr);
-        g.end = *e.end;
-        ++ends_;
-      }
+      g.Add(e);
+      EXPECT_EQ(e.state, nullptr);
+      if (e.end != nullptr) ++ends_;
       changed_.notify_all();
     };
   }

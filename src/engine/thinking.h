@@ -17,10 +17,9 @@
 #include <string_view>
 
 #include "engine/text_match.h"
+#include "text/output_format.h"
 
 namespace fulgur {
-
-inline constexpr std::string_view kThinkOpen = "<think>", kThinkClose = "</think>", kToolCallsOpen = "<tool_calls>";
 
 // What the engine writes when the budget is used up, before </think>. Any short sentence will do.
 inline constexpr std::string_view kClosingSentence = "I have thought long enough, so I will answer now.";

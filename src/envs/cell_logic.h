@@ -3,13 +3,13 @@
 // What is known is always the values so far, nothing else, so a step can be followed from what is written. Steps, the
 // first that brings something:
 // 1. Every cell for which only one value is left beside those of its peers: "b2 not 124 so 3", or, if there are only
-// two
-//    values, "0 a1 a2".
+//    two values,
+//    "0 a1 a2".
 // 2. In a unit (a row that has every value once), the only place for a value: "row a 4 only a3".
 // 3. A rule whose cells can be filled in few ways: "row b 21: 1101 1011 so 1??1". If there are only two values, cells
-// that
-//    every way excludes follow too: "A: b1 b2 are 10 01 so ?? and 0 a1 a2". The rule with the fewest ways is taken, the
-//    first of several; of rules with one way only all are.
+//    that every way excludes follow too: "A: b1 b2 are 10 01 so ?? and 0 a1 a2".
+//    The rule with the fewest ways is taken, the first of several;
+//    of rules with one way only all are.
 // 4. Nothing: a supposition about the cell with the fewest values, "suppose b2 1", which is taken back if it ends in a
 //    contradiction.
 // Without step 4 a solution is the only one: every step is forced.

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "text/python_text.h"
-#include "text/regex.h"
+#include "unicode/regex.h"
 
 namespace fulgur {
 

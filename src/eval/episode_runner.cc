@@ -128,7 +128,7 @@ void EpisodeRunner::Take(Playing& playing, const OutputEvent& event) {
   turn.thinking_tokens = event.end->thinking_tokens;
   generated_tokens_ += turn.end - turn.begin;
   if (turn.finish == FinishReason::kError && error_.empty()) error_ = event.end->message;
-  if (event.end->state != nullptr) playing.state = std::move(*event.end->state);
+  if (event.state != nullptr) playing.state = std::move(*event.state);
   turn_ended_.push_back(&playing);
 }
 

@@ -3,7 +3,7 @@
 #include "eval/benchmark.h"
 #include "eval/official_rules.h"
 #include "eval/python_random.h"
-#include "text/regex.h"
+#include "unicode/regex.h"
 
 namespace fulgur::official {
 

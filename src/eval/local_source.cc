@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "eval/answer_source.h"
 #include "eval/official_rules.h"
+#include "text/output_format.h"
 #include "text/output_parser.h"
 
 namespace fulgur {
@@ -73,7 +74,7 @@ class LocalSource : public AnswerSource {
       return {std::nullopt, end.message.empty() ? FinishReasonName(end.reason) : end.message};
     }
     BenchmarkAnswer answer;
-    ParsedOutput parsed = ParseOutput(options_.stopping.starts_in_thinking ? "<think>" + text : text);
+    ParsedOutput parsed = ParseOutput(options_.stopping.starts_in_thinking ? std::string(kThinkOpen) + text : text);
     answer.reasoning = std::move(parsed.reasoning);
     answer.content = std::move(parsed.content);
     answer.finish = FinishReasonName(end.reason);

@@ -6,7 +6,7 @@
 #include "eval/benchmark.h"
 #include "eval/official_rules.h"
 #include "text/python_text.h"
-#include "text/regex.h"
+#include "unicode/regex.h"
 
 namespace fulgur::official {
 

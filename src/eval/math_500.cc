@@ -11,9 +11,9 @@
 #include "math/evaluate.h"
 #include "math/expression.h"
 #include "math/verify.h"
-#include "text/jinja_unicode.h"
 #include "text/python_text.h"
-#include "text/regex.h"
+#include "unicode/characters.h"
+#include "unicode/regex.h"
 
 namespace fulgur::official {
 
@@ -283,7 +283,7 @@ class PlainFormula {
 bool MayBeEvaluated(const std::string& expr) {
   std::set<char32_t> letters;
   for (const char32_t c : python::CodePoints(Replace(Replace(expr, "sqrt", ""), "frac", ""))) {
-    if (jinja::IsAlpha(c)) letters.insert(c);
+    if (unicode::IsAlpha(c)) letters.insert(c);
   }
   static const Regex towers(R"(\^\{|\^\(|\^[0-9]+\^|\^[0-9][0-9]+)");
   return letters.size() <= 2 && !towers.Contains(expr);

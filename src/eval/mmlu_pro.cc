@@ -1,9 +1,9 @@
 #include "base/error.h"
 #include "eval/benchmark.h"
 #include "eval/official_rules.h"
-#include "text/jinja_unicode.h"
 #include "text/python_text.h"
-#include "text/regex.h"
+#include "unicode/characters.h"
+#include "unicode/regex.h"
 
 namespace fulgur::official {
 
@@ -14,8 +14,8 @@ std::optional<std::string> LastLoneLetter(std::string_view text) {
   const std::u32string points = python::CodePoints(text);
   for (size_t i = points.size(); i-- > 0;) {
     if (points[i] < U'A' || points[i] > U'J') continue;
-    const bool word_before = i > 0 && jinja::IsWord(points[i - 1]);
-    const bool word_behind = i + 1 < points.size() && jinja::IsWord(points[i + 1]);
+    const bool word_before = i > 0 && unicode::IsWord(points[i - 1]);
+    const bool word_behind = i + 1 < points.size() && unicode::IsWord(points[i + 1]);
     if (!word_before && !word_behind) return std::string(1, static_cast<char>(points[i]));
   }
   return std::nullopt;

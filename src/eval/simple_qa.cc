@@ -1,5 +1,5 @@
 #include "eval/official_rules.h"
-#include "text/regex.h"
+#include "unicode/regex.h"
 
 namespace fulgur::official {
 

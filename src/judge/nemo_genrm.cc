@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "judge/verdict_rules.h"
 #include "text/python_text.h"
-#include "text/regex.h"
+#include "unicode/regex.h"
 
 namespace fulgur::verdict {
 

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "text/python_text.h"
-#include "text/regex.h"
+#include "unicode/regex.h"
 
 namespace fulgur::verdict {
 

@@ -9,6 +9,7 @@
 
 #include "base/ascii.h"
 #include "math/words.h"
+#include "text/output_format.h"
 
 namespace fulgur {
 namespace {
@@ -552,10 +553,9 @@ bool IsDoubtful(std::string_view sentence) {
 
 std::vector<std::string> FinalAnswers(std::string_view response, std::string* reason) {
   std::vector<std::string> answers;
-  const size_t thought = response.rfind("</think>");
-  if (thought != std::string_view::npos) {
-    response = response.substr(thought + 8);
-  } else if (Trim(response).substr(0, 7) == "<think>") {
+  const size_t length = response.size();
+  response = AfterThinking(response);
+  if (response.size() == length && Trim(response).starts_with(kThinkOpen)) {
     *reason = "the thinking does not end";
     return answers;
   }
@@ -583,8 +583,7 @@ std::vector<std::string> FinalAnswers(std::string_view response, std::string* re
 }
 
 std::string BoxesOfSentence(std::string_view text) {
-  const size_t thought = text.rfind("</think>");
-  if (thought != std::string_view::npos) text = text.substr(thought + 8);
+  text = AfterThinking(text);
   std::string all;
   size_t end = std::string_view::npos;
   int count = 0;

@@ -32,6 +32,14 @@ double ForwardFlops(const ModelConfig& config, int64_t first, int64_t count) {
          lightning * (4 * width * (BlockPairs(first + count) - BlockPairs(first)) + 4 * width * head * n);
 }
 
+double TrainingFlops(const ModelConfig& config, std::span<const DocumentRows> documents) {
+  double forward = 0;
+  for (const DocumentRows& d : documents) {
+    forward += ForwardFlops(config, d.prefix < 0 ? 0 : documents[static_cast<size_t>(d.prefix)].rows, d.rows);
+  }
+  return 3 * forward;  // backward takes twice as much: gradients of inputs and of weights
+}
+
 DecodeBytes BytesOfDecoding(const ModelConfig& config, const Params& params, int64_t experts, int64_t batch,
                             int64_t length, KvFormat kv_format) {
   DecodeBytes bytes;

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "model/config.h"
 #include "model/params.h"
+#include "ops/documents.h"
 #include "ops/kv_cache.h"
 
 namespace fulgur {
@@ -14,6 +16,10 @@ namespace fulgur {
 //   softmax layer:   4 HD for each token it sees (scores and weighted values),
 //   lightning layer: 4 HD for each token of its block of kBlock up to itself, and 4 HD D for the state (read, update).
 double ForwardFlops(const ModelConfig& config, int64_t first, int64_t count);
+
+// Arithmetic of forward and backward (three times ForwardFlops) on these documents (TokenBatch).
+// Recomputation does not count.
+double TrainingFlops(const ModelConfig& config, std::span<const DocumentRows> documents);
 
 // Bytes that one decoding step reads at least once, as they lie in memory. `experts`: how many experts have a token, of
 // all layers together (k a layer for one sequence). `batch` sequences of `length` tokens each, with a KV cache of

@@ -35,6 +35,20 @@ TEST(Cost, FlopsOfATokenAndOfASequenceInPieces) {
                    ForwardFlops(config, 0, 63) + ForwardFlops(config, 63, 66) + ForwardFlops(config, 129, 171));
 }
 
+TEST(Cost, TrainingFlopsOfDocuments) {
+  const ModelConfig config = Config();
+  const double active = static_cast<double>(CountParameters(config).active);
+  // One token: a softmax layer (scores and values of one pair) and a lightning layer (one pair, state).
+  const DocumentRows one[] = {{0, 1}};
+  EXPECT_DOUBLE_EQ(TrainingFlops(config, one), 6 * active + 3 * (4 * 32 + 4 * 32 + 4 * 32 * 8));
+  // Documents add up.
+  const DocumentRows first[] = {{0, 100}}, second[] = {{0, 200}}, all[] = {{0, 300}};
+  const DocumentRows two[] = {{0, 100}, {100, 200}}, continued[] = {{0, 100}, {100, 200, 0}};
+  EXPECT_DOUBLE_EQ(TrainingFlops(config, two), TrainingFlops(config, first) + TrainingFlops(config, second));
+  // One that continues another is the rest of the whole.
+  EXPECT_DOUBLE_EQ(TrainingFlops(config, continued), TrainingFlops(config, all));
+}
+
 TEST(Cost, BytesOfADecodingStep) {
   const ModelConfig config = Config();
   ExecContext exec(1);

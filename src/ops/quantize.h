@@ -18,9 +18,9 @@ struct QuantizedGroup {
 };
 
 // x: kDotGroup weights. 8 bits: q in [-127, 127], scale = the largest magnitude / 127, rounded up to a bf16. 4 bits: q
-// in
-// [-8, 7], and of a few scales the one with the least sum of squared errors; it may be negative, so that the weight of
-// largest magnitude can use the end that reaches further.
+// in [-8, 7], and of a few scales the one with the least sum of squared errors; it may be negative,
+// so that the weight of largest magnitude can use the end
+// that reaches further.
 QuantizedGroup QuantizeQ8(const float* x);
 QuantizedGroup QuantizeQ4(const float* x);
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "model/cost.h"
 #include "train/trainer.h"
 
 namespace fulgur {

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "base/error.h"
-#include "engine/thinking.h"
 #include "envs/task.h"
+#include "text/output_format.h"
 #include "text/output_parser.h"
 
 namespace fulgur {

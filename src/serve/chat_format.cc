@@ -1,13 +1,19 @@
 // Answers of /v1/chat/completions and /v1/completions.
+#include <fmt/format.h>
+
 #include <map>
 #include <utility>
 
 #include "serve/conversation.h"
 #include "serve/custom_input.h"
 #include "serve/format.h"
+#include "text/output_format.h"
 
 namespace fulgur {
 namespace {
+
+// Around the thinking, where it stands in the content (ReasoningField::kInline).
+const std::string kOpening = fmt::format("{}\n", kThinkOpen), kClosing = fmt::format("\n{}\n\n", kThinkClose);
 
 // OpenAI knows few words; what was cut off for any reason is "length" to it, and finish_details says more.
 std::string FinishWord(const AnswerEnd& end) {
@@ -92,9 +98,9 @@ class Chat final : public AnswerFormat {
       // <think> before the first of it, </think> before what follows.
       Inline& state = inline_[static_cast<size_t>(piece.output)];
       std::string text;
-      if (!piece.reasoning.empty()) text = (std::exchange(state.open, true) ? "" : "<think>\n") + piece.reasoning;
+      if (!piece.reasoning.empty()) text = (std::exchange(state.open, true) ? "" : kOpening) + piece.reasoning;
       if (state.open && (!content.empty() || !piece.calls.empty())) {
-        text += "\n</think>\n\n";
+        text += kClosing;
         state.open = false;
       }
       content = text + content;
@@ -129,7 +135,7 @@ class Chat final : public AnswerFormat {
 
   std::string OutputEnd(int64_t output, const AnswerEnd& end) override {
     Json delta = Json::object();
-    if (inline_[static_cast<size_t>(output)].open) delta["content"] = "\n</think>\n\n";
+    if (inline_[static_cast<size_t>(output)].open) delta["content"] = kClosing;
     Json json = Head("chat.completion.chunk");
     Json choice = {{"index", output}, {"delta", std::move(delta)}, {"logprobs", nullptr}};
     AddFinish(end, &choice);

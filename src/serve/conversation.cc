@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "base/json_as_given.h"
-#include "engine/thinking.h"
-#include "text/jinja_unicode.h"
+#include "text/output_format.h"
+#include "unicode/characters.h"
 
 namespace fulgur {
 namespace {
@@ -168,7 +168,7 @@ std::optional<std::string> OpenThinking(std::string_view sealed) {
   const size_t padding = sealed.ends_with("==") ? 2 : sealed.ends_with("=") ? 1 : 0;
   if (size < static_cast<int>(padding)) return std::nullopt;
   text.resize(static_cast<size_t>(size) - padding);
-  if (!jinja::IsValidUtf8(text)) return std::nullopt;
+  if (!unicode::IsValidUtf8(text)) return std::nullopt;
   return text;
 }
 

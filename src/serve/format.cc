@@ -1,11 +1,15 @@
 #include "serve/format.h"
 
 #include "base/json_as_given.h"
-#include "text/unicode.h"
+#include "unicode/unicode.h"
 
 namespace fulgur {
 
 std::string JsonText(const Json& json) { return DumpJson(json); }
+
+HttpReply JsonReply(const Json& json, int status) {
+  return {.status = status, .headers = {{"Content-Type", "application/json"}}, .body = JsonText(json) + "\n"};
+}
 
 std::string ServerSentEvent(const Json& json, std::string_view name) {
   std::string text = name.empty() ? std::string() : fmt::format("event: {}\n", name);

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "serve/answer.h"
 #include "serve/api_error.h"
+#include "serve/http_message.h"
 #include "serve/request.h"
 
 namespace fulgur {
@@ -51,6 +52,7 @@ std::unique_ptr<AnswerFormat> MessagesFormat(const ApiRequest& request, AnswerId
 
 // JSON text; invalid UTF-8 (part of a character in a token) becomes U+FFFD.
 std::string JsonText(const Json& json);
+HttpReply JsonReply(const Json& json, int status = 200);
 // "data: ...", with "event: ..." before it if there is a name.
 std::string ServerSentEvent(const Json& json, std::string_view name = {});
 

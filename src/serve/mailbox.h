@@ -47,7 +47,6 @@ class Mailbox {
     if (!event.prompt.empty()) last->prompt.assign(event.prompt.begin(), event.prompt.end());
     if (event.end != nullptr) {
       last->end = *event.end;
-      last->end->state = nullptr;
       last->end->prompt_state.reset();
       ended_ = true;
     }

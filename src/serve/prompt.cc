@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "engine/thinking.h"
-#include "text/json_schema.h"
-#include "text/tool_grammar.h"
+#include "grammar/json_schema.h"
+#include "grammar/tool_grammar.h"
 
 namespace fulgur {
 namespace {

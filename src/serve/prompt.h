@@ -11,9 +11,9 @@
 
 #include "engine/loaded_model.h"
 #include "engine/scheduler.h"
+#include "grammar/token_constraint.h"
 #include "serve/answer.h"
 #include "serve/request.h"
-#include "text/token_constraint.h"
 
 namespace fulgur {
 

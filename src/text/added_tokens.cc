@@ -4,7 +4,7 @@
 #include <optional>
 #include <utility>
 
-#include "text/unicode.h"
+#include "unicode/unicode.h"
 
 namespace fulgur {
 namespace {

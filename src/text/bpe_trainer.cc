@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "text/added_tokens.h"
 #include "text/byte_alphabet.h"
-#include "text/unicode.h"
+#include "unicode/unicode.h"
 
 namespace fulgur {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "text/unicode.h"
+#include "unicode/unicode.h"
 
 namespace fulgur {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "text/byte_alphabet.h"
-#include "text/unicode.h"
+#include "unicode/unicode.h"
 
 namespace fulgur {
 

@@ -5,7 +5,8 @@
 
 #include "base/file.h"
 #include "base/json_as_given.h"
-#include "text/jinja.h"
+#include "jinja/jinja.h"
+#include "text/output_format.h"
 
 namespace fulgur {
 namespace {
@@ -73,7 +74,7 @@ Json Assistant(const Json& message, const std::string& where, std::map<std::stri
   if (IsSet(message, "tool_calls")) {
     const Json& calls = message["tool_calls"];
     if (!calls.is_array()) throw Error("{}: tool_calls must be a list, found {}", where, calls.type_name());
-    if (!calls.empty()) text += text.empty() ? "<tool_calls>" : "\n\n<tool_calls>";
+    if (!calls.empty()) text.append(text.empty() ? "" : "\n\n").append(kToolCallsOpen);
     for (size_t i = 0; i < calls.size(); ++i) {
       const std::string at = fmt::format("{}: tool_calls[{}]", where, i);
       text += "\n" + CallLine(calls[i], at);
@@ -81,7 +82,7 @@ Json Assistant(const Json& message, const std::string& where, std::map<std::stri
         (*names)[JsonGet<std::string>(calls[i], "id", at)] = JsonGet<std::string>(FunctionOf(calls[i], at), "name", at);
       }
     }
-    if (!calls.empty()) text += "\n</tool_calls>";
+    if (!calls.empty()) text.append("\n").append(kToolCallsClose);
   }
   return Json{{"role", "assistant"}, {"content", Json::array({TextPart(std::move(text))})}};
 }

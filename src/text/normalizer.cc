@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "text/tokenizer_file.h"
-#include "text/unicode.h"
+#include "unicode/unicode.h"
 
 namespace fulgur {
 namespace {

@@ -5,12 +5,12 @@
 #include <utility>
 
 #include "base/json_as_given.h"
+#include "text/output_format.h"
 
 namespace fulgur {
 namespace {
 
-constexpr std::string_view kThink = "<think>", kEndThink = "</think>", kCalls = "<tool_calls>",
-                           kEndCalls = "</tool_calls>", kSpace = " \t\n\r\f\v";
+constexpr std::string_view kSpace = " \t\n\r\f\v";
 
 std::string_view Trim(std::string_view text) {
   const size_t begin = text.find_first_not_of(kSpace);
@@ -238,15 +238,15 @@ bool StreamingOutputParser::Step(bool final, Delta* delta) {
       if (options_.thinks_first) {
         const std::string_view text = Pending();
         const std::string_view start = text.substr(std::min(text.find_first_not_of(kSpace), text.size()));
-        if (!final && start.size() < kThink.size() && kThink.substr(0, start.size()) == start) return false;
-        if (start.substr(0, kThink.size()) != kThink) {
+        if (!final && start.size() < kThinkOpen.size() && kThinkOpen.substr(0, start.size()) == start) return false;
+        if (start.substr(0, kThinkOpen.size()) != kThinkOpen) {
           state_ = State::kContent;
           return true;
         }
       }
       const bool unopened = state_ == State::kUnopened;
-      size_t at = FindTag({kThink, kEndThink, kCalls}, final, &tag, &safe);
-      if (unopened && tag == kEndThink) {  // one more is text like any other
+      size_t at = FindTag({kThinkOpen, kThinkClose, kToolCallsOpen}, final, &tag, &safe);
+      if (unopened && tag == kThinkClose) {  // one more is text like any other
         scanned_ = at + tag.size();
         return true;
       }
@@ -254,18 +254,18 @@ bool StreamingOutputParser::Step(bool final, Delta* delta) {
         if (!final) return false;
         at = Pending().size();
       }
-      if (tag == kThink) {
+      if (tag == kThinkOpen) {
         Content(unopened_, delta);
         Content(take(at), delta);
         unopened_.clear();
         take(tag.size());
         state_ = State::kReasoning;
-      } else if (tag == kEndThink) {
+      } else if (tag == kThinkClose) {
         unopened_ = take(at + tag.size());
         state_ = State::kUnopened;
       } else {  // a block or the end
         if (unopened) {
-          reasoning_.Add(std::string_view(unopened_).substr(0, unopened_.find(kEndThink)), &delta->reasoning);
+          reasoning_.Add(std::string_view(unopened_).substr(0, unopened_.find(kThinkClose)), &delta->reasoning);
           unopened_.clear();
         }
         state_ = State::kContent;
@@ -273,7 +273,7 @@ bool StreamingOutputParser::Step(bool final, Delta* delta) {
       return true;
     }
     case State::kReasoning: {
-      const size_t at = FindTag({kEndThink}, final, &tag, &safe);
+      const size_t at = FindTag({kThinkClose}, final, &tag, &safe);
       reasoning_.Add(take(safe), &delta->reasoning);
       if (at == std::string::npos) return false;
       take(tag.size());
@@ -285,20 +285,20 @@ bool StreamingOutputParser::Step(bool final, Delta* delta) {
         Content(take(Pending().size()), delta);
         return false;
       }
-      const size_t at = FindTag({kThink, kCalls}, final, &tag, &safe);
+      const size_t at = FindTag({kThinkOpen, kToolCallsOpen}, final, &tag, &safe);
       Content(take(safe), delta);
       if (at == std::string::npos) return false;
-      if (tag == kCalls) {
+      if (tag == kToolCallsOpen) {
         block_seen_ = true;
         block_begin_ = held_.size();
       }
-      state_ = tag == kCalls ? State::kBlock : State::kLaterThink;
+      state_ = tag == kToolCallsOpen ? State::kBlock : State::kLaterThink;
       const std::string_view taken = take(tag.size());
-      if (tag != kCalls || options_.tags_in_content) Content(taken, delta);
+      if (tag != kToolCallsOpen || options_.tags_in_content) Content(taken, delta);
       return true;
     }
     case State::kLaterThink: {
-      const size_t at = FindTag({kEndThink}, final, &tag, &safe);
+      const size_t at = FindTag({kThinkClose}, final, &tag, &safe);
       Content(take(safe), delta);
       if (at == std::string::npos) return false;
       Content(take(tag.size()), delta);
@@ -307,9 +307,9 @@ bool StreamingOutputParser::Step(bool final, Delta* delta) {
     }
     case State::kBlock: {
       // Whole lines; the closing tag ends a line too.
-      const size_t from = scanned_ < kEndCalls.size() ? 0 : scanned_ - kEndCalls.size();
+      const size_t from = scanned_ < kToolCallsClose.size() ? 0 : scanned_ - kToolCallsClose.size();
       const size_t newline = Pending().find('\n', from);
-      const size_t close = Pending().substr(0, newline).find(kEndCalls, from);
+      const size_t close = Pending().substr(0, newline).find(kToolCallsClose, from);
       scanned_ = Pending().size();
       size_t end = std::min(close, newline);
       const bool is_close = close < newline;
@@ -317,8 +317,8 @@ bool StreamingOutputParser::Step(bool final, Delta* delta) {
         if (!final || Pending().empty()) {
           if (options_.call_parts && !final) {  // without what may be the closing tag's beginning
             std::string_view line = Pending();
-            size_t tag = std::min(line.size(), kEndCalls.size() - 1);
-            while (line.substr(line.size() - tag) != kEndCalls.substr(0, tag)) --tag;
+            size_t tag = std::min(line.size(), kToolCallsClose.size() - 1);
+            while (line.substr(line.size() - tag) != kToolCallsClose.substr(0, tag)) --tag;
             PartOfLine(line.substr(0, line.size() - tag), delta);
           }
           return false;
@@ -329,7 +329,7 @@ bool StreamingOutputParser::Step(bool final, Delta* delta) {
       Content(line, delta);
       Line(line, delta);
       if (is_close) {
-        const std::string_view taken = take(kEndCalls.size());
+        const std::string_view taken = take(kToolCallsClose.size());
         if (options_.tags_in_content) Content(taken, delta);
         state_ = State::kContent;
       } else if (!Pending().empty()) {

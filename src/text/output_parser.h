@@ -2,15 +2,15 @@
 //
 // The model writes <think>, its reasoning, </think>, then an answer and/or <tool_calls>, one JSON object a line with
 // name and arguments, </tool_calls>. The rules, for what it may write instead:
-// 1. The first <think> before any <tool_calls> opens the reasoning, which ends at the next </think> or at the end of
-// the output; the
-//    text before it is content. With only a </think> (and no <tool_calls> before it) everything before it is reasoning.
+// 1. The first <think> before any <tool_calls> opens the reasoning, which ends at the next </think> or at the end of the
+//    output; the text before it is content. With only a </think> (and no <tool_calls> before it) everything before it
+//    is reasoning.
 // 2. Tool calls are looked for behind the reasoning, and not in later think regions.
-// 3. Every block counts, a last one that is not closed too. Of its lines, trimmed, those are calls that are a JSON
-// object with "name"
-//    (a string) and "arguments"; all others are skipped.
+// 3. Every block counts, also a last one that is not closed. A line of it, trimmed, is a call if it is a JSON object
+//    with "name" (a string) and "arguments".
+//    All others are skipped.
 // 4. With at least one call, the content is the text before the first block. With none it is returned whole, blocks
-// included. Reasoning and content are trimmed of ASCII white space.
+//    included. Reasoning and content are trimmed of ASCII white space.
 #pragma once
 
 #include <cstddef>
@@ -36,10 +36,10 @@ struct ParsedOutput {
 ParsedOutput ParseOutput(std::string_view text);
 
 // The same, piece by piece: the deltas put together are ParseOutput's result exactly, however the text is cut. Part of
-// a tag is never emitted, nor white space that may turn out to be trailing. Reasoning that opens without <think> (only
-// a
-// </think> comes later) cannot be known in advance: `starts_in_thinking` says that the prompt already opened it (the
-// result is then that of "<think>" and the text); otherwise text is held until a tag or the end decides what it is.
+// a tag is never emitted, nor white space that may turn out to be trailing. Reasoning that opens without <think>
+// (only a </think> comes later) cannot be known in advance: `starts_in_thinking` says that the prompt already opened
+// it (the result is then that of "<think>" and the text); otherwise text is held until a tag or the end decides what it
+// is.
 class StreamingOutputParser {
  public:
   // A tool call while it is being written.

@@ -7,7 +7,7 @@
 
 #include "base/json.h"
 #include "text/split_pattern.h"
-#include "text/unicode.h"
+#include "unicode/unicode.h"
 
 namespace fulgur {
 

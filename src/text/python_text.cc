@@ -4,9 +4,9 @@
 #include <cstdlib>
 #include <limits>
 
-#include "text/jinja_unicode.h"
-#include "text/jinja_value.h"
-#include "text/unicode.h"
+#include "jinja/value.h"
+#include "unicode/characters.h"
+#include "unicode/unicode.h"
 
 namespace fulgur::python {
 
@@ -82,7 +82,7 @@ std::u32string CodePoints(std::string_view text) {
 
 std::string Utf8(std::u32string_view code_points) {
   std::string text;
-  for (const char32_t c : code_points) jinja::AppendCodePoint(&text, c);
+  for (const char32_t c : code_points) unicode::AppendCodePoint(&text, c);
   return text;
 }
 
@@ -95,14 +95,14 @@ size_t Length(std::string_view text) {
 std::string_view Strip(std::string_view text) {
   while (!text.empty()) {
     const Utf8Step step = DecodeUtf8(text);
-    if (step.kind != Utf8Step::kCharacter || !jinja::IsSpace(step.code_point)) break;
+    if (step.kind != Utf8Step::kCharacter || !unicode::IsSpace(step.code_point)) break;
     text.remove_prefix(step.length);
   }
   while (!text.empty()) {
     size_t last = text.size() - 1;
     while (last > 0 && (static_cast<unsigned char>(text[last]) & 0xC0) == 0x80) --last;
     const Utf8Step step = DecodeUtf8(text.substr(last));
-    if (step.kind != Utf8Step::kCharacter || last + step.length != text.size() || !jinja::IsSpace(step.code_point)) {
+    if (step.kind != Utf8Step::kCharacter || last + step.length != text.size() || !unicode::IsSpace(step.code_point)) {
       break;
     }
     text.remove_suffix(step.length);
@@ -139,7 +139,7 @@ std::vector<std::string_view> SplitWords(std::string_view text) {
   size_t begin = 0;
   for (size_t at = 0; at < text.size();) {
     const Utf8Step step = DecodeUtf8(text.substr(at));
-    if (step.kind == Utf8Step::kCharacter && jinja::IsSpace(step.code_point)) {
+    if (step.kind == Utf8Step::kCharacter && unicode::IsSpace(step.code_point)) {
       if (at > begin) words.push_back(text.substr(begin, at - begin));
       begin = at + step.length;
     }
@@ -194,14 +194,14 @@ std::string Without(std::string_view text, std::string_view characters) {
   return out;
 }
 
-std::string Lower(std::string_view text) { return jinja::ToLower(Valid(text)); }
-std::string Upper(std::string_view text) { return jinja::ToUpper(Valid(text)); }
+std::string Lower(std::string_view text) { return unicode::ToLower(Valid(text)); }
+std::string Upper(std::string_view text) { return unicode::ToUpper(Valid(text)); }
 
 bool IsUpper(std::string_view text) {
   bool cased = false;
   for (const char32_t c : CodePoints(text)) {
-    if (jinja::IsLower(c)) return false;
-    cased |= jinja::IsUpper(c);
+    if (unicode::IsLower(c)) return false;
+    cased |= unicode::IsUpper(c);
   }
   return cased;
 }
@@ -209,8 +209,8 @@ bool IsUpper(std::string_view text) {
 bool IsLower(std::string_view text) {
   bool cased = false;
   for (const char32_t c : CodePoints(text)) {
-    if (jinja::IsUpper(c)) return false;
-    cased |= jinja::IsLower(c);
+    if (unicode::IsUpper(c)) return false;
+    cased |= unicode::IsLower(c);
   }
   return cased;
 }

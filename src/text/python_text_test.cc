@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "text/regex.h"
+#include "unicode/regex.h"
 
 namespace fulgur {
 namespace {

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "text/unicode.h"
+#include "unicode/unicode.h"
 
 namespace fulgur {
 

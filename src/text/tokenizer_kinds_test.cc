@@ -9,8 +9,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "text/json_schema.h"
-#include "text/token_constraint.h"
 #include "text/tokenizer.h"
 
 namespace fulgur {
@@ -130,34 +128,6 @@ TEST(TokenizerKinds, TokensOfCharactersStandForText) {
   EXPECT_EQ(text, " the the") << "what goes on with a text keeps its space";
   // Bytes that are no characters.
   EXPECT_EQ(t.Decode(t.Encode("a\xFF\xE4z", kPlainText), false), "a\uFFFD\uFFFDz");
-}
-
-// Every kind can be held to a grammar: tokens of characters, of bytes, and with gaps.
-TEST(TokenizerKinds, CanBeConstrained) {
-  for (const char* name : {"qwen3", "gpt4o", "llama2", "gemma", "mistral"}) {
-    const Tokenizer t = Of(name);
-    const Json schema = {{"type", "object"},
-                         {"properties", {{"the answer", {{"type", "string"}, {"pattern", "^\u00e9+ (the|and)$"}}}}},
-                         {"required", {"the answer"}}};
-    const TokenConstraint constraint(JsonSchemaGrammar(schema, "s"), std::make_shared<ConstraintVocabulary>(t));
-    TokenConstraint::Cursor cursor = constraint.Begin(Grammar::Start::kAnswer);
-    std::string text;
-    TokenBits bits;
-    for (int step = 0; step < 200 && !cursor.must_end(); ++step) {
-      constraint.Allowed(cursor, {}, &bits);
-      int32_t longest = -1;  // not an \u escape, which could go on for ever
-      for (int32_t id = 0; id < t.vocab_size(); ++id) {
-        if ((bits[static_cast<size_t>(id) / 64] >> (id % 64) & 1) == 0) continue;
-        const bool better = longest < 0 || t.Bytes(id).size() > t.Bytes(longest).size();
-        if (better || t.Bytes(longest) == "\u00e9" || t.Bytes(longest) == "\xC3") longest = id;
-      }
-      ASSERT_GE(longest, 0) << name << ": " << text;
-      ASSERT_TRUE(cursor.Push(t.Bytes(longest)));
-      text += t.Bytes(longest);
-    }
-    ASSERT_TRUE(Json::accept(text)) << name << ": " << text;
-    EXPECT_EQ(Json::parse(text).size(), 1u);
-  }
 }
 
 std::string ErrorWith(const std::string& name, const char* pointer, const Json& value) {

@@ -1,6 +1,10 @@
 #include "train/conversation.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+
+#include "text/output_format.h"
 
 namespace fulgur {
 namespace {
@@ -45,7 +49,7 @@ void FoldThinking(Json* message, const std::string& where) {
     Json& content = (*message)["content"];
     Json* first =
         content.is_array() && !content.empty() && content[0].contains("text") ? &content[0]["text"] : &content;
-    if (first->is_string() && first->get_ref<const std::string&>().starts_with("<think>")) {
+    if (first->is_string() && first->get_ref<const std::string&>().starts_with(kThinkOpen)) {
       throw Error("{} has its thinking twice: in its text, and in a field of its own", where);
     }
     if (!first->is_string() && !first->is_null() && !first->empty()) {
@@ -120,7 +124,7 @@ Chat ReadChat(const Json& messages) {
 }  // namespace
 
 std::string AssistantText(const std::string& thinking, const std::string& answer) {
-  return "<think>\n" + thinking + "\n</think>\n\n" + answer;
+  return fmt::format("{}\n{}\n{}\n\n{}", kThinkOpen, thinking, kThinkClose, answer);
 }
 
 ConversationEncoder::ConversationEncoder(const Tokenizer& tokenizer, const ChatTemplate& chat_template)

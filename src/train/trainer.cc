@@ -336,12 +336,4 @@ ValidationResult Validate(const Model& model, const std::vector<Example>& exampl
   return {sum / n, static_cast<double>(right) / n, count};
 }
 
-double TrainingFlops(const ModelConfig& config, std::span<const DocumentRows> documents) {
-  double forward = 0;
-  for (const DocumentRows& d : documents) {
-    forward += ForwardFlops(config, d.prefix < 0 ? 0 : documents[static_cast<size_t>(d.prefix)].rows, d.rows);
-  }
-  return 3 * forward;  // backward takes twice as much: gradients of inputs and of weights
-}
-
 }  // namespace fulgur

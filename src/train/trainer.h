@@ -54,8 +54,4 @@ struct ValidationResult {
 };
 ValidationResult Validate(const Model& model, const std::vector<Example>& examples, int64_t micro_tokens);
 
-// Arithmetic of forward and backward (three times ForwardFlops, model/cost.h) on these documents (TokenBatch).
-// Recomputation does not count.
-double TrainingFlops(const ModelConfig& config, std::span<const DocumentRows> documents);
-
 }  // namespace fulgur

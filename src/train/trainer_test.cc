@@ -437,21 +437,6 @@ TEST(Trainer, OneProcessAtATime) {
   ::waitpid(child, nullptr, 0);
 }
 
-TEST(Trainer, FlopsOfKnownCases) {
-  const ModelConfig config = TinyConfig(50);
-  const double active = static_cast<double>(CountParameters(config).active);
-  // One token: H * D = 16, D = 8; a softmax layer (scores and values of one pair) and a lightning layer (one pair,
-  // state).
-  const DocumentRows one[] = {{0, 1}};
-  EXPECT_DOUBLE_EQ(TrainingFlops(config, one), 6 * active + 3 * (4 * 16 + 4 * 16 + 4 * 16 * 8));
-  // Documents add up.
-  const DocumentRows first[] = {{0, 100}}, second[] = {{0, 200}}, all[] = {{0, 300}};
-  const DocumentRows two[] = {{0, 100}, {100, 200}}, continued[] = {{0, 100}, {100, 200, 0}};
-  EXPECT_DOUBLE_EQ(TrainingFlops(config, two), TrainingFlops(config, first) + TrainingFlops(config, second));
-  // One that continues another is the rest of the whole.
-  EXPECT_DOUBLE_EQ(TrainingFlops(config, continued), TrainingFlops(config, all));
-}
-
 TEST(MetricsLog, DropsLinesAfterTheStepAndTornOnes) {
   TestFolder folder;
   WriteFileAtomic(folder / "metrics.jsonl",

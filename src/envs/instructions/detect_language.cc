@@ -4,8 +4,8 @@
 #include <set>
 
 #include "envs/instructions/language.h"
-#include "text/jinja_unicode.h"
 #include "text/python_text.h"
+#include "unicode/characters.h"
 
 namespace fulgur::instructions {
 

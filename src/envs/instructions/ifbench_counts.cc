@@ -4,9 +4,9 @@
 
 #include "envs/instructions/checkers.h"
 #include "envs/instructions/language.h"
-#include "text/jinja_unicode.h"
 #include "text/python_text.h"
-#include "text/regex.h"
+#include "unicode/characters.h"
+#include "unicode/regex.h"
 
 namespace fulgur::instructions {
 
@@ -128,7 +128,7 @@ bool JapaneseWords(const Kwargs& kwargs, std::string_view response) {
   for (size_t i = static_cast<size_t>(every - 1); i < words.size(); i += static_cast<size_t>(every)) {
     const std::string_view word = Bare(words[i]);
     const std::u32string points = python::CodePoints(word);
-    const bool digits = std::all_of(points.begin(), points.end(), jinja::IsDecimal);
+    const bool digits = std::all_of(points.begin(), points.end(), unicode::IsDecimal);
     if (!word.empty() && !digits && !japanese.Contains(word)) return false;
   }
   return true;

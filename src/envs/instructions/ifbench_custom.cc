@@ -5,7 +5,7 @@
 #include "envs/instructions/language.h"
 #include "text/normalizer.h"
 #include "text/python_text.h"
-#include "text/regex.h"
+#include "unicode/regex.h"
 
 namespace fulgur::instructions {
 

@@ -3,9 +3,9 @@
 
 #include "envs/instructions/checkers.h"
 #include "envs/instructions/language.h"
-#include "text/jinja_unicode.h"
 #include "text/python_text.h"
-#include "text/regex.h"
+#include "unicode/characters.h"
+#include "unicode/regex.h"
 
 namespace fulgur::instructions {
 
@@ -163,8 +163,8 @@ bool SentencesThenBullets(const Kwargs&, std::string_view response) {
 bool TitleCase(const Kwargs&, std::string_view response) {
   for (const std::string& word : WordTokens(response)) {
     size_t rest = 0;
-    const char32_t first = jinja::DecodeAt(word, &rest);
-    if (!jinja::IsAlpha(first) || !jinja::IsLower(first)) continue;
+    const char32_t first = unicode::DecodeAt(word, &rest);
+    if (!unicode::IsAlpha(first) || !unicode::IsLower(first)) continue;
     if (rest == word.size() || python::IsUpper(word.substr(rest)) || python::IsLower(word.substr(rest))) return false;
   }
   return true;
@@ -179,7 +179,7 @@ bool OutputTemplate(const Kwargs&, std::string_view response) {
 
 bool NoWhitespace(const Kwargs&, std::string_view response) {
   const std::u32string points = python::CodePoints(response);
-  return std::none_of(points.begin(), points.end(), jinja::IsSpace);
+  return std::none_of(points.begin(), points.end(), unicode::IsSpace);
 }
 
 // The prompt again, with another first word.

@@ -5,9 +5,9 @@
 
 #include "envs/instructions/checkers.h"
 #include "envs/instructions/language.h"
-#include "text/jinja_unicode.h"
 #include "text/python_text.h"
-#include "text/regex.h"
+#include "unicode/characters.h"
+#include "unicode/regex.h"
 
 namespace fulgur::instructions {
 
@@ -30,7 +30,7 @@ std::vector<std::string> PlainWords(std::string_view text) {
 
 char32_t First(std::string_view word) {
   size_t at = 0;
-  return jinja::DecodeAt(word, &at);
+  return unicode::DecodeAt(word, &at);
 }
 
 bool Alphabet(const Kwargs&, std::string_view response) {
@@ -164,7 +164,7 @@ bool KeywordPosition(const Kwargs& kwargs, std::string_view response) {
   std::vector<std::string> words;
   for (const std::string& token : WordTokens(sentences[static_cast<size_t>(n - 1)])) {
     const std::u32string points = python::CodePoints(token);
-    const auto letter_or_digit = [](char32_t c) { return jinja::IsAlpha(c) || jinja::IsNumeric(c); };
+    const auto letter_or_digit = [](char32_t c) { return unicode::IsAlpha(c) || unicode::IsNumeric(c); };
     if (std::any_of(points.begin(), points.end(), letter_or_digit)) words.push_back(token);
   }
   return static_cast<int64_t>(words.size()) >= m &&

@@ -6,7 +6,7 @@
 #include "envs/instructions/checkers.h"
 #include "envs/instructions/language.h"
 #include "text/python_text.h"
-#include "text/regex.h"
+#include "unicode/regex.h"
 
 namespace fulgur::instructions {
 

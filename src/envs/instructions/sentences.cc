@@ -1,9 +1,9 @@
 #include <set>
 
 #include "envs/instructions/language.h"
-#include "text/jinja_unicode.h"
 #include "text/python_text.h"
-#include "text/regex.h"
+#include "unicode/characters.h"
+#include "unicode/regex.h"
 
 namespace fulgur::instructions {
 
@@ -28,7 +28,7 @@ bool IsAbbreviation(const std::string& lower) {
 
 bool FirstIs(std::string_view word, bool (*is)(char32_t)) {
   size_t at = 0;
-  return !word.empty() && is(jinja::DecodeAt(word, &at));
+  return !word.empty() && is(unicode::DecodeAt(word, &at));
 }
 
 // Without quotation marks and brackets at its begin and end.
@@ -40,13 +40,13 @@ bool EndsSentence(std::string_view word, std::string_view next) {
   if (bare.empty()) return true;
   if (bare.back() != '.') return true;  // ? or !
   const std::string_view following = Bare(next);
-  const bool capital = FirstIs(following, jinja::IsUpper), small = FirstIs(following, jinja::IsLower);
+  const bool capital = FirstIs(following, unicode::IsUpper), small = FirstIs(following, unicode::IsLower);
   if (bare.ends_with("..")) return !small && !following.empty();
   std::string type = python::Lower(Bare(bare.substr(0, bare.size() - 1)));
   if (const size_t dash = type.rfind('-'); dash != std::string::npos && IsAbbreviation(type.substr(dash + 1))) {
     type = type.substr(dash + 1);
   }
-  const bool initial = python::Length(type) == 1 && FirstIs(type, jinja::IsAlpha);
+  const bool initial = python::Length(type) == 1 && FirstIs(type, unicode::IsAlpha);
   if (initial && type != "i") return !capital && !small;
   if (!IsAbbreviation(type)) {
     // "3." before a capital letter numbers a list as often as it ends a sentence; Punkt takes both for an end.

@@ -2,9 +2,9 @@
 #include <set>
 
 #include "envs/instructions/language.h"
-#include "text/jinja_unicode.h"
 #include "text/python_text.h"
-#include "text/regex.h"
+#include "unicode/characters.h"
+#include "unicode/regex.h"
 
 namespace fulgur::instructions {
 
@@ -101,7 +101,7 @@ std::vector<std::string_view> WordRuns(std::string_view text) {
   size_t begin = 0;
   for (size_t at = 0; at < text.size();) {
     size_t next = at;
-    if (!jinja::IsWord(jinja::DecodeAt(text, &next))) {
+    if (!unicode::IsWord(unicode::DecodeAt(text, &next))) {
       if (at > begin) words.push_back(text.substr(begin, at - begin));
       begin = next;
     }

@@ -185,5 +185,7 @@ class DyckLanguageReasoningErrors : public Task {
 }  // namespace fulgur::dyck_language_reasoning_errors
 
 namespace fulgur {
-std::unique_ptr<Task> MakeDyckLanguageReasoningErrors() { return std::make_unique<dyck_language_reasoning_errors::DyckLanguageReasoningErrors>(); }
+std::unique_ptr<Task> MakeDyckLanguageReasoningErrors() {
+  return std::make_unique<dyck_language_reasoning_errors::DyckLanguageReasoningErrors>();
+}
 }  // namespace fulgur

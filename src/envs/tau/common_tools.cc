@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "envs/tau/tools.h"
-#include "text/jinja_value.h"
+#include "jinja/value.h"
 
 namespace fulgur::tau {
 

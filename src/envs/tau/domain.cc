@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/records.h"
 #include "envs/tau/tools.h"
-#include "text/jinja_value.h"
+#include "jinja/value.h"
 #include "text/python_text.h"
 
 namespace fulgur::tau {

@@ -5,7 +5,7 @@
 #include <cstdlib>
 
 #include "envs/tau/tools.h"
-#include "text/jinja_value.h"
+#include "jinja/value.h"
 
 namespace fulgur::tau {
 
