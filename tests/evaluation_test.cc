@@ -90,44 +90,57 @@ TEST(Evaluation, TheSuiteWithAServer) {
   ExpectWholeSuite(RunSuite(server.url(), folder.path(), "served"));
 }
 
-TEST(Evaluation, KilledAndResumedItEndsWithTheSameBytes) {
+// A run whose answers are drawn, killed 20 times, each time after `bytes` more of answers, ends with the bytes of one
+// that was let go on.
+void ExpectTheSameAfter20Kills(const std::string& model, int items, int samples, uint64_t bytes) {
   TestFolder folder;
   std::string lines;
-  for (int i = 0; i < 60; ++i) {
-    lines += Json{{"id", i}, {"problem", "What is " + std::to_string(i) + " + 1?"}, {"answer", std::to_string(i + 1)}}
+  for (int i = 0; i < items; ++i) {
+    const int a = i % 900;
+    lines += Json{{"id", i}, {"problem", "What is " + std::to_string(a) + " + 1?"}, {"answer", std::to_string(a + 1)}}
                  .dump() +
              "\n";
   }
   WriteFileAtomic(folder / "aime.jsonl", lines);
   const auto arguments = [&](const std::string& out) {
-    return std::vector<std::string>{"eval",         kModel,
-                                    "--benchmark",  "aime-2024",
-                                    "--data",       (folder / "aime.jsonl").string(),
-                                    "--out",        (folder / out).string(),
-                                    "--samples",    "4",
-                                    "--max-tokens", "40",
-                                    "--batch",      "8",
-                                    "--threads",    "1"};
+    return std::vector<std::string>{"eval",          model,
+                                    "--benchmark",   "aime-2024",
+                                    "--data",        (folder / "aime.jsonl").string(),
+                                    "--out",         (folder / out).string(),
+                                    "--samples",     std::to_string(samples),
+                                    "--temperature", "1",
+                                    "--max-tokens",  "40",
+                                    "--batch",       "8",
+                                    "--concurrency", "8",
+                                    "--threads",     "1"};
   };
   ASSERT_EQ(RunFulgur(arguments("whole")).status, 0);
-  int kills = 0;
-  const auto samples = folder / "killed/samples.jsonl.gz";
-  for (; kills < 20 && !std::filesystem::exists(folder / "killed/results.json"); ++kills) {
+  const auto file = folder / "killed/samples.jsonl.gz";
+  const auto size = [&]() -> uint64_t { return std::filesystem::exists(file) ? std::filesystem::file_size(file) : 0; };
+  for (int kill = 0; kill < 20; ++kill) {
     std::vector<std::string> command = arguments("killed");
     command.insert(command.begin(), FULGUR_BINARY);
-    const auto size = [&] { return std::filesystem::exists(samples) ? std::filesystem::file_size(samples) : 0; };
-    const auto before = size();
+    const uint64_t before = size();
     const ChildProcess process(command);  // killed at the end of its scope
-    for (int i = 0; i < 3000 && size() < before + 1500 && !std::filesystem::exists(folder / "killed/results.json");
-         ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    for (int i = 0; i < 60000 && size() < before + bytes; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
+    ASSERT_GE(size(), before + bytes) << "it goes on after kill " << kill;
+    ASSERT_FALSE(std::filesystem::exists(folder / "killed/results.json")) << "it is over after kill " << kill;
   }
-  EXPECT_GT(kills, 1);
   ASSERT_EQ(RunFulgur(arguments("killed")).status, 0);
   EXPECT_EQ(ReadFile(folder / "killed/results.json"), ReadFile(folder / "whole/results.json"));
   EXPECT_EQ(ReadFile(folder / "killed/scores.jsonl"), ReadFile(folder / "whole/scores.jsonl"));
 }
+
+TEST(Evaluation, Killed20TimesItEndsWithTheSameBytes) { ExpectTheSameAfter20Kills(kModel, 60, 4, 300); }
+
+TEST(Evaluation, Killed20TimesItEndsWithTheSameBytesOfAServerSlow) {
+  const ServerProcess server;
+  ExpectTheSameAfter20Kills(server.url(), 60, 4, 300);
+}
+
+TEST(Evaluation, TenThousandAnswersKilled20TimesSlow) { ExpectTheSameAfter20Kills(kModel, 2500, 4, 60000); }
 
 // A server that refuses, breaks off, lies and is slow, before it answers.
 class BadServer {
