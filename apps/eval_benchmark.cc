@@ -66,6 +66,8 @@ class AskedModel {
       endpoint.top_p = top_p;
       endpoint.max_tokens = max_tokens;
       endpoint.concurrency = options_.concurrency;
+      if (!options_.tokenizer.empty()) endpoint.tokenizer = options_.tokenizer;
+      endpoint.max_prompt_tokens = options_.max_prompt_tokens;
       if (!options_.extra.empty()) {
         endpoint.extra = ParseJson(options_.extra, "--extra");
         if (!endpoint.extra.is_object()) throw Error("--extra must be a JSON object");
@@ -80,6 +82,8 @@ class AskedModel {
     local.sampling = sampling_.Sampling(defaults, sampling_.seed.value_or(1));
     local.stopping = sampling_.Stopping(defaults);
     local.stopping.max_tokens = max_tokens;
+    local.cache_bytes = options_.cache_memory;
+    local.max_prompt_tokens = options_.max_prompt_tokens;
     local.engine = sampling_.ForEngine(batch_, loaded_->model->config());
     return MakeLocalSource(*loaded_, local);
   }
@@ -107,6 +111,10 @@ Json RunOne(const BenchmarkRunOptions& options, AskedModel& model, const std::fi
       started = true;
       bar.Update(done);
     });
+  }
+  if (report.cached_tokens > 0) {
+    std::fprintf(stderr, "prompts: %lld tokens, of which %lld were read before (prefix cache)\n",
+                 static_cast<long long>(report.prompt_tokens), static_cast<long long>(report.cached_tokens));
   }
   constexpr size_t kShown = 5;
   for (size_t i = 0; i < report.errors.size() && i < kShown; ++i) {
@@ -218,6 +226,15 @@ void BenchmarkEvalOptions::AddTo(CLI::App& app, const std::vector<CLI::Option*>&
   add("--total-seconds", total_seconds, "Longest time of all tries at one question to a URL")
       ->capture_default_str()
       ->check(Number(1, 1e7));
+  CLI::Option* most =
+      add("--max-prompt-tokens", max_prompt_tokens,
+          "Of LongBench-v2: longer prompts lose their middle (default: those that do not fit the context)")
+          ->check(WholeNumber(2));
+  add("--tokenizer", tokenizer, "For --max-prompt-tokens at a URL: a folder with tokenizer.json")->needs(most);
+  add("--cache-memory", cache_memory, "Memory for what prompts begin with in common, as in 16GB (default: 2 GiB)")
+      ->transform(CLI::AsSizeValue(false));
+  add("--plot", plot, "With --rescore: draw strict accuracy against tokens of the prompt, as an SVG file")
+      ->needs(again);
   one->needs(file, folder);
   all->needs(folder);
   const std::vector<CLI::Option*> modes = {one, all, again, page, runs};
@@ -241,9 +258,17 @@ void RunBenchmarkEval(const BenchmarkEvalOptions& options, const std::string& mo
   }
   if (!options.rescore.empty()) {
     const Json results = RescoreRun(options.rescore, options.verdicts);
+    if (!options.plot.empty()) {
+      WriteFileAtomic(options.plot, LengthCurve({results}, {results["benchmark"].get<std::string>()}));
+    }
     if (!options.exported.empty()) ExportPredictions(options.rescore, options.exported);
     return show(results, ResultsText(results));
   }
+  if (IsUrl(model) && options.max_prompt_tokens > 0 && options.tokenizer.empty()) {
+    throw Error(
+        "--max-prompt-tokens at a URL needs --tokenizer FOLDER: prompts are cut by tokens before they are sent");
+  }
+  if (!IsUrl(model) && !options.tokenizer.empty()) throw Error("--tokenizer is for a URL; a model has its own");
   if (model.empty()) throw Error("which model? Give its folder, or a URL such as http://127.0.0.1:8000");
   if (!options.suite.empty()) return RunSuite(options, model, sampling, batch, json);
   AskedModel asked(model, options, sampling, batch);

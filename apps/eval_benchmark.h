@@ -16,6 +16,9 @@ struct BenchmarkEvalOptions {
   std::string rescore, report;
   std::vector<std::string> compare;
   int64_t samples = 0, limit = 0, concurrency = 16;
+  uint64_t cache_memory = uint64_t{2} << 30;
+  std::string tokenizer, plot;
+  int64_t max_prompt_tokens = 0;
   std::string endpoint_model, api_key_variable = "OPENAI_API_KEY", extra;
   double request_seconds = 3600, total_seconds = 14400;
 

@@ -19,6 +19,7 @@
 #include "judge/chat_endpoint.h"
 #include "tests/command.h"
 #include "tests/server_process.h"
+#include "text/tokenizer.h"
 
 namespace fulgur {
 namespace {
@@ -141,6 +142,90 @@ TEST(Evaluation, Killed20TimesItEndsWithTheSameBytesOfAServerSlow) {
 }
 
 TEST(Evaluation, TenThousandAnswersKilled20TimesSlow) { ExpectTheSameAfter20Kills(kModel, 2500, 4, 60000); }
+
+// Tokens of the prompts of a run, and those of them that were read from the prefix cache.
+std::pair<int64_t, int64_t> PromptTokens(const std::filesystem::path& run) {
+  int64_t prompt = 0, cached = 0;
+  ReadGzipLines(run / "samples.jsonl.gz", [&](const Json& line) {
+    prompt += line["prompt_tokens"].get<int64_t>();
+    cached += line["cached_tokens"].get<int64_t>();
+    return true;
+  });
+  return {prompt, cached};
+}
+
+TEST(Evaluation, QuestionsOnOneTextReadItOnce) {
+  TestFolder folder;
+  const std::string data = (folder / "needles.jsonl").string();
+  ASSERT_EQ(RunFulgur({"data", "needles", "--kind", "facts", "--lengths", "1500,3000", "--needles", "6", "--questions",
+                       "6", "--count", "1", "--out", data})
+                .status,
+            0);
+  const auto run = [&](const std::string& model, const std::string& out, const std::string& memory) {
+    const CommandResult result =
+        RunFulgur({"eval", model, "--benchmark", "needles", "--data", data, "--out", (folder / out).string(),
+                   "--max-tokens", "8", "--cache-memory", memory, "--json"});
+    EXPECT_EQ(result.status, 0) << result.err;
+    return ParseJson(result.out, "the output");
+  };
+  const Json results = run(kModel, "cached", "1GB");
+  ASSERT_EQ(results["groups"].size(), 2u);
+  EXPECT_EQ(results["groups"][0]["group"], "1500 characters");
+  ASSERT_EQ(results["by_prompt_tokens"].size(), 2u);
+  EXPECT_EQ(results["by_prompt_tokens"][1]["items"], 6);
+  const auto [prompt, cached] = PromptTokens(folder / "cached");
+  // 5 of 6 questions find the text, all but the up to 64 tokens in which they may part.
+  EXPECT_GT(cached, prompt * 7 / 10) << prompt;
+  EXPECT_LT(cached, prompt * 5 / 6);
+  run(kModel, "uncached", "0");
+  EXPECT_EQ(PromptTokens(folder / "uncached"), (std::pair<int64_t, int64_t>(prompt, 0)));
+  EXPECT_EQ(ReadFile(folder / "cached/scores.jsonl"), ReadFile(folder / "uncached/scores.jsonl"));
+  const ServerProcess server;
+  run(server.url(), "served", "1GB");
+  EXPECT_EQ(PromptTokens(folder / "served").first, prompt);
+  EXPECT_GT(PromptTokens(folder / "served").second, prompt / 2);
+  const CommandResult plot = RunFulgur(
+      {"eval", "--rescore", (folder / "cached").string(), "--plot", (folder / "curve.svg").string(), "--json"});
+  EXPECT_EQ(plot.status, 0) << plot.err;
+  EXPECT_NE(ReadFile(folder / "curve.svg").find("<svg"), std::string::npos);
+}
+
+TEST(Evaluation, LongPromptsToAServerLoseTheirMiddle) {
+  TestFolder folder;
+  httplib::Server server;
+  std::string said;
+  server.Get("/v1/models", [](const httplib::Request&, httplib::Response& response) {
+    response.set_content(R"({"data": [{"id": "m"}]})", "application/json");
+  });
+  server.Post("/v1/chat/completions", [&](const httplib::Request& request, httplib::Response& response) {
+    said = Json::parse(request.body)["messages"].back()["content"].get<std::string>();
+    response.set_content(R"({"choices": [{"message": {"content": "The correct answer is (B)."}}]})",
+                         "application/json");
+  });
+  const int port = server.bind_to_any_port("127.0.0.1");
+  std::thread thread([&] { server.listen_after_bind(); });
+  const auto ask = [&](std::vector<std::string> more) {
+    std::vector<std::string> command = {"eval",        "http://127.0.0.1:" + std::to_string(port),
+                                        "--benchmark", "longbench-v2",
+                                        "--data",      kData + "/longbench-v2.jsonl",
+                                        "--limit",     "1",
+                                        "--out",       (folder / std::to_string(more.size())).string()};
+    command.insert(command.end(), more.begin(), more.end());
+    return RunFulgur(command);
+  };
+  EXPECT_EQ(ask({}).status, 0);
+  const std::string whole = said;
+  const CommandResult cut = ask({"--max-prompt-tokens", "60", "--tokenizer", kModel});
+  EXPECT_EQ(cut.status, 0) << cut.err;
+  server.stop();
+  thread.join();
+  const Tokenizer tokenizer = Tokenizer::FromFile(kModel);
+  std::vector<int32_t> ids = tokenizer.Encode(whole, Tokenizer::Special::kPlainText);
+  ASSERT_GT(ids.size(), 100u);
+  ids.erase(ids.begin() + 30, ids.end() - 30);
+  EXPECT_EQ(said, tokenizer.Decode(ids, true));
+  EXPECT_NE(ask({"--max-prompt-tokens", "60"}).status, 0) << "by whose tokens?";
+}
 
 // A server that refuses, breaks off, lies and is slow, before it answers.
 class BadServer {

@@ -14,8 +14,8 @@ const char* SampleStateName(SampleState state) {
 }
 
 std::vector<std::string> BenchmarkNames() {
-  return {"aime-2024", "aime-2025",    "math-500", "gpqa-diamond", "mmlu-pro",     "zebralogic",
-          "mrcr",      "longbench-v2", "ifeval",   "ifbench",      "livecodebench"};
+  return {"aime-2024", "aime-2025",    "math-500", "gpqa-diamond", "mmlu-pro",      "zebralogic",
+          "mrcr",      "longbench-v2", "ifeval",   "ifbench",      "livecodebench", "needles"};
 }
 
 std::unique_ptr<Benchmark> MakeBenchmark(const std::string& name, const BenchmarkOptions& options) {
@@ -27,6 +27,7 @@ std::unique_ptr<Benchmark> MakeBenchmark(const std::string& name, const Benchmar
   if (name == "mrcr") return MakeMrcr();
   if (name == "longbench-v2") return MakeLongBenchV2();
   if (name == "ifeval" || name == "ifbench") return MakeInstructionSet(name);
+  if (name == "needles") return MakeNeedles();
   if (name == "livecodebench") return MakeLiveCodeBench(options);
   std::string names;
   for (const std::string& known : BenchmarkNames()) names += (names.empty() ? "" : ", ") + known;

@@ -26,6 +26,7 @@ struct BenchmarkAnswer {
   std::string reasoning, content;  // the thinking, and what follows it: rules read the latter
   std::string finish = "stop";     // FinishReasonName, or an endpoint's word
   int64_t prompt_tokens = 0, output_tokens = 0, thinking_tokens = 0;
+  int64_t cached_tokens = 0;  // of the prompt, those that were read from a prefix cache
   Json verdict;               // what the set's judge said of it; null: nothing
   std::string verdict_lacks;  // why it said nothing
   bool ended() const { return finish == "stop" || finish == "stop_string" || finish == "tool_calls"; }
@@ -80,7 +81,7 @@ class Benchmark {
   // The MiniMax-M1 report's way, and the set's own.
   virtual BenchmarkPreset report() const { return {}; }
   virtual BenchmarkPreset official() const = 0;
-  // Whether prompts that are too long are cut in their middle, as LongBench-v2 does.
+  // Whether prompts that are too long lose their middle, as LongBench-v2's do.
   virtual bool truncates() const { return false; }
 
   // A long text that the item's prompt begins with: items that share it are asked one after the other, so that a prefix
@@ -122,6 +123,7 @@ std::unique_ptr<Benchmark> MakeZebraLogic();
 std::unique_ptr<Benchmark> MakeMrcr();
 std::unique_ptr<Benchmark> MakeLongBenchV2();
 std::unique_ptr<Benchmark> MakeInstructionSet(std::string name);  // ifeval, ifbench
+std::unique_ptr<Benchmark> MakeNeedles();
 std::unique_ptr<Benchmark> MakeLiveCodeBench(const BenchmarkOptions& options);
 
 // --- What several sets use.

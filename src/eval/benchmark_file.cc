@@ -135,4 +135,19 @@ Json BenchmarkFile::Value(size_t i, const char* name) const {
   return *value;
 }
 
+Json BenchmarkFile::Messages(size_t i, const char* name) const {
+  Json messages = Value(i, name);
+  const std::string where = fmt::format("{}: \"{}\"", Where(i), name);
+  if (!messages.is_array() || messages.empty()) throw Error("{} is no list of messages", where);
+  for (size_t m = 0; m < messages.size(); ++m) {
+    const Json& message = messages[m];
+    const auto is_text = [&](const char* key) { return message.contains(key) && message[key].is_string(); };
+    if (!message.is_object() || !is_text("role") || !is_text("content")) {
+      throw Error("{}[{}] must be an object with texts \"role\" and \"content\"", where, m);
+    }
+  }
+  if (messages.back()["role"] != "user") throw Error("{}: the last message is not the user's", where);
+  return messages;
+}
+
 }  // namespace fulgur

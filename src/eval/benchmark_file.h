@@ -25,6 +25,8 @@ class BenchmarkFile {
   std::vector<std::string> Texts(size_t i, const char* name) const;
   // A field that is an object or list, or the JSON text of one.
   Json Value(size_t i, const char* name) const;
+  // A field that is a conversation: a list of {"role", "content"}, both texts, the last of them the user's.
+  Json Messages(size_t i, const char* name) const;
 
  private:
   std::string path_;

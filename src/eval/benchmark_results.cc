@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/line_chart.h"
 #include "base/statistics.h"
 #include "eval/benchmark_run.h"
 
@@ -114,16 +115,60 @@ Json OverSamples(const BenchmarkTask& task, const ScoredSamples& samples) {
   return table;
 }
 
+// Names that begin with a number by it: "900 characters" before "2000 characters".
+struct NumbersFirst {
+  bool operator()(const std::string& a, const std::string& b) const {
+    const auto number = [](const std::string& text) {
+      const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+      return digits == 0 || digits > 18 ? int64_t{-1} : static_cast<int64_t>(std::stoll(text.substr(0, digits)));
+    };
+    const int64_t x = number(a), y = number(b);
+    return x != y && x >= 0 && y >= 0 ? x < y : a < b;
+  }
+};
+
+// Scores against the lengths of prompts, in the model's own tokens: bins from one power of two to the next.
+class ByPromptTokens {
+ public:
+  void Add(double tokens, std::vector<double> official, std::vector<double> strict) {
+    Bin& bin = bins_[tokens < 2 ? 0 : static_cast<int>(std::floor(std::log2(tokens)))];
+    bin.tokens += tokens;
+    bin.official.push_back(std::move(official));
+    bin.strict.push_back(std::move(strict));
+  }
+  Json ToJson() const {
+    Json list = Json::array();
+    for (const auto& [power, bin] : bins_) {
+      list.push_back({{"from", int64_t{1} << power},
+                      {"to", (int64_t{2} << power) - 1},
+                      {"items", bin.strict.size()},
+                      {"prompt_tokens", bin.tokens / static_cast<double>(bin.strict.size())},
+                      {"official", MeanJson(bin.official)},
+                      {"strict", MeanJson(bin.strict)}});
+    }
+    return list;
+  }
+
+ private:
+  struct Bin {
+    double tokens = 0;
+    SampleScores official, strict;
+  };
+  std::map<int, Bin> bins_;
+};
+
 }  // namespace
 
 Json BenchmarkResults(const BenchmarkTask& task, const ScoredSamples& samples) {
   const int64_t n = task.options().samples;
   SampleScores official, strict;
-  std::map<std::string, std::pair<SampleScores, SampleScores>> groups;
+  std::map<std::string, std::pair<SampleScores, SampleScores>, NumbersFirst> groups;
+  ByPromptTokens by_prompt;
   std::array<int64_t, 5> states{};
   double low = 0, high = 0, output = 0, thinking = 0, prompt = 0;
   for (size_t item = 0; item < task.items().size(); ++item) {
     std::vector<double> item_official, item_strict;
+    double item_prompt = 0;
     for (int64_t sample = 0; sample < n; ++sample) {
       const auto found = samples.find({item, sample});
       const SampleState state = found == samples.end() ? SampleState::kError : found->second.state;
@@ -137,6 +182,7 @@ Json BenchmarkResults(const BenchmarkTask& task, const ScoredSamples& samples) {
       if (judged) {
         item_official.push_back(found->second.score.official);
         item_strict.push_back(found->second.score.strict);
+        item_prompt += static_cast<double>(found->second.prompt_tokens);
       }
       // What could not be told might have been wrong, or right.
       const double known = judged ? found->second.score.strict : 0;
@@ -144,6 +190,7 @@ Json BenchmarkResults(const BenchmarkTask& task, const ScoredSamples& samples) {
       high += state == SampleState::kScored ? known : 1;
     }
     if (item_official.empty()) continue;
+    by_prompt.Add(item_prompt / static_cast<double>(item_strict.size()), item_official, item_strict);
     auto& group = groups[task.items()[item].group];
     group.first.push_back(item_official);
     group.second.push_back(item_strict);
@@ -167,6 +214,7 @@ Json BenchmarkResults(const BenchmarkTask& task, const ScoredSamples& samples) {
   json["prompt_tokens"] = answered > 0 ? prompt / answered : 0;
   json["output_tokens"] = answered > 0 ? output / answered : 0;
   json["thinking_tokens"] = answered > 0 ? thinking / answered : 0;
+  json["by_prompt_tokens"] = by_prompt.ToJson();
   if (groups.size() > 1) {
     for (const auto& [name, scores] : groups) {
       json["groups"].push_back({{"group", name},
@@ -187,6 +235,29 @@ Json BenchmarkResults(const BenchmarkTask& task, const ScoredSamples& samples) {
     json["reported_percent"] = std::move(reported);
   }
   return json;
+}
+
+std::string LengthCurve(const std::vector<Json>& results, const std::vector<std::string>& names) {
+  LineChart chart;
+  chart.title = "strict accuracy against tokens of the prompt (95 % intervals)";
+  chart.x_label = [](double power) { return fmt::format("{:.0f}", std::exp2(power)); };
+  chart.y_label = [](double percent) { return fmt::format("{:.0f} %", percent); };
+  for (size_t i = 0; i < results.size(); ++i) {
+    LineChart::Line line;
+    line.name = names[i];
+    for (const Json& bin : results[i]["by_prompt_tokens"]) {
+      const Json& strict = bin["strict"];
+      const auto percent = [&](const char* key) {
+        return 100 * (strict.contains(key) ? strict[key] : strict["mean"]).get<double>();
+      };
+      line.x.push_back(std::log2(std::max(1.0, bin["prompt_tokens"].get<double>())));
+      line.y.push_back(percent("mean"));
+      line.low.push_back(percent("low"));
+      line.high.push_back(percent("high"));
+    }
+    chart.lines.push_back(std::move(line));
+  }
+  return chart.Svg();
 }
 
 namespace {
@@ -225,6 +296,13 @@ std::string ResultsText(const Json& r) {
       text += fmt::format("  {:<30} {:>5} items   official {:>5} %   strict {:>5} %\n",
                           g["group"].get<std::string>().substr(0, 30), g["items"].get<int64_t>(),
                           Percent(g["official"]["mean"]), Percent(g["strict"]["mean"]));
+    }
+  }
+  if (r["by_prompt_tokens"].size() > 1) {
+    for (const Json& bin : r["by_prompt_tokens"]) {
+      text += fmt::format("  prompts of {:>7} to {:>7} tokens {:>5} items   official {:>5} %   strict {:>5} %\n",
+                          bin["from"].get<int64_t>(), bin["to"].get<int64_t>(), bin["items"].get<int64_t>(),
+                          Percent(bin["official"]["mean"]), Percent(bin["strict"]["mean"]));
     }
   }
   if (r.contains("official_table")) {

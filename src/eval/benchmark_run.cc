@@ -32,7 +32,8 @@ Json AnswerLine(const std::string& item, int64_t sample, const BenchmarkAnswer& 
           {"finish", answer.finish},
           {"prompt_tokens", answer.prompt_tokens},
           {"output_tokens", answer.output_tokens},
-          {"thinking_tokens", answer.thinking_tokens}};
+          {"thinking_tokens", answer.thinking_tokens},
+          {"cached_tokens", answer.cached_tokens}};
 }
 
 // Calls f for each answer of a samples file, the first of a name only. Returns the bytes that hold them.
@@ -53,6 +54,7 @@ int64_t ReadAnswers(const BenchmarkTask& task, const std::filesystem::path& path
     answer.prompt_tokens = JsonGet<int64_t>(line, "prompt_tokens", where);
     answer.output_tokens = JsonGet<int64_t>(line, "output_tokens", where);
     answer.thinking_tokens = JsonGet<int64_t>(line, "thinking_tokens", where);
+    answer.cached_tokens = JsonGetOr<int64_t>(line, "cached_tokens", 0, where);
     if (seen.emplace(place->second, sample).second) f(place->second, sample, std::move(answer));
     return true;
   });
@@ -261,6 +263,8 @@ class RunInProgress {
         verdicts_.Keep(one.item, one.sample, *one.outcome.answer);
         Score(one.item, one.sample, *one.outcome.answer);
       } else {
+        report.prompt_tokens += one.outcome.answer->prompt_tokens;
+        report.cached_tokens += one.outcome.answer->cached_tokens;
         writer_->Add(AnswerLine(task_.items()[one.item].id, one.sample, *one.outcome.answer));
         TakeAnswer(one.item, one.sample, std::move(*one.outcome.answer));
       }

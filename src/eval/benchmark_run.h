@@ -65,6 +65,8 @@ ScoredSample ScoreAnswer(const BenchmarkTask& task, size_t item, int64_t sample,
 
 struct BenchmarkRunReport {
   int64_t asked = 0, kept = 0;      // in this call, and from earlier ones
+  int64_t prompt_tokens = 0;        // of what was asked and answered
+  int64_t cached_tokens = 0;        // of these, read from a prefix cache
   std::vector<std::string> errors;  // samples that have no answer, and why
 };
 
@@ -97,6 +99,8 @@ Json BenchmarkResults(const BenchmarkTask& task, const ScoredSamples& samples);
 
 // Runs of one benchmark held against the first, paired by item.
 Json CompareRuns(const std::vector<std::filesystem::path>& folders);
+// An SVG picture of runs' strict scores against the lengths of their prompts. results: of results.json.
+std::string LengthCurve(const std::vector<Json>& results, const std::vector<std::string>& names);
 // The figures of a run and of a comparison for people.
 std::string ResultsText(const Json& results);
 std::string ComparisonText(const Json& comparison);

@@ -1,3 +1,4 @@
+#include <optional>
 #include <utility>
 
 #include "base/background_threads.h"
@@ -42,6 +43,9 @@ AnswerOutcome Outcome(const EndpointReply& reply) {
   const Json usage = body.contains("usage") ? body["usage"] : Json();
   answer.prompt_tokens = CountOf(usage, "prompt_tokens");
   answer.output_tokens = CountOf(usage, "completion_tokens");
+  if (usage.is_object() && usage.contains("prompt_tokens_details")) {
+    answer.cached_tokens = CountOf(usage["prompt_tokens_details"], "cached_tokens");
+  }
   if (usage.is_object() && usage.contains("completion_tokens_details")) {
     answer.thinking_tokens = CountOf(usage["completion_tokens_details"], "reasoning_tokens");
   }
@@ -51,10 +55,16 @@ AnswerOutcome Outcome(const EndpointReply& reply) {
 class EndpointSource : public AnswerSource {
  public:
   explicit EndpointSource(const EndpointSourceOptions& options)
-      : options_(options), endpoint_(options.endpoint), threads_(static_cast<int>(options.concurrency)) {}
+      : options_(options), endpoint_(options.endpoint), threads_(static_cast<int>(options.concurrency)) {
+    if (!options_.tokenizer.empty()) tokenizer_ = Tokenizer::FromFile(options_.tokenizer);
+  }
 
   void Ask(BenchmarkQuestion question, std::function<void(AnswerOutcome)> done) override {
     Json body = options_.extra;
+    if (question.truncate && tokenizer_) {
+      Json& text = question.messages.back()["content"];
+      text = WithoutMiddle(*tokenizer_, text.get<std::string>(), options_.max_prompt_tokens);
+    }
     body["messages"] = std::move(question.messages);
     body["temperature"] = options_.temperature;
     body["top_p"] = options_.top_p;
@@ -72,13 +82,19 @@ class EndpointSource : public AnswerSource {
   }
   int64_t capacity() const override { return 2 * options_.concurrency; }
   Json Describe() const override {
-    return {{"url", endpoint_.url()},  {"model", endpoint_.model()},        {"temperature", options_.temperature},
-            {"top_p", options_.top_p}, {"max_tokens", options_.max_tokens}, {"extra", options_.extra}};
+    return {{"url", endpoint_.url()},
+            {"model", endpoint_.model()},
+            {"temperature", options_.temperature},
+            {"top_p", options_.top_p},
+            {"max_tokens", options_.max_tokens},
+            {"extra", options_.extra},
+            {"max_prompt_tokens", tokenizer_ ? options_.max_prompt_tokens : 0}};
   }
 
  private:
   EndpointSourceOptions options_;
   ChatEndpoint endpoint_;
+  std::optional<Tokenizer> tokenizer_;
   BackgroundThreads threads_;  // last: ends first
 };
 

@@ -57,6 +57,7 @@ class LocalSource : public AnswerSource {
             {"thinking_budget", r.thinking_budget ? Json(*r.thinking_budget) : Json()},
             {"stop", r.stop_strings},
             {"context", scheduler_.max_context()},
+            {"max_prompt_tokens", options_.max_prompt_tokens},
             {"early_truncation", {r.early_truncation.tokens, r.early_truncation.probability}}};
   }
 
@@ -64,7 +65,7 @@ class LocalSource : public AnswerSource {
   static SchedulerOptions SchedulerOptionsOf(LoadedModel& model, const LocalSourceOptions& options) {
     SchedulerOptions scheduler;
     scheduler.engine = options.engine;
-    scheduler.cache.state_bytes = scheduler.cache.kv_bytes = options.cache_bytes;
+    scheduler.cache = SplitCacheMemory(model.model->config(), model.model->kv_format(), options.cache_bytes);
     scheduler.max_queued = 0;
     return scheduler;
   }
@@ -79,6 +80,7 @@ class LocalSource : public AnswerSource {
     answer.content = std::move(parsed.content);
     answer.finish = FinishReasonName(end.reason);
     answer.prompt_tokens = end.prompt_tokens;
+    answer.cached_tokens = end.reused_tokens;
     answer.output_tokens = end.output_tokens;
     answer.thinking_tokens = end.thinking_tokens;
     return {std::move(answer), ""};
@@ -88,7 +90,12 @@ class LocalSource : public AnswerSource {
     const auto encode = [&](const Json& messages) {
       return model_.chat_template().Encode(model_.tokenizer, messages, nullptr, true);
     };
-    std::vector<int32_t> ids = encode(question.messages);
+    Json messages = question.messages;
+    if (question.truncate && options_.max_prompt_tokens > 0) {
+      messages.back()["content"] =
+          WithoutMiddle(model_.tokenizer, messages.back()["content"].get<std::string>(), options_.max_prompt_tokens);
+    }
+    std::vector<int32_t> ids = encode(messages);
     const int64_t room = scheduler_.max_context() - std::max<int64_t>(1, options_.stopping.max_tokens);
     const auto length = static_cast<int64_t>(ids.size());
     if (length <= room) return ids;
@@ -96,14 +103,11 @@ class LocalSource : public AnswerSource {
       throw Error("the prompt has {} tokens, and {} are left for it in the context of {}", length, room,
                   scheduler_.max_context());
     }
-    // The last message loses its middle, by tokens, until all of it fits.
-    Json messages = question.messages;
-    const std::vector<int32_t> text =
-        model_.tokenizer.Encode(messages.back()["content"].get<std::string>(), Tokenizer::Special::kPlainText);
-    int64_t keep = static_cast<int64_t>(text.size()) - (length - room);
-    for (; keep > 0; keep -= std::max<int64_t>(1, static_cast<int64_t>(ids.size()) - room)) {
-      const std::vector<int32_t> kept = official::LongBenchTruncated(text, keep);
-      messages.back()["content"] = model_.tokenizer.Decode(kept, /*skip_special=*/true);
+    // The last message loses its middle until all of it fits.
+    const std::string text = messages.back()["content"].get<std::string>();
+    int64_t keep = static_cast<int64_t>(model_.tokenizer.Encode(text, Tokenizer::Special::kPlainText).size());
+    for (keep -= length - room; keep > 0; keep -= std::max<int64_t>(1, static_cast<int64_t>(ids.size()) - room)) {
+      messages.back()["content"] = WithoutMiddle(model_.tokenizer, text, keep);
       ids = encode(messages);
       if (static_cast<int64_t>(ids.size()) <= room) return ids;
     }
@@ -116,6 +120,12 @@ class LocalSource : public AnswerSource {
 };
 
 }  // namespace
+
+std::string WithoutMiddle(const Tokenizer& tokenizer, const std::string& text, int64_t most) {
+  const std::vector<int32_t> ids = tokenizer.Encode(text, Tokenizer::Special::kPlainText);
+  if (static_cast<int64_t>(ids.size()) <= most) return text;
+  return tokenizer.Decode(official::LongBenchTruncated(ids, most), /*skip_special=*/true);
+}
 
 std::unique_ptr<AnswerSource> MakeLocalSource(LoadedModel& model, const LocalSourceOptions& options) {
   return std::make_unique<LocalSource>(model, options);

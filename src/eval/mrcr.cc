@@ -34,11 +34,9 @@ class Mrcr : public Benchmark {
   std::vector<BenchmarkItem> Read(const BenchmarkFile& file) const override {
     std::vector<BenchmarkItem> items;
     for (size_t i = 0; i < file.size(); ++i) {
-      const Json messages = file.Value(i, "prompt");
-      if (!messages.is_array() || messages.empty()) throw Error("{}: \"prompt\" is no list of messages", file.Where(i));
       items.push_back({file.TextOr(i, {"id"}, std::to_string(i + 1)),
                        file.TextOr(i, {"n_needles"}, "?") + " needles",
-                       {{"messages", messages},
+                       {{"messages", file.Messages(i, "prompt")},
                         {"answer", file.Text(i, {"answer"})},
                         {"prefix", file.Text(i, {"random_string_to_prepend"})},
                         {"n_chars", file.TextOr(i, {"n_chars"}, "")}}});

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <numeric>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -104,6 +106,34 @@ Json MakeNeedleTask(int64_t characters, int needles, uint64_t seed) {
           {"length", characters},
           {"total_messages", messages.size()},
           {"n_chars", length}};
+}
+
+FactText MakeFactText(int64_t characters, int facts, int questions, uint64_t seed) {
+  FULGUR_CHECK(characters >= 1 && questions >= 1 && questions <= facts && facts <= kMostFacts);
+  static_assert(kMostFacts == kForms.size() * kTopics.size());
+  Rng rng(Mix(seed, Mix(static_cast<uint64_t>(characters), static_cast<uint64_t>(facts))));
+  std::vector<size_t> keys(kMostFacts);
+  std::iota(keys.begin(), keys.end(), size_t{0});
+  std::vector<std::string> sentences;
+  FactText task;
+  int64_t length = 0;
+  for (size_t i = 0; i < static_cast<size_t>(facts); ++i) {
+    std::swap(keys[i], keys[i + rng.Below(keys.size() - i)]);
+    const std::string key =
+        fmt::format("the number of the {} {}", kTopics[keys[i] / kForms.size()], kForms[keys[i] % kForms.size()]);
+    sentences.push_back(fmt::format("T{} is {}.", key.substr(1), 1000 + rng.Below(9000)));
+    if (static_cast<int>(i) < questions) task.questions.emplace_back("What is " + key + "?", sentences.back());
+    length += static_cast<int64_t>(sentences.back().size()) + 1;
+  }
+  while (length < characters) {
+    sentences.push_back(
+        fmt::format("{} {} {} {}.", Draw(rng, kSubjects), Draw(rng, kVerbs), Draw(rng, kObjects), Draw(rng, kTimes)));
+    length += static_cast<int64_t>(sentences.back().size()) + 1;
+  }
+  for (size_t i = 0; i + 1 < sentences.size(); ++i)
+    std::swap(sentences[i], sentences[i + rng.Below(sentences.size() - i)]);
+  for (const std::string& sentence : sentences) task.text += (task.text.empty() ? "" : "\n") + sentence;
+  return task;
 }
 
 }  // namespace fulgur

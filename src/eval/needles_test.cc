@@ -42,5 +42,27 @@ TEST(Needles, TheRequestComesAsOftenAsItSays) {
   EXPECT_EQ(matching, 1);
 }
 
+TEST(Needles, AFactStandsOnceInItsText) {
+  for (const int64_t length : {1, 3000}) {
+    const FactText task = MakeFactText(length, 20, 5, 7);
+    EXPECT_GE(static_cast<int64_t>(task.text.size()), length);
+    EXPECT_EQ(task.text, MakeFactText(length, 20, 5, 7).text);
+    EXPECT_NE(task.text, MakeFactText(length, 20, 5, 8).text);
+    ASSERT_EQ(task.questions.size(), 5u);
+    std::map<std::string, int> asked;
+    for (const auto& [question, answer] : task.questions) {
+      EXPECT_EQ(++asked[question], 1);
+      const size_t first = task.text.find(answer);
+      ASSERT_NE(first, std::string::npos) << answer;
+      // "What is the number of the snow poem?" is answered by "The number of the snow poem is 4821."
+      const std::string key = question.substr(8, question.size() - 9);
+      EXPECT_EQ(answer.substr(1, key.size() - 1), key.substr(1));
+      const std::string sentence = "T" + key.substr(1) + " is ";
+      EXPECT_EQ(task.text.find(sentence), first);
+      EXPECT_EQ(task.text.find(sentence, first + 1), std::string::npos) << "no other number has this name";
+    }
+  }
+}
+
 }  // namespace
 }  // namespace fulgur

@@ -41,6 +41,8 @@ std::string RunPage(const std::filesystem::path& folder) {
                        {"reasoning", answer.reasoning},
                        {"content", answer.content},
                        {"finish", answer.finish},
+                       {"prompt_tokens", answer.prompt_tokens},
+                       {"cached_tokens", answer.cached_tokens},
                        {"output_tokens", answer.output_tokens},
                        {"thinking_tokens", answer.thinking_tokens}});
   });
