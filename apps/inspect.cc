@@ -33,9 +33,9 @@ void AddInspect(CLI::App& app) {
       command
           ->add_option("--type", o->type,
                        "Plan for weights in this format (f32, bf16, q8, q4), whatever the model's files have")
-          ->check(CLI::IsMember({"f32", "bf16", "q8", "q4"}));
+          ->check(CLI::IsMember({"f32", "bf16", "q8", "q4", "q4k", "q3", "q2"}));
   command->add_option("--attention", o->attention, "Of the attention projections, if another")
-      ->check(CLI::IsMember({"f32", "bf16", "q8", "q4"}))
+      ->check(CLI::IsMember({"f32", "bf16", "q8", "q4", "q4k", "q3", "q2"}))
       ->needs(type);
   command->add_option("--memory", o->memory, "Plan for a machine with so much memory, e.g. 256GB: what fits")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true));

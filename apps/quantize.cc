@@ -52,7 +52,7 @@ void CheckType(const Options& o) {
     throw Error("--type {}: a GGUF file is written in f32, f16 or q8_0", o.type);
   }
   if (!IsGguf(o.out) && IsGgufType(o.type)) {
-    throw Error("--type {} is for GGUF files, but {} is to be a folder, in q4, q8 or bf16", o.type, o.out);
+    throw Error("--type {} is for GGUF files, but {} is to be a folder, in q4k, q3, q2, q4, q8 or bf16", o.type, o.out);
   }
   if (IsGguf(o.out) && !o.attention.empty()) throw Error("--attention: a GGUF file has one type for all matrices");
 }
@@ -120,19 +120,21 @@ void Run(const Options& o) {
 void AddQuantize(CLI::App& app) {
   const auto o = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
-      "quantize", "Write a model with weights packed for speed, in 16, 8 or 4 bits; read and write GGUF");
+      "quantize", "Write a model with weights packed for speed, in 16 to 2 bits; read and write GGUF");
   AddModelOption(*command, o->model, "Folder of a model or of a run, or a GGUF file (the first of a split one)");
   command
       ->add_option("out", o->out,
                    "Folder to write (a run that was cut off goes on where it stopped), or a file NAME.gguf")
       ->required();
   command
-      ->add_option("--type", o->type,
-                   "q4, q8, or bf16 (bf16 dot products), of experts and attention; of a GGUF file f32, f16 or q8_0")
+      ->add_option(
+          "--type", o->type,
+          "q4k, q3, q2 (fewest bits), q4, q8, or bf16 (bf16 dot products), of experts and attention; of a GGUF file "
+          "f32, f16 or q8_0")
       ->required()
-      ->check(CLI::IsMember({"q4", "q8", "bf16", "f32", "f16", "q8_0"}));
+      ->check(CLI::IsMember({"q4", "q8", "q4k", "q3", "q2", "bf16", "f32", "f16", "q8_0"}));
   command->add_option("--attention", o->attention, "Type of the attention projections, if another")
-      ->check(CLI::IsMember({"q4", "q8", "bf16"}));
+      ->check(CLI::IsMember({"q4", "q8", "q4k", "q3", "q2", "bf16"}));
   command->add_option("--max-shard-bytes", o->max_shard_bytes, "Largest file, e.g. 500MB (default: 4 GiB)")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true));
   command->add_option("--threads", o->threads, "Threads (default: all processors)")->check(Threads());

@@ -16,6 +16,7 @@
 #include "model/checkpoint.h"
 #include "model/checkpoint_writer.h"
 #include "model/gguf_model.h"
+#include "ops/coded_weights.h"
 
 namespace fulgur {
 namespace {
@@ -61,6 +62,14 @@ int64_t FirstNotFinite(const Tensor& t) {
   return find(reinterpret_cast<const uint16_t*>(t.raw()), exponent);
 }
 
+// The first element that a coded format cannot reach, or -1.
+int64_t FirstTooLarge(const Tensor& t) {
+  for (int64_t i = 0; i < t.size(); ++i) {
+    if (std::abs(ElementAsFloat(t, i)) > kLargestCodedWeight) return i;
+  }
+  return -1;
+}
+
 // Lets go of the pages of a tensor that views a mapped file: they are read again if they are used again.
 void DropPages(const Tensor& t) {
   if (t.writable()) return;
@@ -103,6 +112,10 @@ void WritePacked(const Part& part, ExecContext& exec, const Sink& sink, ErrorSum
       if (bad >= 0) {
         throw Error("tensor \"{}\": element [{}, {}] is {}; a weight must be finite", part.name, row + bad / k, bad % k,
                     ElementAsFloat(rows, bad));
+      }
+      if (const int64_t large = IsCoded(format) ? FirstTooLarge(rows) : -1; large >= 0) {
+        throw Error("tensor \"{}\": element [{}, {}] is {}; {} holds weights up to {}", part.name, row + large / k,
+                    large % k, ElementAsFloat(rows, large), WeightFormatName(format), kLargestCodedWeight);
       }
       std::byte* const panel = buffer.data() + static_cast<size_t>(i) * panel_bytes;
       PackedMatrix::PackPanel(rows, format, 0, panel);

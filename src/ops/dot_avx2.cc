@@ -152,6 +152,152 @@ void Int8Tile(const DotTile& t) {
   Int8Half<MR, kWeights>(t, 1);
 }
 
+// ---- Coded formats: coded_weights.h ----
+
+using V = __m256i;
+using Floats = __m256;
+constexpr int kLanes = 8, kVectorBytes = 32;
+#define INLINE __attribute__((always_inline)) inline
+
+INLINE V Set8(int x) { return _mm256_set1_epi8(static_cast<char>(x)); }
+INLINE V Set32(int x) { return _mm256_set1_epi32(x); }
+INLINE V And(V a, V b) { return _mm256_and_si256(a, b); }
+INLINE V Or(V a, V b) { return _mm256_or_si256(a, b); }
+template <int kBits>
+INLINE V ShiftRight(V x) {
+  return _mm256_srli_epi16(x, kBits);
+}
+template <int kBits>
+INLINE V ShiftLeft(V x) {
+  return _mm256_slli_epi16(x, kBits);
+}
+template <int kBits>
+INLINE V ShiftLeft32(V x) {
+  return _mm256_slli_epi32(x, kBits);
+}
+INLINE V Mul16(V a, V b) { return _mm256_mullo_epi16(a, b); }
+INLINE V Table(const uint8_t* of16) {
+  return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(of16)));
+}
+INLINE V Table32(const int* of4) {
+  return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(of4)));
+}
+INLINE V Lookup(V table, V index) { return _mm256_shuffle_epi8(table, index); }
+INLINE V Lookup32(V table, V index) { return _mm256_permutevar8x32_epi32(table, index); }
+// A byte for each output, in 32 bits.
+INLINE V LoadBytes(const char* p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))); }
+// Of 8 bytes that hold 2 bits of outputs j, j + 8, j + 16 and j + 24: those of vector v lowest.
+INLINE V LoadPairsOfBits(const char* p, int v) { return _mm256_srli_epi32(LoadBytes(p), 2 * v); }
+// Tables of 16-bit numbers from 0 to 255 by pairs of indices: byte 1 and 3 ask for no entry and become 0.
+INLINE V LookupPairs(V table, V pairs) { return Lookup(table, Or(pairs, Set32(static_cast<int>(0x80008000)))); }
+// The low or the high 16 bits of an output in both places.
+INLINE V LowTwice(V x) {
+  return _mm256_shuffle_epi8(
+      x, _mm256_broadcastsi128_si256(_mm_set_epi32(0x0d0c0d0c, 0x09080908, 0x05040504, 0x01000100)));
+}
+INLINE V HighTwice(V x) {
+  return _mm256_shuffle_epi8(
+      x, _mm256_broadcastsi128_si256(_mm_set_epi32(0x0f0e0f0e, 0x0b0a0b0a, 0x07060706, 0x03020302)));
+}
+INLINE Floats ScalesOf(V bytes) {
+  return _mm256_mul_ps(_mm256_castsi256_ps(_mm256_slli_epi32(bytes, 20)), _mm256_set1_ps(kScaleByteUnit));
+}
+
+#include "ops/dot_q2-inl.h"
+#include "ops/dot_q3-inl.h"
+#include "ops/dot_q4k-inl.h"
+
+// A group that was expanded: levels in a byte as q8 has its values, then factors, offsets and scales.
+template <typename Group>
+struct ExpandedGroup {
+  static constexpr int kBytes = kExpandedGroupBytes, kMostLevel = Group::kMostLevel;
+  INLINE void Levels(const char* group, int v, V (&out)[8]) const {
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) out[i] = Load(group + i * 128 + v * 32);
+  }
+  INLINE V Factors(const char* group, int v) const { return Load(group + 1024 + v * 32); }
+  INLINE V Offsets(const char* group, int v) const { return Load(group + 1152 + v * 32); }
+  INLINE Floats Scales(const char* group, int v) const {
+    return _mm256_loadu_ps(reinterpret_cast<const float*>(group + 1280 + v * 32));
+  }
+};
+
+INLINE void Store(V x, char* p) { _mm256_storeu_si256(reinterpret_cast<V*>(p), x); }
+
+template <typename Group>
+void Expand(const char* from, int64_t groups, char* to) {
+  const Group group;
+  for (int64_t g = 0; g < groups; ++g, from += Group::kBytes, to += kExpandedGroupBytes) {
+    for (int v = 0; v < 4; ++v) {
+      V levels[8];
+      group.Levels(from, v, levels);
+#pragma GCC unroll 8
+      for (int i = 0; i < 8; ++i) Store(levels[i], to + i * 128 + v * 32);
+      Store(group.Factors(from, v), to + 1024 + v * 32);
+      Store(group.Offsets(from, v), to + 1152 + v * 32);
+      Store(_mm256_castps_si256(group.Scales(from, v)), to + 1280 + v * 32);
+    }
+  }
+}
+
+// factor * integer sum of four quadruples x of a row with outputs whose levels these are. Products of two are added up
+// in 16 bits as long as they fit: 4 * 2 * 31 * 127 or 2 * 2 * 63 * 127.
+template <int kMostLevel>
+INLINE V DotLevels(const V* levels, const char* x, V factor) {
+  static_assert(kMostLevel <= 64);
+  const auto product = [&](int q) __attribute__((always_inline)) {
+    return _mm256_maddubs_epi16(levels[q], Broadcast32(x + q * 4));
+  };
+  const V a = _mm256_add_epi16(product(0), product(1)), b = _mm256_add_epi16(product(2), product(3));
+  if constexpr (kMostLevel <= 31) return _mm256_madd_epi16(_mm256_add_epi16(a, b), factor);
+  return _mm256_add_epi32(_mm256_madd_epi16(a, factor), _mm256_madd_epi16(b, factor));
+}
+
+template <int MR, typename Group>
+void CodedTile(const DotTile& t) {
+  const Group group;
+  Ahead ahead(t, t.steps);
+  if (!t.accumulate) {
+    for (int i = 0; i < MR; ++i) {
+      for (int v = 0; v < 4; ++v) _mm256_storeu_ps(t.c + i * t.ldc + v * 8, _mm256_setzero_ps());
+    }
+  }
+  const char* a = t.a;
+  const char* b = t.b;
+  for (int64_t g = 0; g < t.steps; ++g, a += kInt8RowGroupBytes, b += Group::kBytes) {
+    ahead.Step();
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) {
+      V levels[8];
+      group.Levels(b, v, levels);
+      const V factors = group.Factors(b, v);
+      const V first = LowTwice(factors), second = HighTwice(factors);
+      const V offsets = _mm256_sub_epi16(Set32(0), Mul16(group.Offsets(b, v), factors));
+      const Floats scales = group.Scales(b, v);
+#pragma GCC unroll 4
+      for (int i = 0; i < MR; ++i) {
+        const char* const row = a + i * t.a_stride;
+        const V dot = _mm256_add_epi32(_mm256_add_epi32(DotLevels<Group::kMostLevel>(levels, row + 8, first),
+                                                        DotLevels<Group::kMostLevel>(levels + 4, row + 24, second)),
+                                       _mm256_madd_epi16(offsets, Broadcast32(row + 4)));
+        const __m256 x = _mm256_castsi256_ps(Broadcast32(row));
+        float* const c = t.c + i * t.ldc + v * 8;
+        _mm256_storeu_ps(c, _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot), _mm256_mul_ps(x, scales), _mm256_loadu_ps(c)));
+      }
+    }
+  }
+}
+
+template <typename Group>
+void Coded(const DotTile& t) {
+  static constexpr DotKernels::Tile kTiles[] = {CodedTile<1, Group>, CodedTile<2, Group>, CodedTile<3, Group>,
+                                                CodedTile<4, Group>};
+  kTiles[t.rows - 1](t);
+}
+
+template <typename Group>
+constexpr DotKernels::Integer kCoded = {Coded<Group>, Coded<ExpandedGroup<Group>>, Expand<Group>};
+
 void Bf16(const DotTile& t) {
   static constexpr DotKernels::Tile kTiles[] = {Bf16Tile<1>, Bf16Tile<2>, Bf16Tile<3>, Bf16Tile<4>};
   kTiles[t.rows - 1](t);
@@ -208,10 +354,11 @@ const DotKernels kDotAvx2 = {
     .bf16_rows = kRows,
     .int8_rows = kRows,
     .bf16 = Bf16,
-    .q8 = Int8<Weights::kQ8>,
-    .q4 = Int8<Weights::kQ4>,
-    .q4_wide = Int8<Weights::kQ4Wide>,
-    .expand_q4 = ExpandQ4,
+    .q8 = {Int8<Weights::kQ8>, Int8<Weights::kQ8>, nullptr},
+    .q4 = {Int8<Weights::kQ4>, Int8<Weights::kQ4Wide>, ExpandQ4},
+    .q4k = kCoded<Q4kGroup>,
+    .q3 = kCoded<Q3Group>,
+    .q2 = kCoded<Q2Group>,
     .pack_bf16 = nullptr,
     .finish = nullptr,
     .bf16_peak = nullptr,

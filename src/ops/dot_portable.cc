@@ -1,6 +1,9 @@
 // The kernels in plain C++, for machines without AVX2; and the readable version of what the others do.
 #include <string.h>
 
+#include <cmath>
+
+#include "ops/coded_weights.h"
 #include "ops/dot_kernels.h"
 
 namespace fulgur {
@@ -73,16 +76,37 @@ void ExpandQ4(const char* from, int64_t groups, char* to) {
   }
 }
 
+template <typename Format>
+void Coded(const DotTile& t) {
+  for (int64_t g = 0; g < t.steps; ++g) {
+    const auto* const group = reinterpret_cast<const uint8_t*>(t.b + g * Format::kGroupBytes);
+    for (int j = 0; j < 32; ++j) {
+      int values[kDotGroup];
+      for (int k = 0; k < kDotGroup; ++k) values[k] = CodedValue<Format>(group, k, j);
+      const float scale = ScaleOfByte(group[Format::kScales + j]);
+      for (int i = 0; i < t.rows; ++i) {
+        const char* a = t.a + i * t.a_stride + g * kInt8RowGroupBytes;
+        int32_t dot = 0;
+        for (int k = 0; k < kDotGroup; ++k) dot += values[k] * static_cast<signed char>(a[8 + k]);
+        float& sum = t.c[i * t.ldc + j];
+        if (g == 0 && !t.accumulate) sum = 0;
+        sum = std::fma(static_cast<float>(dot), Read<float>(a) * scale, sum);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 const DotKernels kDotPortable = {
     .bf16_rows = kRows,
     .int8_rows = kRows,
     .bf16 = Bf16,
-    .q8 = Q8,
-    .q4 = Q4,
-    .q4_wide = Q8,
-    .expand_q4 = ExpandQ4,
+    .q8 = {Q8, Q8, nullptr},
+    .q4 = {Q4, Q8, ExpandQ4},
+    .q4k = {Coded<Q4k>, Coded<Q4k>, nullptr},
+    .q3 = {Coded<Q3>, Coded<Q3>, nullptr},
+    .q2 = {Coded<Q2>, Coded<Q2>, nullptr},
     .pack_bf16 = nullptr,
     .finish = nullptr,
     .bf16_peak = nullptr,

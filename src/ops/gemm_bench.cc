@@ -49,6 +49,9 @@ BENCHMARK_CAPTURE(BM_MatMul, bf16, WeightFormat::kBf16)->Apply(Shapes);
 BENCHMARK_CAPTURE(BM_MatMul, bf16_dot, WeightFormat::kBf16Dot)->Apply(Shapes);
 BENCHMARK_CAPTURE(BM_MatMul, q8, WeightFormat::kQ8)->Apply(Shapes);
 BENCHMARK_CAPTURE(BM_MatMul, q4, WeightFormat::kQ4)->Apply(Shapes);
+BENCHMARK_CAPTURE(BM_MatMul, q4k, WeightFormat::kQ4k)->Apply(Shapes);
+BENCHMARK_CAPTURE(BM_MatMul, q3, WeightFormat::kQ3)->Apply(Shapes);
+BENCHMARK_CAPTURE(BM_MatMul, q2, WeightFormat::kQ2)->Apply(Shapes);
 
 void BM_GradInput(benchmark::State& state) {
   const int64_t m = 1024, n = 768, k = 256;

@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t kPanel = PackedMatrix::kPanelWidth;
 constexpr int64_t kRowBlock = 256;     // rows that share the weights of a task
 constexpr int64_t kPanelBlock = 16;    // panels that take turns
-constexpr int64_t kTilesToExpand = 2;  // for more than that, a block of 4-bit weights is expanded once
+constexpr int64_t kTilesToExpand = 2;  // for more than that, a block of weights of few bits is expanded once
 constexpr int64_t kGroupsPerBlock = 16;
 
 // Bytes to ask for memory ahead where a panel is read in one go, measured as share of read bandwidth with one row. One
@@ -35,8 +35,29 @@ size_t StepBytes(WeightFormat format) {
       return kQ8GroupBytes;
     case WeightFormat::kQ4:
       return kQ4GroupBytes;
+    case WeightFormat::kQ4k:
+      return kQ4kGroupBytes;
+    case WeightFormat::kQ3:
+      return kQ3GroupBytes;
+    case WeightFormat::kQ2:
+      return kQ2GroupBytes;
     default:
       return kPanel * 4;
+  }
+}
+
+const DotKernels::Integer& IntegerKernels(const DotKernels& kernels, WeightFormat format) {
+  switch (format) {
+    case WeightFormat::kQ8:
+      return kernels.q8;
+    case WeightFormat::kQ4k:
+      return kernels.q4k;
+    case WeightFormat::kQ3:
+      return kernels.q3;
+    case WeightFormat::kQ2:
+      return kernels.q2;
+    default:
+      return kernels.q4;
   }
 }
 
@@ -44,7 +65,8 @@ size_t StepBytes(WeightFormat format) {
 struct DotProduct {
   const DotKernels& kernels;
   const MatMulArgs& args;
-  bool bf16, expand, pack;
+  bool bf16, pack;
+  void (*expand)(const char* from, int64_t groups, char* to) = nullptr;  // if there are enough rows
   DotKernels::Tile run;
   int64_t tile_rows;
   int64_t steps;                // along K: pairs or groups
@@ -55,9 +77,10 @@ struct DotProduct {
   DotProduct(const DotKernels& k, const MatMulArgs& a) : kernels(k), args(a) {
     const WeightFormat format = a.w->format();
     bf16 = format == WeightFormat::kBf16Dot;
-    expand = format == WeightFormat::kQ4 && a.x.rows > kTilesToExpand * k.int8_rows;
     pack = bf16 && k.pack_bf16 != nullptr;
-    run = bf16 ? k.bf16 : format == WeightFormat::kQ8 ? k.q8 : expand ? k.q4_wide : k.q4;
+    const DotKernels::Integer& integer = IntegerKernels(k, format);
+    if (!bf16 && a.x.rows > kTilesToExpand * k.int8_rows) expand = integer.expand;
+    run = bf16 ? k.bf16 : expand != nullptr ? integer.many : integer.few;
     tile_rows = bf16 ? k.bf16_rows : k.int8_rows;
     const int64_t group = bf16 ? 2 : kDotGroup;
     steps = (a.w->inputs() + group - 1) / group;
@@ -98,11 +121,11 @@ void RunDotBlock(const DotProduct& p, int64_t row0, int64_t row1, int64_t panel0
   const MatrixView y = p.args.y;
   const int64_t n = row1 - row0, outputs = p.args.w->outputs();
   const int64_t tiles = (n + p.tile_rows - 1) / p.tile_rows;
-  const bool once = tiles == 1 && !p.expand;  // a last block may have few rows of a product of many
+  const bool once = tiles == 1 && p.expand == nullptr;  // a last block may have few rows of a product of many
   const int64_t block = once ? p.steps : StepsPerBlock(p.args.w->format()), at_once = once ? 1 : kPanelBlock;
   Scratch scratch(exec.scratch());
   float* sums = nullptr;  // [at_once, n, kPanel]
-  alignas(64) char expanded[kGroupsPerBlock * kQ8GroupBytes];
+  alignas(64) char expanded[kGroupsPerBlock * kExpandedGroupBytes];
   for (int64_t first_panel = panel0; first_panel < panel1; first_panel += at_once) {
     const int64_t panels = std::min(at_once, panel1 - first_panel);
     const bool in_place = block >= p.steps && (first_panel + panels) * kPanel <= outputs;
@@ -123,8 +146,8 @@ void RunDotBlock(const DotProduct& p, int64_t row0, int64_t row1, int64_t panel0
                                  : last_panel ? weights(0, step + block)
                                               : weights(panel + 1, step);
         const int64_t lines = last && !once ? 0 : t.steps * p.step_bytes / 64;
-        if (p.expand) {
-          p.kernels.expand_q4(t.b, t.steps, expanded);
+        if (p.expand != nullptr) {
+          p.expand(t.b, t.steps, expanded);
           t.b = expanded;
         }
         float* const c = in_place ? y.row(row0) + (first_panel + panel) * kPanel : sums + panel * n * kPanel;

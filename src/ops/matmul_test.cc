@@ -5,15 +5,18 @@
 #include <cstring>
 #include <limits>
 
+#include "ops/coded_weights.h"
 #include "ops/quantize.h"
 #include "ops/test_util.h"
 
 namespace fulgur {
 namespace {
 
-constexpr WeightFormat kFormats[] = {WeightFormat::kF32, WeightFormat::kBf16, WeightFormat::kBf16Dot, WeightFormat::kQ8,
-                                     WeightFormat::kQ4};
-constexpr WeightFormat kDotFormats[] = {WeightFormat::kBf16Dot, WeightFormat::kQ8, WeightFormat::kQ4};
+constexpr auto& kFormats = kAllWeightFormats;
+constexpr WeightFormat kIntegerFormats[] = {WeightFormat::kQ8, WeightFormat::kQ4, WeightFormat::kQ4k, WeightFormat::kQ3,
+                                            WeightFormat::kQ2};
+constexpr WeightFormat kDotFormats[] = {WeightFormat::kBf16Dot, WeightFormat::kQ8, WeightFormat::kQ4,
+                                        WeightFormat::kQ4k,     WeightFormat::kQ3, WeightFormat::kQ2};
 const std::pair<int64_t, int64_t> kShapes[] = {{1, 1}, {31, 5}, {32, 64}, {33, 129}, {100, 300}, {530, 1100}};
 
 Tensor Matrix(const std::vector<float>& values, int64_t rows, int64_t cols) {
@@ -142,7 +145,7 @@ TEST(MatMul, SeveralProductsAtOnceAreThoseOneByOne) {
 
 TEST(MatMul, IntegerProductsHaveTheSameBitsOnAllSetsWithFma) {
   ExecContext exec(2);
-  for (const WeightFormat format : {WeightFormat::kQ8, WeightFormat::kQ4}) {
+  for (const WeightFormat format : kIntegerFormats) {
     const int64_t n = 70, k = 200, m = 50;
     const std::vector<float> x = RandomVector(m * k, 7);
     const PackedMatrix w(RandomMatrix(n, k, 8), format, exec);
@@ -160,7 +163,7 @@ TEST(MatMul, TheLargestValuesDoNotSaturate) {
       const PackedMatrix w(Matrix(std::vector<float>(static_cast<size_t>(2 * k), -1.0f), 2, k), format, exec);
       for (const std::string& set : SupportedInstructionSets()) {
         UseInstructionSet(set);
-        for (const float y : Multiply(x, 1, w, exec)) EXPECT_NEAR(y, -sign * 64, 0.5) << set;
+        for (const float y : Multiply(x, 1, w, exec)) EXPECT_NEAR(y, -sign * 64, IsCoded(format) ? 2 : 0.5) << set;
       }
       UseInstructionSet("");
     }
@@ -215,6 +218,9 @@ TEST(PackedMatrix, ErrorsOfQuantization) {
   EXPECT_LT(error(WeightFormat::kQ8), 0.007);  // a uniform error of half a step of max / 127, max about 2.1 rms
   EXPECT_LT(error(WeightFormat::kQ4), 0.09);
   EXPECT_GT(error(WeightFormat::kQ4), 0.05);
+  EXPECT_LT(error(WeightFormat::kQ4k), 0.075);
+  EXPECT_LT(error(WeightFormat::kQ3), 0.15);
+  EXPECT_LT(error(WeightFormat::kQ2), 0.29);
 }
 
 TEST(PackedMatrix, ZerosAndTinyValues) {
@@ -224,7 +230,11 @@ TEST(PackedMatrix, ZerosAndTinyValues) {
     const std::vector<float> x(32, value);
     for (const WeightFormat format : kDotFormats) {
       const PackedMatrix w(weight, format, exec);
-      for (int64_t i = 0; i < 64; ++i) EXPECT_NEAR(w.Unpack().f32()[i], value, 0.01 * value + 1e-40);
+      const double least = IsCoded(format) ? 0x1p-27 : 1e-40;  // the least step of a coded format
+      for (int64_t i = 0; i < 64; ++i) EXPECT_NEAR(w.Unpack().f32()[i], value, 0.01 * value + least);
+      if (value == 0) {
+        for (int64_t i = 0; i < 64; ++i) EXPECT_EQ(w.Unpack().f32()[i], 0);
+      }
       for (const float y : Multiply(x, 1, w, exec)) EXPECT_NEAR(y, 0, 1e-30);
     }
   }

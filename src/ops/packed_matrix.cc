@@ -5,14 +5,16 @@
 #include <cstring>
 #include <vector>
 
+#include "ops/coded_weights.h"
 #include "ops/dot_kernels.h"
 #include "ops/quantize.h"
+#include "ops/quantize_coded.h"
 
 namespace fulgur {
 namespace {
 
 constexpr int64_t kWidth = PackedMatrix::kPanelWidth;
-constexpr std::array<const char*, 5> kNames = {"f32", "bf16", "bf16-dot", "q8", "q4"};
+constexpr std::array<const char*, 8> kNames = {"f32", "bf16", "bf16-dot", "q8", "q4", "q4k", "q3", "q2"};
 
 // Panel p as [K][32].
 template <typename T>
@@ -48,11 +50,20 @@ int Q8Byte(int k, int64_t j) { return k / 4 * 128 + static_cast<int>(j) * 4 + k 
 int Q4Byte(int k, int64_t j) { return k / 8 * 128 + static_cast<int>(j) * 4 + k % 4; }
 bool Q4High(int k) { return k / 4 % 2 == 1; }
 
-void PackGroups(const Tensor& weight, bool q4, int64_t p, std::byte* out) {
+// For whole groups; empty if there is none.
+std::vector<float> PaddedImportance(const float* importance, int64_t k) {
+  if (importance == nullptr) return {};
+  std::vector<float> padded(importance, importance + k);
+  padded.resize(static_cast<size_t>((k + kDotGroup - 1) / kDotGroup * kDotGroup));
+  return padded;
+}
+
+void PackGroups(const Tensor& weight, bool q4, int64_t p, std::byte* out, const float* importance) {
   const int64_t n = weight.dim(0), k = weight.dim(1), first = p * kWidth, columns = std::min(kWidth, n - first);
   const int64_t groups = (k + kDotGroup - 1) / kDotGroup;
   const int group_bytes = q4 ? kQ4GroupBytes : kQ8GroupBytes;
   std::vector<float> row(static_cast<size_t>(groups * kDotGroup));
+  const std::vector<float> padded = PaddedImportance(importance, k);
   for (int64_t g = 0; g < groups; ++g) {  // zeros for outputs that are not there
     std::byte* group = out + g * group_bytes;
     std::memset(group, q4 ? 0x88 : 0x80, static_cast<size_t>(group_bytes - 64));
@@ -62,7 +73,8 @@ void PackGroups(const Tensor& weight, bool q4, int64_t p, std::byte* out) {
     RowToF32(weight, first + j, row.data());
     for (int64_t g = 0; g < groups; ++g) {
       const float* values = row.data() + g * kDotGroup;
-      const QuantizedGroup quantized = q4 ? QuantizeQ4(values) : QuantizeQ8(values);
+      const QuantizedGroup quantized =
+          q4 ? QuantizeQ4(values, importance == nullptr ? nullptr : padded.data() + g * kDotGroup) : QuantizeQ8(values);
       auto* group = reinterpret_cast<uint8_t*>(out + g * group_bytes);
       for (int i = 0; i < kDotGroup; ++i) {
         if (!q4) {
@@ -75,6 +87,23 @@ void PackGroups(const Tensor& weight, bool q4, int64_t p, std::byte* out) {
       }
       std::memcpy(group + group_bytes - 64 + 2 * j, &quantized.scale, sizeof quantized.scale);
     }
+  }
+}
+
+void PackCoded(const Tensor& weight, WeightFormat format, int64_t p, std::byte* out, const float* importance) {
+  const int64_t n = weight.dim(0), k = weight.dim(1), first = p * kWidth, columns = std::min(kWidth, n - first);
+  const int64_t groups = (k + kDotGroup - 1) / kDotGroup;
+  const size_t group_bytes = PackedMatrix::PanelBytes(format, kDotGroup);
+  std::vector<float> row(static_cast<size_t>(k)), values(static_cast<size_t>(groups * kDotGroup * kWidth));
+  for (int64_t j = 0; j < columns; ++j) {
+    RowToF32(weight, first + j, row.data());
+    for (int64_t i = 0; i < k; ++i) values[static_cast<size_t>(i * kWidth + j)] = row[static_cast<size_t>(i)];
+  }
+  const std::vector<float> padded = PaddedImportance(importance, k);
+  for (int64_t g = 0; g < groups; ++g) {
+    QuantizeCodedGroup(format, values.data() + g * kDotGroup * kWidth,
+                       importance == nullptr ? nullptr : padded.data() + g * kDotGroup,
+                       reinterpret_cast<uint8_t*>(out) + static_cast<size_t>(g) * group_bytes);
   }
 }
 
@@ -102,15 +131,23 @@ size_t PackedMatrix::PanelBytes(WeightFormat format, int64_t k) {
       return groups * kQ8GroupBytes;
     case WeightFormat::kQ4:
       return groups * kQ4GroupBytes;
+    case WeightFormat::kQ4k:
+      return groups * kQ4kGroupBytes;
+    case WeightFormat::kQ3:
+      return groups * kQ3GroupBytes;
+    case WeightFormat::kQ2:
+      return groups * kQ2GroupBytes;
   }
   return 0;
 }
 
-void PackedMatrix::PackPanel(const Tensor& weight, WeightFormat format, int64_t p, std::byte* out) {
+void PackedMatrix::PackPanel(const Tensor& weight, WeightFormat format, int64_t p, std::byte* out,
+                             const float* importance) {
   const int64_t n = weight.dim(0), k = weight.dim(1);
   if (format == WeightFormat::kQ8 || format == WeightFormat::kQ4) {
-    return PackGroups(weight, format == WeightFormat::kQ4, p, out);
+    return PackGroups(weight, format == WeightFormat::kQ4, p, out, importance);
   }
+  if (IsCoded(format)) return PackCoded(weight, format, p, out, importance);
   // The rows of this panel in the type they are stored in.
   const DType dtype = format == WeightFormat::kF32 ? DType::kF32 : DType::kBF16;
   if (weight.dtype() != dtype) {
@@ -185,6 +222,15 @@ Tensor PackedMatrix::Unpack() const {
           row[i] = ToFloat(scales[column]) * static_cast<float>(value - 8);
           break;
         }
+        case WeightFormat::kQ4k:
+        case WeightFormat::kQ3:
+        case WeightFormat::kQ2:
+          row[i] = VisitCoded(format_, [&]<typename Format>(Format) {
+            const auto* group = reinterpret_cast<const uint8_t*>(p + g * Format::kGroupBytes);
+            const int j = static_cast<int>(column), value = CodedValue<Format>(group, k, j);
+            return ScaleOfByte(group[Format::kScales + j]) * static_cast<float>(value);
+          });
+          break;
       }
     }
   }

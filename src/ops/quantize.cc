@@ -31,6 +31,7 @@ HWY_INLINE Row16 RoundToInt8(Row16 x, int8_t* out) {
   return rounded;
 }
 
+// zero_point 0: the sums of both halves of a group instead of a correction.
 void EncodeInt8Row(const float* x, int64_t k, float zero_point, char* out) {
   for (int64_t i = 0; i < k; i += kDotGroup, out += kInt8RowGroupBytes) {
     const auto load = [&](int64_t at) HWY_ATTR {
@@ -42,19 +43,25 @@ void EncodeInt8Row(const float* x, int64_t k, float zero_point, char* out) {
     const float finite = ReduceSum(MulAdd(a, zero, Mul(b, zero)));
     const float inverse = max > 0 ? 127.0f / max : 0.0f;
     const float scale = max * (1.0f / 127.0f) + finite;
-    float sum = 0;
+    float sum_low = 0, sum_high = 0;
     // Tiny magnitudes have no inverse: they are zeros.
     if (finite == 0 && inverse <= std::numeric_limits<float>::max()) {
       int8_t* q = reinterpret_cast<int8_t*>(out + 8);
       const Row16 inv = Set16(inverse);
       const Row16 low = RoundToInt8(Mul(a, inv), q), high = RoundToInt8(Mul(b, inv), q + 16);
-      sum = ReduceSum(Add(low, high));
+      sum_low = ReduceSum(low);
+      sum_high = ReduceSum(high);
     } else {
       std::fill(out + 8, out + 8 + kDotGroup, char{0});
     }
-    const int32_t correction = -static_cast<int32_t>(sum * zero_point);
     __builtin_memcpy(out, &scale, sizeof scale);
-    __builtin_memcpy(out + 4, &correction, sizeof correction);
+    if (zero_point == 0) {
+      const int16_t sums[2] = {static_cast<int16_t>(sum_low), static_cast<int16_t>(sum_high)};
+      __builtin_memcpy(out + 4, sums, sizeof sums);
+    } else {
+      const int32_t correction = -static_cast<int32_t>((sum_low + sum_high) * zero_point);
+      __builtin_memcpy(out + 4, &correction, sizeof correction);
+    }
   }
 }
 
@@ -112,7 +119,7 @@ QuantizedGroup QuantizeQ8(const float* x) {
   return group;
 }
 
-QuantizedGroup QuantizeQ4(const float* x) {
+QuantizedGroup QuantizeQ4(const float* x, const float* importance) {
   QuantizedGroup group{};
   float extreme = 0;  // the value of largest magnitude
   for (int i = 0; i < kDotGroup; ++i) {
@@ -128,8 +135,9 @@ QuantizedGroup QuantizeQ4(const float* x) {
     float qx = 0, qq = 0;
     for (int i = 0; i < kDotGroup; ++i) {
       const float q = Nearest(std::clamp(x[i] * inverse, -8.0f, 7.0f));
-      qx += q * x[i];
-      qq += q * q;
+      const float w = importance == nullptr ? 1.0f : importance[i];
+      qx += w * (q * x[i]);
+      qq += w * (q * q);
     }
     if (qq > 0 && qx * qx > best_gain * qq) {
       best_gain = qx * qx / qq;
@@ -150,6 +158,9 @@ size_t EncodedRowBytes(WeightFormat format, int64_t k) {
       return static_cast<size_t>((k + 1) / 2 * 4);
     case WeightFormat::kQ8:
     case WeightFormat::kQ4:
+    case WeightFormat::kQ4k:
+    case WeightFormat::kQ3:
+    case WeightFormat::kQ2:
       return static_cast<size_t>((k + kDotGroup - 1) / kDotGroup * kInt8RowGroupBytes);
   }
   return 0;
@@ -162,7 +173,8 @@ void EncodeRows(ConstMatrixView x, WeightFormat format, std::byte* out) {
     if (format == WeightFormat::kBf16Dot) {
       HWY_DYNAMIC_DISPATCH(EncodeBf16Row)(x.row(i), x.cols, row);
     } else {
-      HWY_DYNAMIC_DISPATCH(EncodeInt8Row)(x.row(i), x.cols, format == WeightFormat::kQ4 ? 8.0f : 128.0f, row);
+      const float zero_point = format == WeightFormat::kQ8 ? 128.0f : format == WeightFormat::kQ4 ? 8.0f : 0.0f;
+      HWY_DYNAMIC_DISPATCH(EncodeInt8Row)(x.row(i), x.cols, zero_point, row);
     }
   }
 }

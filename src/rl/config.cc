@@ -234,7 +234,7 @@ Objective ReadObjective(Section& parent, std::string* name) {
 WeightFormat ReadFormat(Section& s, const char* key) {
   const auto name = s.GetOr<std::string>(key, "f32");
   if (const auto format = WeightFormatFromName(name)) return *format;
-  throw Error("{}: \"{}\" is \"{}\", but must be f32, bf16, bf16-dot, q8 or q4", s.where(), key, name);
+  throw Error("{}: \"{}\" is \"{}\", but must be f32, bf16, bf16-dot, q8, q4, q4k, q3 or q2", s.where(), key, name);
 }
 
 std::vector<ProblemSourceConfig> ReadSources(Section& s) {
