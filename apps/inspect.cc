@@ -8,6 +8,7 @@
 
 #include "apps/commands.h"
 #include "apps/option_checks.h"
+#include "model/gguf_model.h"
 #include "model/weight_plan.h"
 
 namespace fulgur {
@@ -24,16 +25,20 @@ void AddInspect(CLI::App& app) {
   };
   const auto o = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("inspect", "Dimensions, parameter counts, weights, memory by context length");
-  AddModelOption(*command, o->model, "Folder of a model (weights may be missing) or of a run, or a config.json");
+  AddModelOption(*command, o->model,
+                 "Folder of a model (weights may be missing) or of a run, a config.json, or a GGUF file (the first of "
+                 "a split one)");
   command->add_option("--context", o->contexts, "Context lengths in tokens, separated by commas")
       ->check(WholeNumber(0, uint64_t{1} << 32))
       ->delimiter(',');
   AddKvCacheOption(*command, o->kv_cache, kUsualKvCache);
   CLI::Option* type =
       command
-          ->add_option("--type", o->type,
-                       "Plan for weights in this format (f32, bf16, q8, q4), whatever the model's files have")
-          ->check(CLI::IsMember({"f32", "bf16", "q8", "q4", "q4k", "q3", "q2"}));
+          ->add_option(
+              "--type", o->type,
+              "Plan for weights in this format or recipe, whatever the model's files have; with --memory alone the "
+              "most precise that fits")
+          ->check(CLI::IsMember({"f32", "bf16", "q8", "q4", "q4k", "q3", "q2", "m1-256gb", "m1-192gb"}));
   command->add_option("--attention", o->attention, "Of the attention projections, if another")
       ->check(CLI::IsMember({"f32", "bf16", "q8", "q4", "q4k", "q3", "q2"}))
       ->needs(type);
@@ -48,13 +53,18 @@ void AddInspect(CLI::App& app) {
     Json report = InspectModel(o->model, o->contexts, o->kv_cache);
     if (!o->type.empty() || o->memory > 0 || o->bandwidth > 0) {
       PlanQuestion question;
-      if (!o->type.empty()) question.type = WeightFormatFromName(o->type).value();
-      if (!o->attention.empty()) question.attention = WeightFormatFromName(o->attention);
+      if (!o->type.empty()) {
+        question.recipe = NamedRecipe{o->type, RecipeFromName(o->type).value()};
+        if (!o->attention.empty()) question.recipe->recipe.attention = WeightFormatFromName(o->attention);
+      }
       question.kv_cache = o->kv_cache;
       if (o->memory > 0) question.memory = static_cast<double>(o->memory);
       if (o->bandwidth > 0) question.bandwidth = 1e9 * o->bandwidth;
       question.contexts = o->contexts;
-      report["plan"] = AnswerPlan(ModelConfig::FromFile(report["config"].get<std::string>()), question);
+      const std::string config = report["config"];
+      report["plan"] = AnswerPlan(config.ends_with(".gguf") ? ConfigFromGguf(GgufFile(std::filesystem::path(config)))
+                                                            : ModelConfig::FromFile(config),
+                                  question);
     }
     if (o->json) {
       fmt::print("{}\n", report.dump(2, ' ', false, Json::error_handler_t::replace));

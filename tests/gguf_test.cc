@@ -89,6 +89,54 @@ TEST(GgufModel, EightBitsAndHalvesAreNear) {
   }
 }
 
+// Without --type each matrix becomes what is nearest: of Q8_0 the same values, so that going out again gives the same file.
+TEST(GgufModel, EightBitsComeInWithoutLoss) {
+  const TestFolder folder;
+  const std::string file = folder / "nano.gguf";
+  Fulgur({"quantize", kNano, file, "--type", "q8_0"});
+  EXPECT_THAT(Fulgur({"quantize", file, (folder / "back").string()}), HasSubstr("0.00 % of theirs"));
+  const TensorMap tensors = ReadSafetensors(fs::path(folder / "back") / "model.safetensors");
+  EXPECT_TRUE(tensors.contains("model.layers.0.block_sparse_moe.experts.0.w1.weight.q8-f16"));
+  EXPECT_FALSE(Answer(folder / "back").empty());
+  const Json report = ParseJson(Fulgur({"inspect", file, "--json"}), "report");
+  EXPECT_EQ(report["dims"]["num_local_experts"], 8);
+  EXPECT_EQ(report["weights"]["state"], "complete");
+  EXPECT_GT(report["weights"]["bytes"]["Q8_0"], report["weights"]["bytes"]["F32"]);
+  EXPECT_THAT(Fulgur({"inspect", file, "--memory", "1GB"}), HasSubstr("chosen for this memory"));
+}
+
+TEST(Quantize, CalibratesByATextAndByWhatWasMeasuredBefore) {
+  const TestFolder folder;
+  WriteFileAtomic(folder / "text.txt", "What is 17 + 25? 17 + 25 = 42. Sort the numbers 5, 3, 9: 3, 5, 9.");
+  const auto quantize = [&](const std::string& name, std::vector<std::string> more) {
+    std::vector<std::string> args = {"quantize", kNano, (folder / name).string(), "--type", "q2"};
+    args.insert(args.end(), more.begin(), more.end());
+    Fulgur(args);
+    return ReadFile(folder / name / "model.safetensors");
+  };
+  const std::string plain = quantize("plain", {});
+  const std::string weighted = quantize("weighted", {"--calibrate", (folder / "text.txt").string()});
+  EXPECT_NE(plain, weighted);
+  EXPECT_EQ(plain.size(), weighted.size());
+  EXPECT_EQ(quantize("again", {"--calibrate", (folder / "weighted" / "activations.safetensors").string()}), weighted);
+  WriteFileAtomic(folder / "empty.txt", "");
+  EXPECT_THAT(ErrorOf({"quantize", kNano, folder / "x", "--type", "q2", "--calibrate", folder / "empty.txt"}),
+              HasSubstr("there is no text"));
+  EXPECT_THAT(ErrorOf({"quantize", kNano, folder / "x"}), HasSubstr("--type is needed"));
+}
+
+TEST(Quantize, ARecipeHasAFormatForEachKindOfMatrix) {
+  const TestFolder folder;
+  EXPECT_THAT(Fulgur({"quantize", kNano, folder / "x", "--type", "m1-192gb"}),
+              HasSubstr("q2, second matrices of experts q3, attention q4k"));
+  const TensorMap tensors = ReadSafetensors(fs::path(folder / "x") / "model.safetensors");
+  const std::string layer = "model.layers.0.";
+  EXPECT_TRUE(tensors.contains(layer + "self_attn.qkv_proj.weight.q4k"));
+  EXPECT_TRUE(tensors.contains(layer + "block_sparse_moe.experts.7.w1.weight.q2"));
+  EXPECT_TRUE(tensors.contains(layer + "block_sparse_moe.experts.7.w2.weight.q3"));
+  EXPECT_EQ(ReadJsonFile(fs::path(folder / "x") / "config.json")["quantization_config"]["down_type"], "q3");
+}
+
 TEST(GgufModel, WhatCannotBeDoneIsSaid) {
   const TestFolder folder;
   const std::string file = folder / "nano.gguf";

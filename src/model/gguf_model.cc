@@ -188,11 +188,13 @@ ModelConfig ConfigFromGguf(const GgufFile& file) {
   return c;
 }
 
+std::span<const std::byte> GgufRows::Blocks(int64_t first, int64_t count) const {
+  const size_t row_bytes = static_cast<size_t>(shape.back() / GgufBlockValues(type)) * GgufBlockBytes(type);
+  return blocks.subspan(static_cast<size_t>(first) * row_bytes, static_cast<size_t>(count) * row_bytes);
+}
+
 Tensor GgufRows::Rows(int64_t first, int64_t count) const {
-  const int64_t width = shape.back();
-  const size_t row_bytes = static_cast<size_t>(width / GgufBlockValues(type)) * GgufBlockBytes(type);
-  const std::span<const std::byte> part =
-      blocks.subspan(static_cast<size_t>(first) * row_bytes, static_cast<size_t>(count) * row_bytes);
+  const std::span<const std::byte> part = Blocks(first, count);
   Shape part_shape = shape;
   if (shape.size() > 1) part_shape[0] = count;
   const auto stored = [&](DType dtype) {

@@ -30,6 +30,7 @@ struct GgufRows {
   // Rows [first, first + count) (elements of a vector are one row): as stored if the type is F32, F16 or BF16, else
   // decoded to F32.
   Tensor Rows(int64_t first, int64_t count) const;
+  std::span<const std::byte> Blocks(int64_t first, int64_t count) const;  // the same rows as they are stored
 };
 // Parameter `name` (of VisitParameters) with this shape; an Error names the file and the tensor if it is missing or has
 // another shape. A file without `output` has the embedding for its LM head.

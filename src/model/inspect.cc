@@ -1,11 +1,13 @@
 #include "model/inspect.h"
 
 #include <algorithm>
+#include <memory>
 #include <set>
 #include <utility>
 
 #include "base/progress.h"
 #include "model/checkpoint.h"
+#include "model/gguf_model.h"
 #include "model/memory_plan.h"
 
 namespace fulgur {
@@ -129,6 +131,34 @@ Json InspectWeights(const fs::path& dir, const ModelConfig& config, Json& proble
   return weights;
 }
 
+// Of a GGUF file, or of all parts of a split one: every tensor is there, or the file is refused.
+Json InspectGguf(const GgufFile& file, const ModelConfig& config, Json& problems) {
+  std::map<std::string, int64_t> bytes;
+  int64_t total = 0, expected = 0;
+  for (const auto& [name, tensor] : file.tensors()) {
+    bytes[GgufTypeName(tensor.type)] += static_cast<int64_t>(tensor.blocks.size());
+    total += static_cast<int64_t>(tensor.blocks.size());
+  }
+  Params names;
+  VisitParameters(config, names, [&]<typename T>(const std::string& name, T&, const Shape& shape) {
+    ++expected;
+    try {
+      RowsFromGguf(file, name, shape);
+    } catch (const Error& e) {
+      if (problems.size() < 3) problems.push_back(e.what());
+    }
+  });
+  return {{"state", "complete"},
+          {"tensors", file.tensors().size()},
+          {"expected_tensors", file.tensors().size()},
+          {"parameters", expected},
+          {"files", file.files()},
+          {"missing_files", Json::array()},
+          {"bytes", bytes},
+          {"bytes_total", total},
+          {"bytes_total_source", "the files"}};
+}
+
 std::string Number(int64_t n) {  // 12,345
   std::string text = std::to_string(n);
   for (size_t i = text.size(); i > 3; i -= 3) text.insert(i - 3, ",");
@@ -162,11 +192,13 @@ std::string LayerPattern(const std::vector<AttentionKind>& kinds) {
 
 Json InspectModel(const fs::path& model, const std::vector<int64_t>& contexts, std::optional<KvFormat> kv_format) {
   const bool folder = fs::is_directory(model);
+  const std::unique_ptr<const GgufFile> gguf =
+      model.extension() == ".gguf" && !folder ? std::make_unique<GgufFile>(model) : nullptr;
   const fs::path config_path = folder ? model / kConfigFile : model;
   if (folder && !fs::exists(config_path)) {
     throw Error("{}: no {}: not a model's folder, or a save that was cut off", model.string(), kConfigFile);
   }
-  const ModelConfig config = ModelConfig::FromFile(config_path);
+  const ModelConfig config = gguf ? ConfigFromGguf(*gguf) : ModelConfig::FromFile(config_path);
   Json report, problems = Json::array();
   report["config"] = config_path.string();
   report["model_type"] = config.model_type;
@@ -191,13 +223,13 @@ Json InspectModel(const fs::path& model, const std::vector<int64_t>& contexts, s
 
   // A config file on its own stands for a model without weights.
   int64_t weight_bytes = 2 * count.total;
-  if (folder) {
-    report["weights"] = InspectWeights(model, config, problems);
+  if (folder || gguf) {
+    report["weights"] = gguf ? InspectGguf(*gguf, config, problems) : InspectWeights(model, config, problems);
     weight_bytes = report["weights"]["bytes_total"].get<int64_t>();
   }
   if (!kv_format) {
-    const Json bytes = folder ? report["weights"]["bytes"] : Json::object();
-    const bool f32 = bytes.size() == 1 && bytes.contains("F32"), packed = bytes.contains("U8");
+    const Json bytes = report.contains("weights") ? report["weights"]["bytes"] : Json::object();
+    const bool f32 = bytes.size() == 1 && bytes.contains("F32"), packed = bytes.contains("U8") || gguf != nullptr;
     kv_format = f32 ? KvFormat::kF32 : packed ? KvFormat::kBf16Dot : KvFormat::kBf16;
   }
   report["kv_cache"] = KvFormatName(*kv_format);
@@ -254,7 +286,7 @@ std::string InspectionText(const Json& report) {
                            number(weights["tensors"]), number(weights["expected_tensors"]));
     }
     line("weights", value);
-    for (const auto& [dtype, bytes] : weights["bytes"].items()) line("", fmt::format("{:<5} {}", dtype, Bytes(bytes)));
+    for (const auto& [dtype, bytes] : weights["bytes"].items()) line("", fmt::format("{:<6} {}", dtype, Bytes(bytes)));
     if (missing > 0) {
       line("", fmt::format("missing: {}{}", weights["missing_files"][0].get<std::string>(),
                            missing > 1 ? fmt::format(" and {} more", missing - 1) : ""));

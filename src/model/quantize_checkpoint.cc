@@ -26,7 +26,6 @@ namespace fs = std::filesystem;
 constexpr int64_t kPanel = PackedMatrix::kPanelWidth;
 constexpr size_t kBufferBytes = size_t{16} << 20;
 
-bool IsAttention(const std::string& name) { return name.find(".self_attn.") != std::string::npos; }
 bool IsRouter(const std::string& name) { return name.ends_with("moe.gate.weight"); }
 
 // One parameter, and where its values come from.
@@ -36,17 +35,66 @@ struct Part {
   DType dtype;  // in which it is kept, if it is not packed
   std::optional<WeightFormat> format = {};
   std::function<Tensor(int64_t first, int64_t count)> rows;  // of a float type; a vector is one row
-  std::function<void()> done = {};                           // its pages in memory are needed no longer
+  // GGUF blocks of the same, if the format takes them as they are.
+  std::function<std::span<const std::byte>(int64_t first, int64_t count)> blocks = {};
+  std::function<void()> done = {};  // its pages in memory are needed no longer
 
   int64_t width() const { return shape.back(); }
   int64_t row_count() const { return NumElements(shape) / width(); }
 };
 
+// The format nearest to a GGUF type.
+WeightFormat NearestFormat(GgufType type) {
+  switch (type) {
+    case GgufType::kF32:
+      return WeightFormat::kF32;
+    case GgufType::kF16:
+    case GgufType::kBF16:
+      return WeightFormat::kBf16;
+    case GgufType::kQ5_0:
+    case GgufType::kQ5_1:
+    case GgufType::kQ5_K:
+    case GgufType::kQ6_K:
+    case GgufType::kQ8_0:
+      return WeightFormat::kQ8;
+    case GgufType::kQ4_0:
+      return WeightFormat::kQ4;
+    case GgufType::kQ4_1:
+    case GgufType::kQ4_K:
+    case GgufType::kIQ4_NL:
+    case GgufType::kIQ4_XS:
+      return WeightFormat::kQ4k;
+    case GgufType::kQ3_K:
+      return WeightFormat::kQ3;
+    case GgufType::kQ2_K:
+      return WeightFormat::kQ2;
+  }
+  return WeightFormat::kQ8;
+}
+
 // What a linear map becomes: packed in a format, or stays.
-std::optional<WeightFormat> TargetFormat(const Part& part, const QuantizeOptions& options) {
+std::optional<WeightFormat> TargetFormat(const Part& part, const QuantizeOptions& options,
+                                         std::optional<GgufType> source) {
   if (IsRouter(part.name)) return std::nullopt;
   if (part.name == "lm_head.weight") return part.dtype == DType::kBF16 ? WeightFormat::kBf16 : WeightFormat::kF32;
-  return IsAttention(part.name) ? options.attention.value_or(options.type) : options.type;
+  const WeightFormat format = options.recipe ? options.recipe->Of(part.name) : NearestFormat(source.value());
+  if (format == WeightFormat::kQ8 && source == GgufType::kQ8_0) return WeightFormat::kQ8F16;
+  if (format == WeightFormat::kQ4 && source == GgufType::kQ4_0) return WeightFormat::kQ4F16;
+  return format;
+}
+
+// What errors of a matrix are weighed by [K], or nullptr.
+const float* ImportanceOf(const Part& part, const QuantizeOptions& options) {
+  if (options.statistics == nullptr) return nullptr;
+  const auto found = options.statistics->mean_squares.find(part.name);
+  if (found == options.statistics->mean_squares.end()) {
+    throw Error("the statistics of activations have nothing of \"{}\": they are of another model", part.name);
+  }
+  if (static_cast<int64_t>(found->second.size()) != part.width()) {
+    throw Error("the statistics of activations have {} inputs of \"{}\", which has {}: they are of another model",
+                found->second.size(), part.name, part.width());
+  }
+  return found->second.data();
 }
 
 // Index of the first element that is infinite or not a number, or -1.
@@ -96,11 +144,13 @@ ErrorSums ErrorOf(const Tensor& rows, WeightFormat format, const std::byte* pane
 }
 
 // Packs and gives away a few MiB of panels at a time. `sums`, if wanted, grows.
-void WritePacked(const Part& part, ExecContext& exec, const Sink& sink, ErrorSums* sums) {
+void WritePacked(const Part& part, const QuantizeOptions& options, ExecContext& exec, const Sink& sink,
+                 ErrorSums* sums) {
   const WeightFormat format = *part.format;
   const int64_t n = part.shape[0], k = part.shape[1], panels = PackedMatrix::Panels(n);
   const size_t panel_bytes = PackedMatrix::PanelBytes(format, k);
   const int64_t at_once = std::clamp<int64_t>(static_cast<int64_t>(kBufferBytes / panel_bytes), 1, panels);
+  const float* const importance = part.name == "lm_head.weight" ? nullptr : ImportanceOf(part, options);
   AlignedVector<std::byte> buffer(static_cast<size_t>(at_once) * panel_bytes);
   for (int64_t first = 0; first < panels; first += at_once) {
     const int64_t count = std::min(at_once, panels - first);
@@ -118,7 +168,11 @@ void WritePacked(const Part& part, ExecContext& exec, const Sink& sink, ErrorSum
                     large % k, ElementAsFloat(rows, large), WeightFormatName(format), kLargestCodedWeight);
       }
       std::byte* const panel = buffer.data() + static_cast<size_t>(i) * panel_bytes;
-      PackedMatrix::PackPanel(rows, format, 0, panel);
+      if (part.blocks) {
+        PackedMatrix::PackGgufPanel(part.blocks(row, rows.dim(0)), k, format, panel);
+      } else {
+        PackedMatrix::PackPanel(rows, format, 0, panel, importance);
+      }
       if (sums != nullptr) errors[static_cast<size_t>(i)] = ErrorOf(rows, format, panel);
     });
     sink(buffer.data(), static_cast<size_t>(count) * panel_bytes);
@@ -148,6 +202,12 @@ bool IsCompanion(const std::string& name) {
 // A name that ends so is one even where nothing of that name is: the error then is about the file.
 bool IsGguf(const fs::path& source) { return source.extension() == ".gguf" || fs::is_regular_file(source); }
 
+std::string RecipeText(const std::optional<WeightRecipe>& recipe) {
+  if (!recipe) return "nearest";
+  return fmt::format("{} {} {}", WeightFormatName(recipe->type), WeightFormatName(recipe->down_type()),
+                     WeightFormatName(recipe->attention_type()));
+}
+
 // Says which files the weights come from, as they are now: sizes and times of change.
 std::string Fingerprint(const fs::path& source, const QuantizeOptions& options) {
   std::vector<std::string> files;
@@ -168,9 +228,8 @@ std::string Fingerprint(const fs::path& source, const QuantizeOptions& options) 
   for (const std::string& file : files) {
     for (const char c : file + '\n') hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
   }
-  return fmt::format("{} {} {}{:016x}", WeightFormatName(options.type),
-                     WeightFormatName(options.attention.value_or(options.type)),
-                     gguf ? source.filename().string() + " " : "", hash);
+  return fmt::format("{} {}{:016x} {:016x}", RecipeText(options.recipe), gguf ? source.filename().string() + " " : "",
+                     hash, options.statistics == nullptr ? 0 : options.statistics->hash());
 }
 
 // The parameters of a model folder. `params` has to outlive them.
@@ -196,7 +255,7 @@ std::vector<Part> PartsOfFolder(const fs::path& source, const ModelConfig& confi
                     weight->raw() + static_cast<size_t>(first * width) * DTypeSize(weight->dtype()), nullptr);
     };
     part.done = [weight] { DropPages(*weight); };
-    if (kLinear) part.format = TargetFormat(part, options);
+    if (kLinear) part.format = TargetFormat(part, options, std::nullopt);
     parts.push_back(std::move(part));
   });
   return parts;
@@ -218,7 +277,10 @@ std::vector<Part> PartsOfGguf(const GgufFile& file, const ModelConfig& config, c
     part.done = [rows] {
       DropPages(Tensor(DType::kU8, {static_cast<int64_t>(rows.blocks.size())}, rows.blocks.data(), nullptr));
     };
-    if (std::is_same_v<T, Linear>) part.format = TargetFormat(part, options);
+    if (std::is_same_v<T, Linear>) part.format = TargetFormat(part, options, rows.type);
+    if (part.format == WeightFormat::kQ8F16 || part.format == WeightFormat::kQ4F16) {
+      part.blocks = [rows](int64_t first, int64_t count) { return rows.Blocks(first, count); };
+    }
     parts.push_back(std::move(part));
   });
   return parts;
@@ -230,6 +292,7 @@ QuantizeReport QuantizeCheckpoint(const fs::path& source, const fs::path& out, c
                                   bool overwrite, ExecContext& exec) {
   std::error_code ignored;
   if (fs::equivalent(source, out, ignored)) throw Error("{}: source and result are the same folder", out.string());
+  FULGUR_CHECK(options.recipe || IsGguf(source));
   const std::unique_ptr<const GgufFile> gguf = IsGguf(source) ? std::make_unique<GgufFile>(source) : nullptr;
   const ModelConfig config = gguf ? ConfigFromGguf(*gguf) : ModelConfig::FromFile(source / kConfigFile);
   if (!overwrite && fs::exists(out / kConfigFile)) {
@@ -270,10 +333,13 @@ QuantizeReport QuantizeCheckpoint(const fs::path& source, const fs::path& out, c
 
   Json json = gguf ? config.ToJson() : ParseJson(ReadFile(source / kConfigFile), (source / kConfigFile).string());
   json["quantization_config"] = {{"quant_method", "fulgur"},
-                                 {"type", WeightFormatName(options.type)},
-                                 {"attention_type", WeightFormatName(options.attention.value_or(options.type))},
+                                 {"type", options.recipe ? WeightFormatName(options.recipe->type) : "nearest"},
                                  {"group_size", kDotGroup},
                                  {"panel_width", kPanel}};
+  if (options.recipe) {
+    json["quantization_config"]["attention_type"] = WeightFormatName(options.recipe->attention_type());
+    json["quantization_config"]["down_type"] = WeightFormatName(options.recipe->down_type());
+  }
   if (!gguf) {
     for (const fs::directory_entry& file : fs::directory_iterator(source)) {
       const std::string name = file.path().filename().string();
@@ -283,7 +349,7 @@ QuantizeReport QuantizeCheckpoint(const fs::path& source, const fs::path& out, c
   ErrorSums sums;
   WriteCheckpoint(out, json, entries, writer, [&](size_t i, const Sink& sink) {
     if (parts[i].format) {
-      WritePacked(parts[i], exec, sink, gguf && parts[i].format != WeightFormat::kF32 ? &sums : nullptr);
+      WritePacked(parts[i], options, exec, sink, gguf && parts[i].format != WeightFormat::kF32 ? &sums : nullptr);
     } else {
       WriteKept(parts[i], sink);
     }

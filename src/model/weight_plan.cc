@@ -24,22 +24,22 @@ int64_t Numbers(const Shape& shape) {
 
 }  // namespace
 
-WeightPlan PlanWeights(const ModelConfig& config, WeightFormat type, WeightFormat attention) {
+WeightPlan PlanWeights(const ModelConfig& config, const WeightRecipe& recipe) {
   WeightPlan plan;
   Params shapes;
   VisitParameters(config, shapes, [&]<typename T>(const std::string& name, T&, const Shape& shape) {
     const auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
     const int64_t stored = Numbers(shape) * kBf16Bytes;
     if (has(".experts.")) {
-      plan.experts += PackedBytes(type, shape);
+      plan.experts += PackedBytes(recipe.Of(name), shape);
     } else if (has("shared_mlp")) {
-      plan.shared += PackedBytes(type, shape);
+      plan.shared += PackedBytes(recipe.Of(name), shape);
     } else if (has("embed_tokens")) {
       plan.embedding += stored;
     } else if (has("lm_head")) {
       plan.lm_head += PackedBytes(WeightFormat::kBf16, shape);
     } else if (std::is_same_v<T, Linear> && has("self_attn")) {
-      plan.attention += PackedBytes(attention, shape);
+      plan.attention += PackedBytes(recipe.Of(name), shape);
     } else {
       plan.other += stored;
     }
@@ -49,14 +49,47 @@ WeightPlan PlanWeights(const ModelConfig& config, WeightFormat type, WeightForma
   return plan;
 }
 
+namespace {
+
+// What the system and other programs need of a machine's memory.
+double SystemBytes(double memory) { return std::max(double{1 << 30}, 0.04 * memory); }
+
+KvFormat KvFormatFor(const PlanQuestion& q, const WeightRecipe& recipe) {
+  return q.kv_cache.value_or(recipe.type == WeightFormat::kF32    ? KvFormat::kF32
+                             : recipe.type == WeightFormat::kBf16 ? KvFormat::kBf16
+                                                                  : KvFormat::kBf16Dot);
+}
+
+NamedRecipe ChooseRecipe(const ModelConfig& config, const PlanQuestion& q) {
+  const std::vector<NamedRecipe> recipes = RecipesBySize();
+  if (!q.memory) return recipes.front();
+  constexpr int64_t kContext = 131072;
+  const int64_t context =
+      config.max_position_embeddings > 0 ? std::min<int64_t>(kContext, config.max_position_embeddings) : kContext;
+  for (const NamedRecipe& r : recipes) {
+    const int64_t needed =
+        PlanWeights(config, r.recipe).total() + PlanMemory(config, context, KvFormatFor(q, r.recipe)).total();
+    if (static_cast<double>(needed) <= *q.memory - SystemBytes(*q.memory)) return r;
+  }
+  return recipes.back();
+}
+
+}  // namespace
+
 Json AnswerPlan(const ModelConfig& config, const PlanQuestion& q) {
-  const WeightFormat attention = q.attention.value_or(q.type);
-  const WeightPlan weights = PlanWeights(config, q.type, attention);
-  const KvFormat kv = q.kv_cache.value_or(q.type == WeightFormat::kF32    ? KvFormat::kF32
-                                          : q.type == WeightFormat::kBf16 ? KvFormat::kBf16
-                                                                          : KvFormat::kBf16Dot);
-  Json json = {{"type", WeightFormatName(q.type)},
-               {"attention", WeightFormatName(attention)},
+  const NamedRecipe named = q.recipe.value_or(ChooseRecipe(config, q));
+  const WeightRecipe& recipe = named.recipe;
+  const WeightPlan weights = PlanWeights(config, recipe);
+  const KvFormat kv = KvFormatFor(q, recipe);
+  Json json = {{"recipe", named.name},
+               {"chosen", !q.recipe && q.memory},
+               {"type", WeightFormatName(recipe.type)},
+               {"down", WeightFormatName(recipe.down_type())},
+               {"attention", WeightFormatName(recipe.attention_type())},
+               {"error",
+                {{"type", TypicalError(recipe.type)},
+                 {"down", TypicalError(recipe.down_type())},
+                 {"attention", TypicalError(recipe.attention_type())}}},
                {"kv_cache", KvFormatName(kv)},
                {"weights",
                 {{"experts", weights.experts},
@@ -74,23 +107,26 @@ Json AnswerPlan(const ModelConfig& config, const PlanQuestion& q) {
     const int64_t read = weights.per_token + plan.lightning_state + plan.lightning_chunk + plan.kv_cache;
     Json row = {{"context", context}, {"state", plan.total()}, {"total", needed(context)}, {"bytes_per_token", read}};
     if (q.bandwidth) row["tokens_per_second"] = *q.bandwidth / static_cast<double>(read);
-    if (q.memory) row["fits"] = static_cast<double>(needed(context)) <= *q.memory;
+    if (q.memory) row["fits"] = static_cast<double>(needed(context)) <= *q.memory - SystemBytes(*q.memory);
     json["contexts"].push_back(std::move(row));
   }
   if (q.memory) {
+    const double system = SystemBytes(*q.memory);
     int64_t fits = 0;
     const int64_t model_limit = config.max_position_embeddings > 0 ? config.max_position_embeddings : int64_t{1} << 32;
     for (int64_t low = 1, high = model_limit; low <= high;) {
       const int64_t middle = low + (high - low) / 2;
-      if (static_cast<double>(needed(middle)) <= *q.memory) {
+      if (static_cast<double>(needed(middle)) <= *q.memory - system) {
         fits = middle;
         low = middle + 1;
       } else {
         high = middle - 1;
       }
     }
-    json["memory"] = {
-        {"bytes", *q.memory}, {"left", *q.memory - static_cast<double>(weights.total())}, {"longest_context", fits}};
+    json["memory"] = {{"bytes", *q.memory},
+                      {"system", system},
+                      {"left", *q.memory - system - static_cast<double>(weights.total())},
+                      {"longest_context", fits}};
   }
   return json;
 }
@@ -98,9 +134,16 @@ Json AnswerPlan(const ModelConfig& config, const PlanQuestion& q) {
 std::string PlanText(const Json& plan) {
   const auto bytes = [](const Json& value) { return HumanBytes(value.get<double>()); };
   const Json& w = plan["weights"];
-  std::string text =
-      fmt::format("\nplan: experts in {}, attention in {}, KV cache in {}\n", plan["type"].get<std::string>(),
-                  plan["attention"].get<std::string>(), plan["kv_cache"].get<std::string>());
+  const auto format = [&](const char* part) { return plan[part].get<std::string>(); };
+  const bool down = plan["down"] != plan["type"];
+  std::string text = fmt::format(
+      "\nplan{}: experts in {}{}, attention in {}, KV cache in {}\n",
+      plan["chosen"].get<bool>() ? " (" + format("recipe") + ", chosen for this memory)" : "", format("type"),
+      down ? ", their second matrices in " + format("down") : "", format("attention"), format("kv_cache"));
+  const auto error = [&](const char* part) { return fmt::format("{:.1f} %", 100 * plan["error"][part].get<double>()); };
+  text += fmt::format(
+      "costs        {} of a weight of the experts{}, {} of attention's (root mean square; normal weights)\n",
+      error("type"), down ? " (" + error("down") + " of second matrices)" : "", error("attention"));
   text += fmt::format("weights      {}: experts {}, attention {}, LM head {}, embedding {}, other {}\n",
                       bytes(w["total"]), bytes(w["experts"]), bytes(w["attention"]), bytes(w["lm_head"]),
                       bytes(w["embedding"]), HumanBytes(w["other"].get<double>() + w["shared"].get<double>()));
@@ -111,14 +154,13 @@ std::string PlanText(const Json& plan) {
     const auto longest = m["longest_context"].get<int64_t>();
     if (longest > 0) {
       text += fmt::format(
-          "fits         {} of {} are left beside the weights: one sequence of up to {} tokens. The system "
-          "and other programs need some of it.\n",
-          bytes(m["left"]), bytes(m["bytes"]), longest);
+          "fits         {} of {} are left beside the weights and {} for the system: one sequence of up to {} tokens\n",
+          bytes(m["left"]), bytes(m["bytes"]), bytes(m["system"]), longest);
     } else {
       const double missing = -m["left"].get<double>();
-      text += missing > 0 ? fmt::format("fits not     the weights alone need {} more than {}\n", HumanBytes(missing),
-                                        bytes(m["bytes"]))
-                          : fmt::format("fits not     {} are left beside the weights, too few for a sequence\n",
+      text += missing > 0 ? fmt::format("fits not     the weights, and {} for the system, need {} more than {}\n",
+                                        bytes(m["system"]), HumanBytes(missing), bytes(m["bytes"]))
+                          : fmt::format("fits not     {} are left beside weights and system, too few for a sequence\n",
                                         bytes(m["left"]));
     }
   }

@@ -11,7 +11,7 @@ namespace {
 
 TEST(WeightPlan, MiniMaxM1InFourBits) {
   const ModelConfig m1 = MiniMaxM1Dimensions();
-  const WeightPlan plan = PlanWeights(m1, WeightFormat::kQ4, WeightFormat::kQ4);
+  const WeightPlan plan = PlanWeights(m1, {WeightFormat::kQ4, {}, {}});
   // By hand: 80 layers of 32 experts with three matrices of 6144 x 9216, 0.5625 bytes a weight.
   EXPECT_EQ(plan.experts, static_cast<int64_t>(80LL * 32 * 3 * 6144 * 9216 * 0.5625));
   // 70 lightning layers: 5 HD C with HD = 64 * 128; 10 softmax layers: 2 HD C and 2 of 8 * 128 * C.
@@ -22,7 +22,7 @@ TEST(WeightPlan, MiniMaxM1InFourBits) {
   EXPECT_NEAR(static_cast<double>(plan.total()), 260.1e9, 0.1e9);  // 456B parameters, of which 2.5B stay in 16 bits
   EXPECT_EQ(plan.per_token, plan.experts / 16 + plan.attention + plan.lm_head + plan.other);
   // The attention in eight bits costs as much as half a byte a weight more.
-  const WeightPlan mixed = PlanWeights(m1, WeightFormat::kQ4, WeightFormat::kQ8);
+  const WeightPlan mixed = PlanWeights(m1, {WeightFormat::kQ4, {}, WeightFormat::kQ8});
   EXPECT_EQ(mixed.experts, plan.experts);
   EXPECT_NEAR(static_cast<double>(mixed.attention) / static_cast<double>(plan.attention), 1.0625 / 0.5625, 1e-9);
 }
@@ -30,7 +30,7 @@ TEST(WeightPlan, MiniMaxM1InFourBits) {
 TEST(WeightPlan, WhatFitsAndHowFast) {
   const ModelConfig m1 = MiniMaxM1Dimensions();
   PlanQuestion q;
-  q.type = WeightFormat::kQ4;
+  q.recipe = {"q4", {WeightFormat::kQ4, {}, {}}};
   q.contexts = {4096, 1000000};
   q.memory = 512e9;
   q.bandwidth = 400e9;
@@ -46,18 +46,60 @@ TEST(WeightPlan, WhatFitsAndHowFast) {
   q.memory = 300e9;
   const auto longest = AnswerPlan(m1, q)["memory"]["longest_context"].get<int64_t>();
   const auto needs = [&](int64_t context) {
-    return static_cast<double>(PlanWeights(m1, q.type, q.type).total() +
+    return static_cast<double>(PlanWeights(m1, q.recipe->recipe).total() +
                                PlanMemory(m1, context, KvFormat::kBf16Dot).total());
   };
-  EXPECT_LE(needs(longest), 300e9);
+  const double usable = 0.96 * 300e9;  // the rest is for the system
+  EXPECT_LE(needs(longest), usable);
   if (longest < m1.max_position_embeddings) {
-    EXPECT_GT(needs(longest + 64), 300e9);
+    EXPECT_GT(needs(longest + 64), usable);
   }
   q.memory = 200e9;
   const Json small = AnswerPlan(m1, q);
   EXPECT_EQ(small["memory"]["longest_context"], 0);
   EXPECT_LT(small["memory"]["left"].get<double>(), 0);
   EXPECT_THAT(PlanText(small), testing::HasSubstr("fits not"));
+}
+
+// What people's machines have: 128K tokens and room for the system beside the weights.
+TEST(WeightPlan, MiniMaxM1In256And192GB) {
+  const ModelConfig m1 = MiniMaxM1Dimensions();
+  PlanQuestion q;
+  q.contexts = {131072};
+  int64_t before = INT64_MAX;
+  for (const auto& [memory, recipe] : {std::pair{256e9, "m1-256gb"}, std::pair{192e9, "m1-192gb"}}) {
+    SCOPED_TRACE(recipe);
+    q.memory = memory;
+    const Json plan = AnswerPlan(m1, q);
+    EXPECT_EQ(plan["recipe"], recipe);
+    EXPECT_TRUE(plan["chosen"].get<bool>());
+    EXPECT_TRUE(plan["contexts"][0]["fits"].get<bool>());
+    EXPECT_GE(plan["memory"]["longest_context"], 131072);
+    EXPECT_GE(plan["memory"]["system"].get<double>(), 0.04 * memory);
+    EXPECT_GT(plan["error"]["type"], plan["error"]["down"]);
+    const int64_t total = plan["weights"]["total"];
+    EXPECT_LT(total, before);
+    before = total;
+    EXPECT_THAT(PlanText(plan), testing::HasSubstr(std::string(recipe) + ", chosen for this memory"));
+    EXPECT_THAT(PlanText(plan), testing::HasSubstr("costs "));
+  }
+  // A terabyte takes the weights as they are; 64 GB take nothing, which is said of the smallest.
+  q.memory = 1024e9;
+  EXPECT_EQ(AnswerPlan(m1, q)["recipe"], "bf16");
+  q.memory = 64e9;
+  EXPECT_EQ(AnswerPlan(m1, q)["recipe"], "q2");
+  EXPECT_EQ(AnswerPlan(m1, q)["memory"]["longest_context"], 0);
+}
+
+TEST(WeightPlan, RecipesSayTheFormatOfEachMatrix) {
+  const WeightRecipe recipe = *RecipeFromName("m1-256gb");
+  const std::string layer = "model.layers.3.";
+  EXPECT_EQ(recipe.Of(layer + "self_attn.qkv_proj.weight"), WeightFormat::kQ8);
+  EXPECT_EQ(recipe.Of(layer + "block_sparse_moe.experts.7.w1.weight"), WeightFormat::kQ3);
+  EXPECT_EQ(recipe.Of(layer + "block_sparse_moe.experts.7.w2.weight"), WeightFormat::kQ4k);
+  EXPECT_EQ(recipe.Of(layer + "shared_mlp.down_proj.weight"), WeightFormat::kQ4k);
+  EXPECT_EQ(RecipeFromName("q2")->Of(layer + "self_attn.o_proj.weight"), WeightFormat::kQ2);
+  EXPECT_FALSE(RecipeFromName("m1-8gb").has_value());
 }
 
 }  // namespace

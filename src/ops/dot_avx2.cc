@@ -16,6 +16,7 @@ inline __m256 WidenBf16(const char* p) {
   const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
 }
+inline __m256 WidenF16(const char* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
 inline __m256 Even(__m256i x) { return _mm256_castsi256_ps(_mm256_slli_epi32(x, 16)); }
 inline __m256 Odd(__m256i x) {
   return _mm256_castsi256_ps(_mm256_and_si256(x, _mm256_set1_epi32(static_cast<int32_t>(0xffff0000))));
@@ -60,17 +61,19 @@ void Bf16Tile(const DotTile& t) {
 }
 
 // sum <- fma(float(dot), row scale * weight scale, sum) for one row and half.
+template <bool kF16Scales>
 inline void AddGroup(__m256i dot0, __m256i dot1, const char* row, const char* scales, float* sum) {
+  const auto widen = [](const char* p) { return kF16Scales ? WidenF16(p) : WidenBf16(p); };
   const __m256 x = _mm256_castsi256_ps(Broadcast32(row));
-  _mm256_storeu_ps(
-      sum, _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot0), _mm256_mul_ps(x, WidenBf16(scales)), _mm256_loadu_ps(sum)));
-  _mm256_storeu_ps(sum + 8, _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot1), _mm256_mul_ps(x, WidenBf16(scales + 16)),
+  _mm256_storeu_ps(sum,
+                   _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot0), _mm256_mul_ps(x, widen(scales)), _mm256_loadu_ps(sum)));
+  _mm256_storeu_ps(sum + 8, _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot1), _mm256_mul_ps(x, widen(scales + 16)),
                                             _mm256_loadu_ps(sum + 8)));
 }
 
 enum class Weights { kQ8, kQ4, kQ4Wide };
 
-template <int MR, Weights kWeights>
+template <int MR, Weights kWeights, bool kF16Scales>
 void Int8Half(const DotTile& t, int half) {
   Ahead ahead(t, t.steps);
   constexpr int kBytes = kWeights == Weights::kQ4 ? kQ4GroupBytes : kQ8GroupBytes;
@@ -141,15 +144,15 @@ void Int8Half(const DotTile& t, int half) {
     }
 #pragma GCC unroll 4
     for (int i = 0; i < MR; ++i) {
-      AddGroup(dot[i][0], dot[i][1], a + i * t.a_stride, b + kBytes - 64 + half * 32, c + i * t.ldc);
+      AddGroup<kF16Scales>(dot[i][0], dot[i][1], a + i * t.a_stride, b + kBytes - 64 + half * 32, c + i * t.ldc);
     }
   }
 }
 
-template <int MR, Weights kWeights>
+template <int MR, Weights kWeights, bool kF16Scales>
 void Int8Tile(const DotTile& t) {
-  Int8Half<MR, kWeights>(t, 0);
-  Int8Half<MR, kWeights>(t, 1);
+  Int8Half<MR, kWeights, kF16Scales>(t, 0);
+  Int8Half<MR, kWeights, kF16Scales>(t, 1);
 }
 
 // ---- Coded formats: coded_weights.h ----
@@ -303,10 +306,10 @@ void Bf16(const DotTile& t) {
   kTiles[t.rows - 1](t);
 }
 
-template <Weights kWeights>
+template <Weights kWeights, bool kF16Scales = false>
 void Int8(const DotTile& t) {
-  static constexpr DotKernels::Tile kTiles[] = {Int8Tile<1, kWeights>, Int8Tile<2, kWeights>, Int8Tile<3, kWeights>,
-                                                Int8Tile<4, kWeights>};
+  static constexpr DotKernels::Tile kTiles[] = {Int8Tile<1, kWeights, kF16Scales>, Int8Tile<2, kWeights, kF16Scales>,
+                                                Int8Tile<3, kWeights, kF16Scales>, Int8Tile<4, kWeights, kF16Scales>};
   kTiles[t.rows - 1](t);
 }
 
@@ -356,6 +359,8 @@ const DotKernels kDotAvx2 = {
     .bf16 = Bf16,
     .q8 = {Int8<Weights::kQ8>, Int8<Weights::kQ8>, nullptr},
     .q4 = {Int8<Weights::kQ4>, Int8<Weights::kQ4Wide>, ExpandQ4},
+    .q8_f16 = {Int8<Weights::kQ8, true>, Int8<Weights::kQ8, true>, nullptr},
+    .q4_f16 = {Int8<Weights::kQ4, true>, Int8<Weights::kQ4Wide, true>, ExpandQ4},
     .q4k = kCoded<Q4kGroup>,
     .q3 = kCoded<Q3Group>,
     .q2 = kCoded<Q2Group>,

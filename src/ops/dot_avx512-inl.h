@@ -16,6 +16,10 @@ inline __m512 WidenBf16(const char* p) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
 }
 
+inline __m512 WidenF16(const char* p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+
 inline __m512 DotBf16(__m512 sum, __m512i a, __m512i b) {
 #ifdef __AVX512BF16__
   return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
@@ -95,7 +99,7 @@ void Bf16Tile(const DotTile& t) {
 enum class Weights { kQ8, kQ4, kExpanded };
 constexpr int kExpandedBytes = 32 * 32 + 32 * 8;
 
-template <int MR, Weights kWeights>
+template <int MR, Weights kWeights, bool kF16Scales = false>
 void Int8Tile(const DotTile& t) {
   constexpr bool kExpanded = kWeights == Weights::kExpanded;
   constexpr int kBytes = kExpanded ? kExpandedBytes : kWeights == Weights::kQ4 ? kQ4GroupBytes : kQ8GroupBytes;
@@ -148,8 +152,8 @@ void Int8Tile(const DotTile& t) {
       scale0 = _mm512_loadu_ps(b + 1152);
       scale1 = _mm512_loadu_ps(b + 1216);
     } else {
-      scale0 = WidenBf16(b + kBytes - 64);
-      scale1 = WidenBf16(b + kBytes - 32);
+      scale0 = kF16Scales ? WidenF16(b + kBytes - 64) : WidenBf16(b + kBytes - 64);
+      scale1 = kF16Scales ? WidenF16(b + kBytes - 32) : WidenBf16(b + kBytes - 32);
     }
 #pragma GCC unroll 6
     for (int i = 0; i < MR; ++i) {
@@ -303,11 +307,11 @@ void Bf16(const DotTile& t) {
   kTiles[t.rows - 1](t);
 }
 
-template <Weights kWeights>
+template <Weights kWeights, bool kF16Scales = false>
 void Int8(const DotTile& t) {
-  static constexpr DotKernels::Tile kTiles[kInt8Rows] = {Int8Tile<1, kWeights>, Int8Tile<2, kWeights>,
-                                                         Int8Tile<3, kWeights>, Int8Tile<4, kWeights>,
-                                                         Int8Tile<5, kWeights>, Int8Tile<6, kWeights>};
+  static constexpr DotKernels::Tile kTiles[kInt8Rows] = {
+      Int8Tile<1, kWeights, kF16Scales>, Int8Tile<2, kWeights, kF16Scales>, Int8Tile<3, kWeights, kF16Scales>,
+      Int8Tile<4, kWeights, kF16Scales>, Int8Tile<5, kWeights, kF16Scales>, Int8Tile<6, kWeights, kF16Scales>};
   kTiles[t.rows - 1](t);
 }
 
@@ -380,6 +384,8 @@ constexpr DotKernels kKernels = {
     .bf16 = Bf16,
     .q8 = {Int8<Weights::kQ8>, Int8<Weights::kQ8>, nullptr},
     .q4 = {Int8<Weights::kQ4>, Int8<Weights::kQ8>, ExpandQ4},
+    .q8_f16 = {Int8<Weights::kQ8, true>, Int8<Weights::kQ8, true>, nullptr},
+    .q4_f16 = {Int8<Weights::kQ4, true>, Int8<Weights::kQ8, true>, ExpandQ4},
     .q4k = kCoded<Q4kGroup>,
     .q3 = kCoded<Q3Group>,
     .q2 = kCoded<Q2Group>,

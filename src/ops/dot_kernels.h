@@ -10,6 +10,7 @@
 //         bf16 [32] scales: 576 bytes
 //         an int8 row: groups {float scale; int32 correction; int8 value [32]}, correction = -zero point * sum of
 //         values
+//   q8-f16, q4-f16  as q8 and q4, with float16 scales
 //   q4k, q3, q2 (coded formats): as coded_weights.h says
 //         an int8 row as above, with two int16 sums of 16 values each in the place of the correction
 // K is padded to whole pairs or groups.
@@ -85,7 +86,7 @@ struct DotKernels {
     Tile few, many;
     void (*expand)(const char* from, int64_t groups, char* to);
   };
-  Integer q8, q4, q4k, q3, q2;
+  Integer q8, q4, q8_f16, q4_f16, q4k, q3, q2;
   // If not nullptr, bf16 reads rows that this has packed, n <= 16 together: for each 16 pairs along K (the last ones
   // padded with zeros) [n][16] pairs.
   void (*pack_bf16)(const char* rows, int64_t row_bytes, int n, int64_t pairs, char* to);

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "base/bf16.h"
 #include "ops/coded_weights.h"
 #include "ops/dot_kernels.h"
 
@@ -41,7 +42,7 @@ void Bf16(const DotTile& t) {
 }
 
 // value(group, k, output): the unsigned value of a weight.
-template <typename Value>
+template <typename Scale, typename Value>
 void Int8(const DotTile& t, int group_bytes, const Value& value) {
   for (int i = 0; i < t.rows; ++i) {
     for (int j = 0; j < 32; ++j) {
@@ -51,7 +52,7 @@ void Int8(const DotTile& t, int group_bytes, const Value& value) {
         const char* b = t.b + g * group_bytes;
         int32_t dot = Read<int32_t>(a + 4);
         for (int k = 0; k < kDotGroup; ++k) dot += value(b, k, j) * static_cast<signed char>(a[8 + k]);
-        sum += static_cast<float>(dot) * (Read<float>(a) * Bf16At(b + group_bytes - 64, j));
+        sum += static_cast<float>(dot) * (Read<float>(a) * ToFloat(Read<Scale>(b + group_bytes - 64 + 2 * j)));
       }
       t.c[i * t.ldc + j] = sum;
     }
@@ -64,8 +65,14 @@ int Q4Value(const char* b, int k, int j) {
   return k / 4 % 2 == 0 ? both & 15 : both >> 4;
 }
 
-void Q8(const DotTile& t) { Int8(t, kQ8GroupBytes, Q8Value); }
-void Q4(const DotTile& t) { Int8(t, kQ4GroupBytes, Q4Value); }
+template <typename Scale>
+void Q8(const DotTile& t) {
+  Int8<Scale>(t, kQ8GroupBytes, Q8Value);
+}
+template <typename Scale>
+void Q4(const DotTile& t) {
+  Int8<Scale>(t, kQ4GroupBytes, Q4Value);
+}
 
 void ExpandQ4(const char* from, int64_t groups, char* to) {
   for (int64_t g = 0; g < groups; ++g, from += kQ4GroupBytes, to += kQ8GroupBytes) {
@@ -102,8 +109,10 @@ const DotKernels kDotPortable = {
     .bf16_rows = kRows,
     .int8_rows = kRows,
     .bf16 = Bf16,
-    .q8 = {Q8, Q8, nullptr},
-    .q4 = {Q4, Q8, ExpandQ4},
+    .q8 = {Q8<bf16>, Q8<bf16>, nullptr},
+    .q4 = {Q4<bf16>, Q8<bf16>, ExpandQ4},
+    .q8_f16 = {Q8<f16>, Q8<f16>, nullptr},
+    .q4_f16 = {Q4<f16>, Q8<f16>, ExpandQ4},
     .q4k = {Coded<Q4k>, Coded<Q4k>, nullptr},
     .q3 = {Coded<Q3>, Coded<Q3>, nullptr},
     .q2 = {Coded<Q2>, Coded<Q2>, nullptr},

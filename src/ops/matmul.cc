@@ -1,6 +1,7 @@
 #include "ops/matmul.h"
 
 #include <algorithm>
+#include <atomic>
 #include <string_view>
 #include <vector>
 
@@ -32,8 +33,10 @@ int64_t StepsPerBlock(WeightFormat format) { return format == WeightFormat::kBf1
 size_t StepBytes(WeightFormat format) {
   switch (format) {
     case WeightFormat::kQ8:
+    case WeightFormat::kQ8F16:
       return kQ8GroupBytes;
     case WeightFormat::kQ4:
+    case WeightFormat::kQ4F16:
       return kQ4GroupBytes;
     case WeightFormat::kQ4k:
       return kQ4kGroupBytes;
@@ -50,6 +53,10 @@ const DotKernels::Integer& IntegerKernels(const DotKernels& kernels, WeightForma
   switch (format) {
     case WeightFormat::kQ8:
       return kernels.q8;
+    case WeightFormat::kQ8F16:
+      return kernels.q8_f16;
+    case WeightFormat::kQ4F16:
+      return kernels.q4_f16;
     case WeightFormat::kQ4k:
       return kernels.q4k;
     case WeightFormat::kQ3:
@@ -184,6 +191,8 @@ bool SameRows(const MatMulArgs& a, const MatMulArgs& b) {
          a.w->format() == b.w->format();
 }
 
+std::atomic<MatMulObserver*> g_observer = nullptr;
+
 struct Task {
   int64_t product, row0, row1, panel0, panel1;
 };
@@ -215,6 +224,9 @@ void Cut(std::span<const MatMulArgs> products, int threads, ScratchList<Task>& t
 
 }  // namespace
 
+MatMulObserver::Scope::Scope(MatMulObserver* observer) { FULGUR_CHECK(g_observer.exchange(observer) == nullptr); }
+MatMulObserver::Scope::~Scope() { g_observer = nullptr; }
+
 const DotKernels& ChosenDotKernels() {
 #if defined(__x86_64__)
   const std::string_view set = InstructionSet();
@@ -228,6 +240,9 @@ const DotKernels& ChosenDotKernels() {
 }
 
 void MatMul(std::span<const MatMulArgs> products, ExecContext& exec) {
+  if (MatMulObserver* const observer = g_observer.load(std::memory_order_acquire)) {
+    for (const MatMulArgs& p : products) observer->Seen(p);
+  }
   Scratch scratch(exec.scratch());
   const DotKernels& kernels = ChosenDotKernels();
   const int64_t count = static_cast<int64_t>(products.size());

@@ -28,6 +28,21 @@ inline void MatMul(ConstMatrixView x, const PackedMatrix& w, MatrixView y, ExecC
   MatMul({&product, 1}, exec);
 }
 
+// Is told of every product of the process while a Scope of it lives, before it is computed; by several threads at a time.
+class MatMulObserver {
+ public:
+  virtual ~MatMulObserver() = default;
+  virtual void Seen(const MatMulArgs& product) = 0;
+
+  class Scope {  // one at a time
+   public:
+    explicit Scope(MatMulObserver* observer);
+    ~Scope();
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+  };
+};
+
 // The dot-product kernels that this machine and UseInstructionSet (gemm.h) ask for.
 const DotKernels& ChosenDotKernels();
 

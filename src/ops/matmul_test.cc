@@ -8,12 +8,14 @@
 #include "ops/coded_weights.h"
 #include "ops/quantize.h"
 #include "ops/test_util.h"
+#include "tensor/gguf_blocks.h"
 
 namespace fulgur {
 namespace {
 
 constexpr auto& kFormats = kAllWeightFormats;
-constexpr WeightFormat kIntegerFormats[] = {WeightFormat::kQ8, WeightFormat::kQ4, WeightFormat::kQ4k, WeightFormat::kQ3,
+constexpr WeightFormat kIntegerFormats[] = {WeightFormat::kQ8,    WeightFormat::kQ4,  WeightFormat::kQ8F16,
+                                            WeightFormat::kQ4F16, WeightFormat::kQ4k, WeightFormat::kQ3,
                                             WeightFormat::kQ2};
 constexpr WeightFormat kDotFormats[] = {WeightFormat::kBf16Dot, WeightFormat::kQ8, WeightFormat::kQ4,
                                         WeightFormat::kQ4k,     WeightFormat::kQ3, WeightFormat::kQ2};
@@ -237,6 +239,34 @@ TEST(PackedMatrix, ZerosAndTinyValues) {
       }
       for (const float y : Multiply(x, 1, w, exec)) EXPECT_NEAR(y, 0, 1e-30);
     }
+  }
+}
+
+// Blocks of Q8_0 and Q4_0 with every bit of their own: packed they mean what the blocks mean.
+TEST(PackedMatrix, GgufBlocksKeepTheirValues) {
+  const int64_t rows = 45, k = 96;
+  for (const WeightFormat format : {WeightFormat::kQ8F16, WeightFormat::kQ4F16}) {
+    SCOPED_TRACE(WeightFormatName(format));
+    const GgufType type = format == WeightFormat::kQ8F16 ? GgufType::kQ8_0 : GgufType::kQ4_0;
+    const size_t block = GgufBlockBytes(type), row_bytes = static_cast<size_t>(k / 32) * block;
+    Rng rng(1);
+    std::vector<std::byte> blocks(rows * row_bytes);
+    for (std::byte& b : blocks) b = static_cast<std::byte>(rng.Next() & 0xff);
+    for (size_t at = 0; at < blocks.size(); at += block) {  // finite scales, subnormal and negative ones among them
+      blocks[at + 1] = static_cast<std::byte>((at / block % 31) << 2 | (at / block % 2) << 7);
+    }
+    std::vector<float> expected(static_cast<size_t>(rows * k));
+    DecodeGgufBlocks(type, blocks, expected);
+    const int64_t panels = PackedMatrix::Panels(rows),
+                  bytes = static_cast<int64_t>(PackedMatrix::PanelBytes(format, k));
+    Tensor data(DType::kU8, {panels, bytes});
+    for (int64_t p = 0; p < panels; ++p) {
+      const auto first = static_cast<size_t>(p) * 32 * row_bytes;
+      PackedMatrix::PackGgufPanel(std::span(blocks).subspan(first, std::min(32 * row_bytes, blocks.size() - first)), k,
+                                  format, data.raw() + p * bytes);
+    }
+    const Tensor values = PackedMatrix(format, rows, k, data).Unpack();
+    EXPECT_EQ(std::vector<float>(values.f32(), values.f32() + rows * k), expected);
   }
 }
 

@@ -9,12 +9,14 @@
 #include "ops/dot_kernels.h"
 #include "ops/quantize.h"
 #include "ops/quantize_coded.h"
+#include "tensor/gguf_blocks.h"
 
 namespace fulgur {
 namespace {
 
 constexpr int64_t kWidth = PackedMatrix::kPanelWidth;
-constexpr std::array<const char*, 8> kNames = {"f32", "bf16", "bf16-dot", "q8", "q4", "q4k", "q3", "q2"};
+constexpr std::array<const char*, 10> kNames = {"f32",    "bf16",   "bf16-dot", "q8", "q4",
+                                                "q8-f16", "q4-f16", "q4k",      "q3", "q2"};
 
 // Panel p as [K][32].
 template <typename T>
@@ -58,34 +60,62 @@ std::vector<float> PaddedImportance(const float* importance, int64_t k) {
   return padded;
 }
 
-void PackGroups(const Tensor& weight, bool q4, int64_t p, std::byte* out, const float* importance) {
+// Of 8 and 4 bits.
+struct GroupLayout {
+  bool q4, f16_scales;
+  int bytes;
+  explicit GroupLayout(WeightFormat format)
+      : q4(format == WeightFormat::kQ4 || format == WeightFormat::kQ4F16),
+        f16_scales(format == WeightFormat::kQ8F16 || format == WeightFormat::kQ4F16),
+        bytes(q4 ? kQ4GroupBytes : kQ8GroupBytes) {}
+
+  // Zeros for all outputs of a panel.
+  void Clear(int64_t groups, std::byte* panel) const {
+    for (int64_t g = 0; g < groups; ++g, panel += bytes) {
+      std::memset(panel, q4 ? 0x88 : 0x80, static_cast<size_t>(bytes - 64));
+      std::memset(panel + bytes - 64, 0, 64);
+    }
+  }
+  void Store(uint8_t* group, int64_t j, int k, int value) const {
+    if (!q4) {
+      group[Q8Byte(k, j)] = static_cast<uint8_t>(value + 128);
+    } else {
+      uint8_t& both = group[Q4Byte(k, j)];
+      both = static_cast<uint8_t>(Q4High(k) ? (both & 15) | (value + 8) << 4 : (both & 0xf0) | (value + 8));
+    }
+  }
+  void StoreScale(uint8_t* group, int64_t j, uint16_t bits) const {
+    std::memcpy(group + bytes - 64 + 2 * j, &bits, sizeof bits);
+  }
+  int Value(const uint8_t* group, int64_t j, int k) const {
+    if (!q4) return group[Q8Byte(k, j)] - 128;
+    const int both = group[Q4Byte(k, j)];
+    return (Q4High(k) ? both >> 4 : both & 15) - 8;
+  }
+  float Scale(const uint8_t* group, int64_t j) const {
+    uint16_t bits;
+    std::memcpy(&bits, group + bytes - 64 + 2 * j, sizeof bits);
+    return f16_scales ? ToFloat(f16{bits}) : ToFloat(bf16{bits});
+  }
+};
+
+void PackGroups(const Tensor& weight, WeightFormat format, int64_t p, std::byte* out, const float* importance) {
+  const GroupLayout layout(format);
   const int64_t n = weight.dim(0), k = weight.dim(1), first = p * kWidth, columns = std::min(kWidth, n - first);
   const int64_t groups = (k + kDotGroup - 1) / kDotGroup;
-  const int group_bytes = q4 ? kQ4GroupBytes : kQ8GroupBytes;
   std::vector<float> row(static_cast<size_t>(groups * kDotGroup));
   const std::vector<float> padded = PaddedImportance(importance, k);
-  for (int64_t g = 0; g < groups; ++g) {  // zeros for outputs that are not there
-    std::byte* group = out + g * group_bytes;
-    std::memset(group, q4 ? 0x88 : 0x80, static_cast<size_t>(group_bytes - 64));
-    std::memset(group + group_bytes - 64, 0, 64);
-  }
+  layout.Clear(groups, out);
   for (int64_t j = 0; j < columns; ++j) {
     RowToF32(weight, first + j, row.data());
     for (int64_t g = 0; g < groups; ++g) {
       const float* values = row.data() + g * kDotGroup;
       const QuantizedGroup quantized =
-          q4 ? QuantizeQ4(values, importance == nullptr ? nullptr : padded.data() + g * kDotGroup) : QuantizeQ8(values);
-      auto* group = reinterpret_cast<uint8_t*>(out + g * group_bytes);
-      for (int i = 0; i < kDotGroup; ++i) {
-        if (!q4) {
-          group[Q8Byte(i, j)] = static_cast<uint8_t>(quantized.q[i] + 128);
-        } else {
-          uint8_t& both = group[Q4Byte(i, j)];
-          const int value = quantized.q[i] + 8;
-          both = static_cast<uint8_t>(Q4High(i) ? (both & 15) | value << 4 : (both & 0xf0) | value);
-        }
-      }
-      std::memcpy(group + group_bytes - 64 + 2 * j, &quantized.scale, sizeof quantized.scale);
+          layout.q4 ? QuantizeQ4(values, importance == nullptr ? nullptr : padded.data() + g * kDotGroup)
+                    : QuantizeQ8(values);
+      auto* group = reinterpret_cast<uint8_t*>(out + g * layout.bytes);
+      for (int i = 0; i < kDotGroup; ++i) layout.Store(group, j, i, quantized.q[i]);
+      layout.StoreScale(group, j, layout.f16_scales ? ToF16(ToFloat(quantized.scale)).bits : quantized.scale.bits);
     }
   }
 }
@@ -128,8 +158,10 @@ size_t PackedMatrix::PanelBytes(WeightFormat format, int64_t k) {
     case WeightFormat::kBf16Dot:
       return (inputs + 1) / 2 * kWidth * 4;
     case WeightFormat::kQ8:
+    case WeightFormat::kQ8F16:
       return groups * kQ8GroupBytes;
     case WeightFormat::kQ4:
+    case WeightFormat::kQ4F16:
       return groups * kQ4GroupBytes;
     case WeightFormat::kQ4k:
       return groups * kQ4kGroupBytes;
@@ -144,8 +176,14 @@ size_t PackedMatrix::PanelBytes(WeightFormat format, int64_t k) {
 void PackedMatrix::PackPanel(const Tensor& weight, WeightFormat format, int64_t p, std::byte* out,
                              const float* importance) {
   const int64_t n = weight.dim(0), k = weight.dim(1);
-  if (format == WeightFormat::kQ8 || format == WeightFormat::kQ4) {
-    return PackGroups(weight, format == WeightFormat::kQ4, p, out, importance);
+  switch (format) {
+    case WeightFormat::kQ8:
+    case WeightFormat::kQ4:
+    case WeightFormat::kQ8F16:
+    case WeightFormat::kQ4F16:
+      return PackGroups(weight, format, p, out, importance);
+    default:
+      break;
   }
   if (IsCoded(format)) return PackCoded(weight, format, p, out, importance);
   // The rows of this panel in the type they are stored in.
@@ -160,6 +198,28 @@ void PackedMatrix::PackPanel(const Tensor& weight, WeightFormat format, int64_t 
   const bf16* values = weight.values<bf16>().data();
   format == WeightFormat::kBf16 ? PackColumns(values, n, k, p, reinterpret_cast<bf16*>(out))
                                 : PackPairs(values, n, k, p, reinterpret_cast<bf16*>(out));
+}
+
+void PackedMatrix::PackGgufPanel(std::span<const std::byte> blocks, int64_t k, WeightFormat format, std::byte* out) {
+  const GroupLayout layout(format);
+  const GgufType type = layout.q4 ? GgufType::kQ4_0 : GgufType::kQ8_0;
+  FULGUR_CHECK(layout.f16_scales && k % kDotGroup == 0);
+  const int64_t groups = k / kDotGroup;
+  const size_t block_bytes = GgufBlockBytes(type);
+  const int64_t rows = static_cast<int64_t>(blocks.size() / block_bytes) / groups;
+  FULGUR_CHECK(rows <= kWidth && static_cast<size_t>(rows * groups) * block_bytes == blocks.size());
+  layout.Clear(groups, out);
+  const auto* block = reinterpret_cast<const uint8_t*>(blocks.data());
+  for (int64_t j = 0; j < rows; ++j) {
+    for (int64_t g = 0; g < groups; ++g, block += block_bytes) {
+      auto* group = reinterpret_cast<uint8_t*>(out + g * layout.bytes);
+      layout.StoreScale(group, j, static_cast<uint16_t>(block[0] | block[1] << 8));
+      const uint8_t* const q = block + 2;  // Q8_0: 32 int8. Q4_0: 16 bytes, value i below, value i + 16 above, plus 8.
+      for (int i = 0; i < kDotGroup; ++i) {
+        layout.Store(group, j, i, !layout.q4 ? static_cast<int8_t>(q[i]) : (i < 16 ? q[i] & 15 : q[i - 16] >> 4) - 8);
+      }
+    }
+  }
 }
 
 PackedMatrix::PackedMatrix(const Tensor& weight, WeightFormat format, ExecContext& exec) : format_(format) {
@@ -209,17 +269,13 @@ Tensor PackedMatrix::Unpack() const {
         case WeightFormat::kBf16Dot:
           row[i] = ToFloat(reinterpret_cast<const bf16*>(p)[(i / 2 * kWidth + column) * 2 + i % 2]);
           break;
-        case WeightFormat::kQ8: {
-          const auto* group = reinterpret_cast<const uint8_t*>(p + g * kQ8GroupBytes);
-          const auto* scales = reinterpret_cast<const bf16*>(group + kQ8GroupBytes - 64);
-          row[i] = ToFloat(scales[column]) * static_cast<float>(group[Q8Byte(k, column)] - 128);
-          break;
-        }
-        case WeightFormat::kQ4: {
-          const auto* group = reinterpret_cast<const uint8_t*>(p + g * kQ4GroupBytes);
-          const auto* scales = reinterpret_cast<const bf16*>(group + kQ4GroupBytes - 64);
-          const int both = group[Q4Byte(k, column)], value = Q4High(k) ? both >> 4 : both & 15;
-          row[i] = ToFloat(scales[column]) * static_cast<float>(value - 8);
+        case WeightFormat::kQ8:
+        case WeightFormat::kQ4:
+        case WeightFormat::kQ8F16:
+        case WeightFormat::kQ4F16: {
+          const GroupLayout layout(format_);
+          const auto* group = reinterpret_cast<const uint8_t*>(p + g * layout.bytes);
+          row[i] = layout.Scale(group, column) * static_cast<float>(layout.Value(group, column, k));
           break;
         }
         case WeightFormat::kQ4k:

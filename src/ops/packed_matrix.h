@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "ops/exec_context.h"
@@ -17,16 +18,20 @@ enum class WeightFormat {
   kBf16Dot,  // bf16, and activations are rounded to bf16: bf16 dot products with float32 sums
   kQ8,  // 8 bits and a scale for each 32 inputs (1.0625 bytes a weight); activations likewise; integer dot products
   kQ4,  // 4 bits and a scale for each 32 inputs (0.5625 bytes a weight); activations as for kQ8
+  // As kQ8 and kQ4, with float16 scales: what GGUF's Q8_0 and Q4_0 hold, bit for bit.
+  kQ8F16,
+  kQ4F16,
   // Coded formats: 4, 3 and 2 bits that stand for levels with an offset, and a scale for each 32 inputs (4.5, 3.375 and
   // 2.5 bits a weight, coded_weights.h); activations as for kQ8
   kQ4k,
   kQ3,
   kQ2,
 };
-inline constexpr WeightFormat kAllWeightFormats[] = {WeightFormat::kF32, WeightFormat::kBf16, WeightFormat::kBf16Dot,
-                                                     WeightFormat::kQ8,  WeightFormat::kQ4,   WeightFormat::kQ4k,
-                                                     WeightFormat::kQ3,  WeightFormat::kQ2};
-const char* WeightFormatName(WeightFormat format);  // "f32", "bf16", "bf16-dot", "q8", "q4", "q4k", "q3", "q2"
+inline constexpr WeightFormat kAllWeightFormats[] = {
+    WeightFormat::kF32,   WeightFormat::kBf16,  WeightFormat::kBf16Dot, WeightFormat::kQ8, WeightFormat::kQ4,
+    WeightFormat::kQ8F16, WeightFormat::kQ4F16, WeightFormat::kQ4k,     WeightFormat::kQ3, WeightFormat::kQ2};
+// "f32", "bf16", "bf16-dot", "q8", "q4", "q8-f16", "q4-f16", "q4k", "q3", "q2"
+const char* WeightFormatName(WeightFormat format);
 std::optional<WeightFormat> WeightFormatFromName(const std::string& name);
 
 // Weights W [N, K] of a linear map y = x W^T, stored as panels of kPanelWidth outputs. In a panel the K inputs follow
@@ -60,6 +65,9 @@ class PackedMatrix {
 
   static int64_t Panels(int64_t n) { return (n + kPanelWidth - 1) / kPanelWidth; }
   static size_t PanelBytes(WeightFormat format, int64_t k);
+  // The same for kQ8F16 and kQ4F16 from GGUF's blocks of Q8_0 and Q4_0, without loss: those of 32 rows of k inputs, or of
+  // fewer.
+  static void PackGgufPanel(std::span<const std::byte> blocks, int64_t k, WeightFormat format, std::byte* out);
   // Writes panel p of weight [N, K] to out [PanelBytes]. `importance` [K], if not nullptr: what a squared error counts
   // at each input, for formats of 4 bits and fewer.
   static void PackPanel(const Tensor& weight, WeightFormat format, int64_t p, std::byte* out,

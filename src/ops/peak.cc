@@ -141,6 +141,8 @@ double MeasurePeakOf(WeightFormat format, ExecContext& exec) {
       return MeasurePeakBf16Gflops(exec);
     case WeightFormat::kQ8:
     case WeightFormat::kQ4:
+    case WeightFormat::kQ8F16:
+    case WeightFormat::kQ4F16:
     case WeightFormat::kQ4k:
     case WeightFormat::kQ3:
     case WeightFormat::kQ2:

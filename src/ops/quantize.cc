@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "ops/coded_weights.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/quantize.cc"
 #include <hwy/foreach_target.h>
@@ -158,6 +160,8 @@ size_t EncodedRowBytes(WeightFormat format, int64_t k) {
       return static_cast<size_t>((k + 1) / 2 * 4);
     case WeightFormat::kQ8:
     case WeightFormat::kQ4:
+    case WeightFormat::kQ8F16:
+    case WeightFormat::kQ4F16:
     case WeightFormat::kQ4k:
     case WeightFormat::kQ3:
     case WeightFormat::kQ2:
@@ -173,7 +177,8 @@ void EncodeRows(ConstMatrixView x, WeightFormat format, std::byte* out) {
     if (format == WeightFormat::kBf16Dot) {
       HWY_DYNAMIC_DISPATCH(EncodeBf16Row)(x.row(i), x.cols, row);
     } else {
-      const float zero_point = format == WeightFormat::kQ8 ? 128.0f : format == WeightFormat::kQ4 ? 8.0f : 0.0f;
+      const bool q8 = format == WeightFormat::kQ8 || format == WeightFormat::kQ8F16;
+      const float zero_point = q8 ? 128.0f : IsCoded(format) ? 0.0f : 8.0f;
       HWY_DYNAMIC_DISPATCH(EncodeInt8Row)(x.row(i), x.cols, zero_point, row);
     }
   }

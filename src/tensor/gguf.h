@@ -36,6 +36,7 @@ class GgufFile {
   GgufFile(std::span<const std::byte> bytes, const std::string& where);
 
   const std::string& where() const { return where_; }
+  size_t files() const { return files_.size(); }  // mapped ones
   // Keys with their values; of a split file, those of the first.
   const std::map<std::string, Json>& metadata() const { return metadata_; }
   const std::map<std::string, GgufTensor>& tensors() const { return tensors_; }

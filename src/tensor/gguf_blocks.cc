@@ -194,27 +194,27 @@ void DecodeIq4Xs(Reader r, float* out) {
   }
 }
 
-// To nearest even; what is too large becomes infinite.
-uint16_t ToF16Bits(float x) {
-  const uint32_t bits = std::bit_cast<uint32_t>(x);
-  const uint16_t sign = static_cast<uint16_t>(bits >> 16 & 0x8000);
-  const float magnitude = std::fabs(x);
-  if (!(magnitude < 65520.0f)) return sign | (magnitude != magnitude ? 0x7e00 : 0x7c00);
-  if (magnitude < 0x1p-14f) return sign | static_cast<uint16_t>(std::nearbyint(magnitude * 0x1p24f));
-  const uint32_t rounded = (bits & 0x7fffffff) + 0xfff + (bits >> 13 & 1);
-  return sign | static_cast<uint16_t>((rounded >> 13) - (112u << 10));
-}
-
 void EncodeQ8_0(const float* x, std::byte* out) {
   float largest = 0;
   for (int i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(x[i]));
   const float scale = largest / 127.0f, inverse = scale > 0 ? 1.0f / scale : 0.0f;
-  const uint16_t bits = ToF16Bits(scale);
+  const uint16_t bits = ToF16(scale).bits;
   std::memcpy(out, &bits, 2);
   for (int i = 0; i < 32; ++i) out[2 + i] = static_cast<std::byte>(static_cast<int8_t>(std::round(x[i] * inverse)));
 }
 
 }  // namespace
+
+f16 ToF16(float x) {
+  const uint32_t bits = std::bit_cast<uint32_t>(x);
+  const uint16_t sign = static_cast<uint16_t>(bits >> 16 & 0x8000);
+  const auto of = [&](uint32_t rest) { return f16{static_cast<uint16_t>(sign | rest)}; };
+  const float magnitude = std::fabs(x);
+  if (!(magnitude < 65520.0f)) return of(magnitude != magnitude ? 0x7e00 : 0x7c00);
+  if (magnitude < 0x1p-14f) return of(static_cast<uint32_t>(std::nearbyint(magnitude * 0x1p24f)));
+  const uint32_t rounded = (bits & 0x7fffffff) + 0xfff + (bits >> 13 & 1);
+  return of((rounded >> 13) - (112u << 10));
+}
 
 std::optional<GgufType> GgufTypeFromNumber(uint32_t number) {
   for (const TypeInfo& info : kTypes) {
@@ -294,7 +294,7 @@ void EncodeGgufBlocks(GgufType type, std::span<const float> values, std::span<st
     if (type == GgufType::kF32) {
       std::memcpy(to, from, 4);
     } else if (type == GgufType::kF16) {
-      const uint16_t bits = ToF16Bits(*from);
+      const uint16_t bits = ToF16(*from).bits;
       std::memcpy(to, &bits, 2);
     } else {
       FULGUR_CHECK(type == GgufType::kQ8_0, "{} is only read", info.name);

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bf16.h"
+
 namespace fulgur {
 
 // Values are the numbers that a file's tensor infos hold.
@@ -41,6 +43,9 @@ size_t GgufBlockBytes(GgufType type);    // and its bytes
 
 // What blocks mean. `blocks`: n * GgufBlockBytes bytes; `values`: n * GgufBlockValues.
 void DecodeGgufBlocks(GgufType type, std::span<const std::byte> blocks, std::span<float> values);
+
+// To nearest even; what is too large becomes infinite.
+f16 ToF16(float x);
 
 // The reverse for kF32, kF16 (to nearest even) and kQ8_0 (scale = largest magnitude / 127 as a float16; each value to
 // the nearest multiple, ties away from zero). Values must be finite and within float16's range, or the result is not.
