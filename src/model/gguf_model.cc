@@ -56,7 +56,7 @@ int64_t Integer(const GgufFile& file, const std::string& key) {
   const Json& value = Key(file, key);
   // Some keys may hold a list with a number for each layer.
   if (!value.is_number_integer() || value.get<double>() > 1e15 || value.get<double>() < 0) {
-    throw Error("{}: {} is {}; a whole number from 0 is expected", file.where(), key, value.dump().substr(0, 60));
+    throw Error("{}: {} is {}; a whole number from 0 is expected", file.where(), key, GgufValueText(value));
   }
   return value.get<int64_t>();
 }
@@ -64,7 +64,7 @@ int64_t Integer(const GgufFile& file, const std::string& key) {
 double Number(const GgufFile& file, const std::string& key) {
   const Json& value = Key(file, key);
   if (!value.is_number()) {
-    throw Error("{}: {} is {}; a number is expected", file.where(), key, value.dump().substr(0, 60));
+    throw Error("{}: {} is {}; a number is expected", file.where(), key, GgufValueText(value));
   }
   return value.get<double>();
 }
@@ -148,7 +148,7 @@ std::vector<std::pair<std::string, Json>> MetadataOf(const ModelConfig& c, GgufT
 ModelConfig ConfigFromGguf(const GgufFile& file) {
   const Json& architecture = Key(file, "general.architecture");
   if (architecture != kArchitecture) {
-    throw Error("{}: general.architecture is {}; only \"{}\" is read", file.where(), architecture.dump(),
+    throw Error("{}: general.architecture is {}; only \"{}\" is read", file.where(), GgufValueText(architecture),
                 kArchitecture);
   }
   const std::string p = std::string(kArchitecture) + ".";

@@ -179,6 +179,10 @@ uint64_t AlignUp(uint64_t n, uint64_t alignment) { return (n + alignment - 1) / 
 
 }  // namespace
 
+std::string GgufValueText(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 60);
+}
+
 GgufFile::GgufFile(const fs::path& path) : where_(path.string()) {
   const std::optional<Part> part = PartOf(path);
   const int64_t parts = part ? part->count : 1;
@@ -194,8 +198,8 @@ GgufFile::GgufFile(const fs::path& path) : where_(path.string()) {
   }
   const auto total = metadata_.find("split.tensors.count");
   if (parts > 1 && total != metadata_.end() && total->second != tensors_.size()) {
-    throw Error("{}: split.tensors.count is {}, but the {} files have {} tensors", where_, total->second.dump(), parts,
-                tensors_.size());
+    throw Error("{}: split.tensors.count is {}, but the {} files have {} tensors", where_, GgufValueText(total->second),
+                parts, tensors_.size());
   }
 }
 
@@ -228,16 +232,16 @@ void GgufFile::Parse(std::span<const std::byte> bytes, const std::string& where,
   uint64_t alignment = kDefaultAlignment;
   if (const auto key = metadata.find("general.alignment"); key != metadata.end()) {
     if (!key->second.is_number_unsigned() || key->second == 0 || !std::has_single_bit(key->second.get<uint64_t>())) {
-      throw Error("{}: general.alignment is {}; it must be a power of two", where, key->second.dump());
+      throw Error("{}: general.alignment is {}; it must be a power of two", where, GgufValueText(key->second));
     }
     alignment = key->second.get<uint64_t>();
   }
   if (parts > 1 && metadata.contains("split.no") && metadata["split.no"] != part) {
-    throw Error("{}: split.no is {}, but its name says {}", where, metadata["split.no"].dump(), part);
+    throw Error("{}: split.no is {}, but its name says {}", where, GgufValueText(metadata["split.no"]), part);
   }
   if (metadata.contains("split.count") && metadata["split.count"] != parts) {
-    throw Error("{}: split.count is {}, but its name says that there {} {}", where, metadata["split.count"].dump(),
-                parts == 1 ? "is" : "are", parts);
+    throw Error("{}: split.count is {}, but its name says that there {} {}", where,
+                GgufValueText(metadata["split.count"]), parts == 1 ? "is" : "are", parts);
   }
 
   struct Place {

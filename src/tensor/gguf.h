@@ -20,6 +20,9 @@
 
 namespace fulgur {
 
+// A value of a key as messages show it: its beginning, also where it is not UTF-8.
+std::string GgufValueText(const Json& value);
+
 struct GgufTensor {
   GgufType type = GgufType::kF32;
   Shape shape;                        // row-major, the fastest dimension last (a file has them the other way round)

@@ -96,12 +96,17 @@ const Json& List(const std::map<std::string, Json>& metadata, const std::string&
   return list;
 }
 
-std::string Quoted(const std::string& text, const std::string& where) {
+std::string Quoted(const std::string& text, const std::string& where, const char* what = "a token") {
   try {
     return Json(text).dump();
   } catch (const nlohmann::json::exception&) {
-    throw Error("{}: a token is no UTF-8", where);
+    throw Error("{}: {} is no UTF-8", where, what);
   }
+}
+
+// As messages show it, also where it is no UTF-8.
+std::string Shown(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 60);
 }
 
 }  // namespace
@@ -170,7 +175,7 @@ void WriteGgufTokenizer(const std::map<std::string, Json>& metadata, const std::
   const auto pre = metadata.find("tokenizer.ggml.pre");
   const std::string pre_name = pre != metadata.end() && pre->second.is_string() ? pre->second.get<std::string>() : "";
   if (model != "gpt2" || (pre_name != kPreTokenizer && pre_name != "minimax-01")) {
-    throw Error("{}: the tokenizer is {} with the splitting \"{}\"; \"gpt2\" with \"{}\" is read", where, model.dump(),
+    throw Error("{}: the tokenizer is {} with the splitting \"{}\"; \"gpt2\" with \"{}\" is read", where, Shown(model),
                 pre_name, kPreTokenizer);
   }
   const Json& tokens = List(metadata, "tokenizer.ggml.tokens", true, 0, where);
@@ -198,7 +203,7 @@ void WriteGgufTokenizer(const std::map<std::string, Json>& metadata, const std::
     const auto id = metadata.find(std::string("tokenizer.ggml.") + key);
     if (id == metadata.end()) return std::nullopt;
     if (!id->second.is_number_unsigned() || id->second >= tokens.size()) {
-      throw Error("{}: tokenizer.ggml.{} is {}; there are {} tokens", where, key, id->second.dump(), tokens.size());
+      throw Error("{}: tokenizer.ggml.{} is {}; there are {} tokens", where, key, Shown(id->second), tokens.size());
     }
     return tokens[id->second.get<size_t>()].get<std::string>();
   };
@@ -231,6 +236,8 @@ void WriteGgufTokenizer(const std::map<std::string, Json>& metadata, const std::
   if (const auto eos = token("eos_token_id")) config["eos_token"] = *eos;
   if (const auto unk = token("unknown_token_id")) config["unk_token"] = *unk;
   if (const auto chat = metadata.find("tokenizer.chat_template"); chat != metadata.end()) {
+    if (!chat->second.is_string()) throw Error("{}: tokenizer.chat_template must be a text", where);
+    Quoted(chat->second.get<std::string>(), where, "tokenizer.chat_template");
     config["chat_template"] = chat->second;
   }
   WriteFileAtomic(dir / "tokenizer_config.json", config.dump(2) + "\n");
