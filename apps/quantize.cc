@@ -65,7 +65,7 @@ bool IsGguf(const fs::path& path) { return path.extension() == ".gguf"; }
 void CheckType(const Options& o) {
   if (o.type.empty()) {
     if (IsGguf(o.out)) throw Error("--type f32, f16 or q8_0 is needed for a GGUF file");
-    if (!fs::is_regular_file(o.model)) {
+    if (!fs::is_regular_file(o.model) && !IsGguf(o.model)) {
       throw Error(
           "--type is needed: q8, q4, q4k, q3, q2, bf16, m1-256gb or m1-192gb (only of a GGUF file it is known)");
     }

@@ -35,9 +35,9 @@ struct Part {
   DType dtype;  // in which it is kept, if it is not packed
   std::optional<WeightFormat> format = {};
   std::function<Tensor(int64_t first, int64_t count)> rows;  // of a float type; a vector is one row
-  // GGUF blocks of the same, if the format takes them as they are.
-  std::function<std::span<const std::byte>(int64_t first, int64_t count)> blocks = {};
-  std::function<void()> done = {};  // its pages in memory are needed no longer
+  // The same rows as they lie in a mapped file; nothing if they do not.
+  std::function<std::span<const std::byte>(int64_t first, int64_t count)> stored = {};
+  bool keeps_blocks = false;  // the format takes these GGUF blocks as they are
 
   int64_t width() const { return shape.back(); }
   int64_t row_count() const { return NumElements(shape) / width(); }
@@ -118,15 +118,26 @@ int64_t FirstTooLarge(const Tensor& t) {
   return -1;
 }
 
-// Lets go of the pages of a tensor that views a mapped file: they are read again if they are used again.
-void DropPages(const Tensor& t) {
-  if (t.writable()) return;
-  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE)), begin = reinterpret_cast<uintptr_t>(t.raw());
-  const uintptr_t first = (begin + page - 1) / page * page, end = (begin + t.bytes()) / page * page;
-  if (end > first) ::madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
+// Advises the system about the pages of a mapped file that hold these bytes: those that hold nothing else, or all.
+void Advise(std::span<const std::byte> bytes, bool all, int advice) {
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE)), begin = reinterpret_cast<uintptr_t>(bytes.data());
+  const uintptr_t first = (all ? begin : begin + page - 1) / page * page, end = (begin + bytes.size()) / page * page;
+  if (end > first) ::madvise(reinterpret_cast<void*>(first), end - first, advice);
+}
+// They are read again if they are used again.
+void DropPages(std::span<const std::byte> bytes) { Advise(bytes, false, MADV_DONTNEED); }
+// So that the disk reads while the processor packs.
+void ReadAhead(std::span<const std::byte> bytes) { Advise(bytes, true, MADV_WILLNEED); }
+
+// The place of the first float16 scale of Q8_0 or Q4_0 blocks that is infinite or not a number, or -1.
+int64_t FirstNotFinite(std::span<const std::byte> blocks, size_t block_bytes) {
+  for (size_t at = 0; at < blocks.size(); at += block_bytes) {
+    if ((std::to_integer<int>(blocks[at + 1]) & 0x7c) == 0x7c) return static_cast<int64_t>(at / block_bytes);
+  }
+  return -1;
 }
 
-// Squares of what packing changes, and of what it packs.
+// Squares of what packing changes, and of what it packs anew.
 struct ErrorSums {
   double error = 0, values = 0;
 };
@@ -134,16 +145,30 @@ ErrorSums ErrorOf(const Tensor& rows, WeightFormat format, const std::byte* pane
   const Shape shape{1, static_cast<int64_t>(PackedMatrix::PanelBytes(format, rows.dim(1)))};
   const Tensor packed =
       PackedMatrix(format, rows.dim(0), rows.dim(1), Tensor(DType::kU8, shape, panel, nullptr)).Unpack();
+  const Tensor before = rows.ToF32();
+  const float *from = before.f32(), *to = packed.f32();
   ErrorSums sums;
   for (int64_t i = 0; i < rows.size(); ++i) {
-    const double x = ElementAsFloat(rows, i), difference = x - ElementAsFloat(packed, i);
+    const double x = from[i], difference = x - to[i];
     sums.error += difference * difference;
     sums.values += x * x;
   }
   return sums;
 }
 
-// Packs and gives away a few MiB of panels at a time. `sums`, if wanted, grows.
+// One panel of a matrix whose blocks are kept.
+void KeepPanel(const Part& part, int64_t row, int64_t count, std::byte* panel) {
+  const int64_t k = part.width();
+  const std::span<const std::byte> blocks = part.stored(row, count);
+  const size_t block_bytes = blocks.size() / static_cast<size_t>(count * k / kDotGroup);
+  const int64_t bad = FirstNotFinite(blocks, block_bytes);
+  if (bad >= 0) {
+    throw Error("tensor \"{}\": the scale of elements [{}, {}] and on is not finite", part.name,
+                row + bad * kDotGroup / k, bad * kDotGroup % k);
+  }
+  PackedMatrix::PackGgufPanel(blocks, k, *part.format, panel);
+}
+
 void WritePacked(const Part& part, const QuantizeOptions& options, ExecContext& exec, const Sink& sink,
                  ErrorSums* sums) {
   const WeightFormat format = *part.format;
@@ -154,10 +179,14 @@ void WritePacked(const Part& part, const QuantizeOptions& options, ExecContext& 
   AlignedVector<std::byte> buffer(static_cast<size_t>(at_once) * panel_bytes);
   for (int64_t first = 0; first < panels; first += at_once) {
     const int64_t count = std::min(at_once, panels - first);
+    const int64_t next = std::min(n, (first + count) * kPanel);
+    ReadAhead(part.stored(next, std::min(n - next, at_once * kPanel)));
     std::vector<ErrorSums> errors(static_cast<size_t>(count));
     exec.pool().ParallelFor(count, [&](int64_t i, int) {
-      const int64_t row = (first + i) * kPanel;
-      const Tensor rows = part.rows(row, std::min(kPanel, n - row));
+      const int64_t row = (first + i) * kPanel, rows_here = std::min(kPanel, n - row);
+      std::byte* const panel = buffer.data() + static_cast<size_t>(i) * panel_bytes;
+      if (part.keeps_blocks) return KeepPanel(part, row, rows_here, panel);
+      const Tensor rows = part.rows(row, rows_here);
       const int64_t bad = FirstNotFinite(rows);
       if (bad >= 0) {
         throw Error("tensor \"{}\": element [{}, {}] is {}; a weight must be finite", part.name, row + bad / k, bad % k,
@@ -167,12 +196,7 @@ void WritePacked(const Part& part, const QuantizeOptions& options, ExecContext& 
         throw Error("tensor \"{}\": element [{}, {}] is {}; {} holds weights up to {}", part.name, row + large / k,
                     large % k, ElementAsFloat(rows, large), WeightFormatName(format), kLargestCodedWeight);
       }
-      std::byte* const panel = buffer.data() + static_cast<size_t>(i) * panel_bytes;
-      if (part.blocks) {
-        PackedMatrix::PackGgufPanel(part.blocks(row, rows.dim(0)), k, format, panel);
-      } else {
-        PackedMatrix::PackPanel(rows, format, 0, panel, importance);
-      }
+      PackedMatrix::PackPanel(rows, format, 0, panel, importance);
       if (sums != nullptr) errors[static_cast<size_t>(i)] = ErrorOf(rows, format, panel);
     });
     sink(buffer.data(), static_cast<size_t>(count) * panel_bytes);
@@ -254,7 +278,11 @@ std::vector<Part> PartsOfFolder(const fs::path& source, const ModelConfig& confi
       return Tensor(weight->dtype(), weight->shape().size() == 1 ? Shape{width} : Shape{count, width},
                     weight->raw() + static_cast<size_t>(first * width) * DTypeSize(weight->dtype()), nullptr);
     };
-    part.done = [weight] { DropPages(*weight); };
+    part.stored = [weight](int64_t first, int64_t count) {
+      const size_t row_bytes = static_cast<size_t>(weight->shape().back()) * DTypeSize(weight->dtype());
+      if (weight->writable()) return std::span<const std::byte>();
+      return std::span(weight->raw() + static_cast<size_t>(first) * row_bytes, static_cast<size_t>(count) * row_bytes);
+    };
     if (kLinear) part.format = TargetFormat(part, options, std::nullopt);
     parts.push_back(std::move(part));
   });
@@ -274,13 +302,9 @@ std::vector<Part> PartsOfGguf(const GgufFile& file, const ModelConfig& config, c
       part.dtype = DType::kF32;
     }
     part.rows = [rows](int64_t first, int64_t count) { return rows.Rows(first, count); };
-    part.done = [rows] {
-      DropPages(Tensor(DType::kU8, {static_cast<int64_t>(rows.blocks.size())}, rows.blocks.data(), nullptr));
-    };
+    part.stored = [rows](int64_t first, int64_t count) { return rows.Blocks(first, count); };
     if (std::is_same_v<T, Linear>) part.format = TargetFormat(part, options, rows.type);
-    if (part.format == WeightFormat::kQ8F16 || part.format == WeightFormat::kQ4F16) {
-      part.blocks = [rows](int64_t first, int64_t count) { return rows.Blocks(first, count); };
-    }
+    part.keeps_blocks = part.format == WeightFormat::kQ8F16 || part.format == WeightFormat::kQ4F16;
     parts.push_back(std::move(part));
   });
   return parts;
@@ -348,14 +372,19 @@ QuantizeReport QuantizeCheckpoint(const fs::path& source, const fs::path& out, c
   }
   ErrorSums sums;
   WriteCheckpoint(out, json, entries, writer, [&](size_t i, const Sink& sink) {
+    if (i + 1 < parts.size()) {
+      const std::span<const std::byte> next = parts[i + 1].stored(0, parts[i + 1].row_count());
+      ReadAhead(next.first(std::min(next.size(), 2 * kBufferBytes)));
+    }
     if (parts[i].format) {
       WritePacked(parts[i], options, exec, sink, gguf && parts[i].format != WeightFormat::kF32 ? &sums : nullptr);
     } else {
       WriteKept(parts[i], sink);
     }
-    parts[i].done();
+    DropPages(parts[i].stored(0, parts[i].row_count()));
   });
-  return {sums.values > 0 ? std::optional(std::sqrt(sums.error / sums.values)) : std::nullopt};
+  if (!gguf) return {};
+  return {sums.values > 0 ? std::sqrt(sums.error / sums.values) : 0.0};
 }
 
 }  // namespace fulgur

@@ -25,7 +25,7 @@ struct QuantizeOptions {
 
 struct QuantizeReport {
   // Of a GGUF source: root mean square of what packing changed of the file's values, over theirs, of the weights that
-  // this run packed (a run that goes on has packed fewer).
+  // this run packed anew (a run that goes on has packed fewer); 0 where all keep their bits.
   std::optional<double> error;
 };
 

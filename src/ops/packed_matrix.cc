@@ -214,9 +214,18 @@ void PackedMatrix::PackGgufPanel(std::span<const std::byte> blocks, int64_t k, W
     for (int64_t g = 0; g < groups; ++g, block += block_bytes) {
       auto* group = reinterpret_cast<uint8_t*>(out + g * layout.bytes);
       layout.StoreScale(group, j, static_cast<uint16_t>(block[0] | block[1] << 8));
-      const uint8_t* const q = block + 2;  // Q8_0: 32 int8. Q4_0: 16 bytes, value i below, value i + 16 above, plus 8.
-      for (int i = 0; i < kDotGroup; ++i) {
-        layout.Store(group, j, i, !layout.q4 ? static_cast<int8_t>(q[i]) : (i < 16 ? q[i] & 15 : q[i - 16] >> 4) - 8);
+      // Quadruples of inputs. Q8_0: 32 int8. Q4_0: 16 bytes, value i below, value i + 16 above, plus 8.
+      uint32_t quads[8];
+      std::memcpy(quads, block + 2, layout.q4 ? 16 : 32);
+      constexpr uint32_t kLow = 0x0f0f0f0f;
+      for (int q = 0; q < 4 && layout.q4; ++q) {
+        const int shift = q / 2 * 4, first = q % 2 * 2;
+        const uint32_t both = (quads[first] >> shift & kLow) | (quads[first + 1] >> shift & kLow) << 4;
+        std::memcpy(group + q * 128 + j * 4, &both, 4);
+      }
+      for (int q = 0; q < 8 && !layout.q4; ++q) {
+        const uint32_t values = quads[q] ^ 0x80808080;
+        std::memcpy(group + q * 128 + j * 4, &values, 4);
       }
     }
   }
@@ -252,43 +261,47 @@ void PackedMatrix::Update(const Tensor& weight, ExecContext& exec) {
 
 Tensor PackedMatrix::Unpack() const {
   Tensor weight(DType::kF32, {n_, k_});
-  for (int64_t j = 0; j < n_; ++j) {
-    const std::byte* p = panel(j / kWidth);
-    float* row = weight.f32() + j * k_;
-    const int64_t column = j % kWidth;
-    for (int64_t i = 0; i < k_; ++i) {
-      const int64_t g = i / kDotGroup;
-      const int k = static_cast<int>(i % kDotGroup);
-      switch (format_) {
-        case WeightFormat::kF32:
-          row[i] = reinterpret_cast<const float*>(p)[i * kWidth + column];
-          break;
-        case WeightFormat::kBf16:
-          row[i] = ToFloat(reinterpret_cast<const bf16*>(p)[i * kWidth + column]);
-          break;
-        case WeightFormat::kBf16Dot:
-          row[i] = ToFloat(reinterpret_cast<const bf16*>(p)[(i / 2 * kWidth + column) * 2 + i % 2]);
-          break;
-        case WeightFormat::kQ8:
-        case WeightFormat::kQ4:
-        case WeightFormat::kQ8F16:
-        case WeightFormat::kQ4F16: {
-          const GroupLayout layout(format_);
-          const auto* group = reinterpret_cast<const uint8_t*>(p + g * layout.bytes);
-          row[i] = layout.Scale(group, column) * static_cast<float>(layout.Value(group, column, k));
-          break;
-        }
-        case WeightFormat::kQ4k:
-        case WeightFormat::kQ3:
-        case WeightFormat::kQ2:
-          row[i] = VisitCoded(format_, [&]<typename Format>(Format) {
-            const auto* group = reinterpret_cast<const uint8_t*>(p + g * Format::kGroupBytes);
-            const int j = static_cast<int>(column), value = CodedValue<Format>(group, k, j);
-            return ScaleOfByte(group[Format::kScales + j]) * static_cast<float>(value);
-          });
-          break;
-      }
+  // value(panel, i, column): of input i.
+  const auto unpack = [&](const auto& value) {
+    for (int64_t j = 0; j < n_; ++j) {
+      const std::byte* const p = panel(j / kWidth);
+      float* const row = weight.f32() + j * k_;
+      for (int64_t i = 0; i < k_; ++i) row[i] = value(p, i, j % kWidth);
     }
+    return weight;
+  };
+  switch (format_) {
+    case WeightFormat::kF32:
+      return unpack([](const std::byte* p, int64_t i, int64_t column) {
+        return reinterpret_cast<const float*>(p)[i * kWidth + column];
+      });
+    case WeightFormat::kBf16:
+      return unpack([](const std::byte* p, int64_t i, int64_t column) {
+        return ToFloat(reinterpret_cast<const bf16*>(p)[i * kWidth + column]);
+      });
+    case WeightFormat::kBf16Dot:
+      return unpack([](const std::byte* p, int64_t i, int64_t column) {
+        return ToFloat(reinterpret_cast<const bf16*>(p)[(i / 2 * kWidth + column) * 2 + i % 2]);
+      });
+    case WeightFormat::kQ8:
+    case WeightFormat::kQ4:
+    case WeightFormat::kQ8F16:
+    case WeightFormat::kQ4F16:
+      return unpack([layout = GroupLayout(format_)](const std::byte* p, int64_t i, int64_t column) {
+        const auto* group = reinterpret_cast<const uint8_t*>(p + i / kDotGroup * layout.bytes);
+        return layout.Scale(group, column) *
+               static_cast<float>(layout.Value(group, column, static_cast<int>(i % kDotGroup)));
+      });
+    case WeightFormat::kQ4k:
+    case WeightFormat::kQ3:
+    case WeightFormat::kQ2:
+      return VisitCoded(format_, [&]<typename Format>(Format) {
+        return unpack([](const std::byte* p, int64_t i, int64_t column) {
+          const auto* group = reinterpret_cast<const uint8_t*>(p + i / kDotGroup * Format::kGroupBytes);
+          const int j = static_cast<int>(column), value = CodedValue<Format>(group, static_cast<int>(i % kDotGroup), j);
+          return ScaleOfByte(group[Format::kScales + j]) * static_cast<float>(value);
+        });
+      });
   }
   return weight;
 }
