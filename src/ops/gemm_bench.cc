@@ -1,5 +1,9 @@
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "base/rng.h"
 #include "ops/gemm.h"
 #include "ops/matmul.h"
@@ -52,6 +56,25 @@ BENCHMARK_CAPTURE(BM_MatMul, q4, WeightFormat::kQ4)->Apply(Shapes);
 BENCHMARK_CAPTURE(BM_MatMul, q4k, WeightFormat::kQ4k)->Apply(Shapes);
 BENCHMARK_CAPTURE(BM_MatMul, q3, WeightFormat::kQ3)->Apply(Shapes);
 BENCHMARK_CAPTURE(BM_MatMul, q2, WeightFormat::kQ2)->Apply(Shapes);
+
+// With AVX2: one row by weights that no cache holds, and many rows.
+void BM_MatMulAvx2(benchmark::State& state, WeightFormat format) {
+  const std::vector<std::string> sets = SupportedInstructionSets();
+  if (std::find(sets.begin(), sets.end(), "AVX2") == sets.end()) {
+    for (auto _ : state) state.SkipWithError("this machine has no AVX2");
+    return;
+  }
+  UseInstructionSet("AVX2");
+  BM_MatMul(state, format);
+  UseInstructionSet("");
+}
+void FewShapes(benchmark::internal::Benchmark* b) {
+  b->ArgNames({"m", "n", "k", "threads"})->Args({1, 55296, 6144, 2})->Args({512, 9216, 6144, 2})->UseRealTime();
+}
+BENCHMARK_CAPTURE(BM_MatMulAvx2, q4, WeightFormat::kQ4)->Apply(FewShapes);
+BENCHMARK_CAPTURE(BM_MatMulAvx2, q4k, WeightFormat::kQ4k)->Apply(FewShapes);
+BENCHMARK_CAPTURE(BM_MatMulAvx2, q3, WeightFormat::kQ3)->Apply(FewShapes);
+BENCHMARK_CAPTURE(BM_MatMulAvx2, q2, WeightFormat::kQ2)->Apply(FewShapes);
 
 void BM_GradInput(benchmark::State& state) {
   const int64_t m = 1024, n = 768, k = 256;
