@@ -49,14 +49,14 @@ std::string Plot(const std::vector<BenchmarkPoint>& points) {
 void AddBench(CLI::App& app) {
   struct Options {
     std::string model;
-    BenchmarkOptions benchmark;
+    SpeedOptions benchmark;
     std::optional<KvFormat> kv_cache;
     std::string plot;
     int threads = 0;
     bool json = false;
   };
   const auto o = std::make_shared<Options>();
-  BenchmarkOptions& b = o->benchmark;
+  SpeedOptions& b = o->benchmark;
   CLI::App* command = app.add_subcommand("bench", "Speed of prefill and decoding, beside the machine's own limits");
   // Not "model": CLI11 2.4 takes a subcommand's --model, which `bench serve` has, for the same name.
   command->add_option("folder", o->model, "Folder of a model");

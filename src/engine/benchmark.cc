@@ -58,7 +58,7 @@ void MeasureRuns(int64_t repeat, const std::function<double()>& limit, const std
   point.share = Median(shares);
 }
 
-BenchmarkPoint MeasurePrefill(Pass& pass, const BenchmarkOptions& options, Rng& rng, const SequenceState& deep) {
+BenchmarkPoint MeasurePrefill(Pass& pass, const SpeedOptions& options, Rng& rng, const SequenceState& deep) {
   BenchmarkPoint point;
   point.depth = deep.length();
   point.state_bytes = static_cast<int64_t>(deep.bytes());
@@ -77,7 +77,7 @@ BenchmarkPoint MeasurePrefill(Pass& pass, const BenchmarkOptions& options, Rng& 
   return point;
 }
 
-BenchmarkPoint MeasureDecoding(Pass& pass, const BenchmarkOptions& options, Rng& rng, const SequenceState& deep,
+BenchmarkPoint MeasureDecoding(Pass& pass, const SpeedOptions& options, Rng& rng, const SequenceState& deep,
                                int64_t batch) {
   const ModelConfig& config = pass.model().config();
   BenchmarkPoint point;
@@ -158,7 +158,7 @@ double FollowText(Pass& pass, SequenceState state, std::span<const int32_t> befo
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-DraftingPoint MeasureDrafting(Pass& pass, const BenchmarkOptions& options, Rng& rng, const SequenceState& deep,
+DraftingPoint MeasureDrafting(Pass& pass, const SpeedOptions& options, Rng& rng, const SequenceState& deep,
                               bool repeats) {
   DraftingPoint point;
   point.repeats = repeats;
@@ -191,7 +191,7 @@ void Check(const char* name, int64_t value, int64_t least) {
   if (value < least) throw Error("{} must be at least {}, found {}", name, least, value);
 }
 
-void CheckOptions(const Model& model, const BenchmarkOptions& options) {
+void CheckOptions(const Model& model, const SpeedOptions& options) {
   Check("prompt", options.prompt, 0);
   Check("generate", options.generate, 0);
   Check("repeat", options.repeat, 1);
@@ -246,7 +246,7 @@ Json DraftingPoint::ToJson() const {
           {"speedup", speedup()}};
 }
 
-std::vector<BenchmarkPoint> RunBenchmark(Model& model, const BenchmarkOptions& options,
+std::vector<BenchmarkPoint> RunBenchmark(Model& model, const SpeedOptions& options,
                                          const std::function<void(const BenchmarkPoint&)>& done,
                                          const DepthProgress& progress,
                                          const std::function<void(const DraftingPoint&)>& drafted) {

@@ -10,7 +10,7 @@
 
 namespace fulgur {
 
-struct BenchmarkOptions {
+struct SpeedOptions {
   std::vector<int64_t> depths = {0};   // tokens that a sequence has before the measured ones
   std::vector<int64_t> batches = {1};  // sequences that decode together
   int64_t prompt = 512;                // tokens of the measured prefill, in one pass; 0: no prefill
@@ -62,7 +62,7 @@ struct DraftingPoint {
 // empty) hears of it: how far it is, the depth wanted. Error if a sequence would be longer than the model's
 // context or an option is out of range.
 using DepthProgress = std::function<void(int64_t at, int64_t depth)>;
-std::vector<BenchmarkPoint> RunBenchmark(Model& model, const BenchmarkOptions& options,
+std::vector<BenchmarkPoint> RunBenchmark(Model& model, const SpeedOptions& options,
                                          const std::function<void(const BenchmarkPoint&)>& done,
                                          const DepthProgress& progress = nullptr,
                                          const std::function<void(const DraftingPoint&)>& drafted = nullptr);

@@ -13,7 +13,7 @@ TEST(Benchmark, MeasuresEveryCombination) {
   ExecContext exec(2);
   const ModelConfig config = testing_engine::SmallConfig();
   Model model(config, RandomParams(config, 1), exec);
-  BenchmarkOptions options;
+  SpeedOptions options;
   options.depths = {0, 70};
   options.batches = {1, 3};
   options.prompt = 20;
@@ -59,7 +59,7 @@ TEST(Benchmark, DraftsOfATextThatRepeatsItselfAreRight) {
   ExecContext exec(2);
   const ModelConfig config = testing_engine::SmallConfig();
   Model model(config, RandomParams(config, 1), exec);
-  BenchmarkOptions options;
+  SpeedOptions options;
   options.depths = {0, 70};
   options.generate = 500;
   options.repeat = 1;
@@ -98,7 +98,7 @@ TEST(Benchmark, BadOptions) {
   ModelConfig config = testing_engine::SmallConfig();
   config.max_position_embeddings = 1000;
   Model model(config, RandomParams(config, 1), exec);
-  const auto error = [&](const BenchmarkOptions& options) -> std::string {
+  const auto error = [&](const SpeedOptions& options) -> std::string {
     try {
       RunBenchmark(model, options, [](const BenchmarkPoint&) {});
     } catch (const Error& e) {

@@ -129,7 +129,7 @@ class MessageReader {
   }
 
   ApiRequest* request_;
-  Conversation conversation_;
+  MessageBuilder conversation_;
   std::string begun_;
 };
 

@@ -172,17 +172,17 @@ std::optional<std::string> OpenThinking(std::string_view sealed) {
   return text;
 }
 
-void Conversation::Thinking(std::string_view text) {
+void MessageBuilder::Thinking(std::string_view text) {
   open_ = true;
   if (defaults_.keep_thinking) thinking_ += text;
 }
 
-void Conversation::Text(std::string_view text) {
+void MessageBuilder::Text(std::string_view text) {
   open_ = has_text_ = true;
   text_ += text;
 }
 
-void Conversation::Call(const std::string& id, const std::string& name, const Json& arguments) {
+void MessageBuilder::Call(const std::string& id, const std::string& name, const Json& arguments) {
   open_ = true;
   Json function = {{"name", name}};
   Json value = arguments;
@@ -215,7 +215,7 @@ void Conversation::Call(const std::string& id, const std::string& name, const Js
   calls_.push_back(std::move(call));
 }
 
-void Conversation::EndTurn() {
+void MessageBuilder::EndTurn() {
   if (!open_) return;
   Json message = {{"role", "assistant"}, {"content", WithThinking(thinking_, text_)}};
   if (!calls_.empty()) message["tool_calls"] = std::exchange(calls_, Json::array());
@@ -225,7 +225,7 @@ void Conversation::EndTurn() {
   text_.clear();
 }
 
-void Conversation::Result(const std::string& call_id, const std::string& name, const std::string& text) {
+void MessageBuilder::Result(const std::string& call_id, const std::string& name, const std::string& text) {
   EndTurn();
   Json message = {{"role", "tool"}, {"content", text}};
   if (!call_id.empty()) message["tool_call_id"] = call_id;
@@ -233,7 +233,7 @@ void Conversation::Result(const std::string& call_id, const std::string& name, c
   request_->messages.push_back(std::move(message));
 }
 
-void Conversation::Other(const char* role, const std::string& text) {
+void MessageBuilder::Other(const char* role, const std::string& text) {
   EndTurn();
   request_->messages.push_back({{"role", role}, {"content", text}});
 }

@@ -41,9 +41,9 @@ std::optional<std::string> OpenThinking(std::string_view sealed);
 
 // Puts ApiRequest::messages together. What the assistant does between two messages of others is a turn, which has
 // thinking, text and calls.
-class Conversation {
+class MessageBuilder {
  public:
-  Conversation(const RequestDefaults& defaults, ApiRequest* request) : defaults_(defaults), request_(request) {}
+  MessageBuilder(const RequestDefaults& defaults, ApiRequest* request) : defaults_(defaults), request_(request) {}
 
   void System(const std::string& text) { Other("system", text); }
   void User(const std::string& text) { Other("user", text); }

@@ -149,7 +149,7 @@ class MessageReader {
   }
 
   ApiRequest* request_;
-  Conversation conversation_;
+  MessageBuilder conversation_;
 };
 
 void ReadTools(Fields& body, ApiRequest* request) {

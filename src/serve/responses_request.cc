@@ -154,7 +154,7 @@ class InputReader {
 
   const RequestDefaults& defaults_;
   ApiRequest* request_;
-  Conversation conversation_;
+  MessageBuilder conversation_;
 };
 
 void ReadInput(Fields& body, const RequestDefaults& defaults, ApiRequest* request) {

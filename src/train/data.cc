@@ -243,10 +243,11 @@ std::string Mixture::Where(const Draw& draw) const {
 
 Mixture TrainingMixture(const TrainConfig& config) { return Mixture(config.data, Mix(config.seed, kTrainingData)); }
 
-Packer::Packer(const Mixture& mixture, const RecordEncoder& encoder, const TrainConfig::Batch& batch, DataState start)
+BatchPacker::BatchPacker(const Mixture& mixture, const RecordEncoder& encoder, const TrainConfig::Batch& batch,
+                         DataState start)
     : mixture_(mixture), encoder_(encoder), batch_(batch), state_(std::move(start)) {}
 
-Packer::Pending Packer::Take() {
+BatchPacker::Pending BatchPacker::Take() {
   if (pending_) {
     Pending pending = std::move(*pending_);
     pending_.reset();
@@ -271,7 +272,7 @@ Packer::Pending Packer::Take() {
               batch_.max_length, longest_left_out_);
 }
 
-StepData Packer::Next() {
+StepData BatchPacker::Next() {
   StepData step;
   const int64_t batches = batch_.tokens / batch_.micro_tokens;
   for (int64_t b = 0; b < batches; ++b) {
@@ -305,7 +306,7 @@ int64_t StepsOfEpochs(const Mixture& mixture, const RecordEncoder& encoder, cons
     throw Error(
         "\"epochs\" counts how often files are gone through, and the data has none; give \"steps\" or \"tokens\"");
   }
-  Packer packer(mixture, encoder, batch, {});
+  BatchPacker packer(mixture, encoder, batch, {});
   for (int64_t steps = 1;; ++steps) {
     const DataState after = packer.Next().after;
     bool all = true;
@@ -314,7 +315,7 @@ int64_t StepsOfEpochs(const Mixture& mixture, const RecordEncoder& encoder, cons
   }
 }
 
-StepQueue::StepQueue(Packer packer, size_t ahead) : packer_(std::move(packer)), ahead_(ahead) {
+StepQueue::StepQueue(BatchPacker packer, size_t ahead) : packer_(std::move(packer)), ahead_(ahead) {
   thread_ = std::thread([this] {
     std::unique_lock lock(mutex_);
     while (!stop_) {

@@ -109,9 +109,9 @@ struct StepData {
   DataState after;               // the state the next step starts from
 };
 
-class Packer {
+class BatchPacker {
  public:
-  Packer(const Mixture& mixture, const RecordEncoder& encoder, const TrainConfig::Batch& batch, DataState start);
+  BatchPacker(const Mixture& mixture, const RecordEncoder& encoder, const TrainConfig::Batch& batch, DataState start);
   // Error if a source brings nothing but examples that are too long.
   StepData Next();
 
@@ -138,12 +138,12 @@ int64_t StepsOfEpochs(const Mixture& mixture, const RecordEncoder& encoder, cons
 // Steps made by a thread of its own, a few ahead. The packer is used by that thread only.
 class StepQueue {
  public:
-  explicit StepQueue(Packer packer, size_t ahead = 3);
+  explicit StepQueue(BatchPacker packer, size_t ahead = 3);
   ~StepQueue();
   StepData Next();  // rethrows what the thread threw
 
  private:
-  Packer packer_;
+  BatchPacker packer_;
   size_t ahead_;
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -58,7 +58,9 @@ struct Pipeline {
     encoder = std::make_unique<RecordEncoder>(text->tokenizer, text->chat_template, config.batch.max_length);
     mixture = std::make_unique<Mixture>(TrainingMixture(config));
   }
-  Packer MakePacker(const DataState& state = {}) const { return Packer(*mixture, *encoder, config.batch, state); }
+  BatchPacker MakePacker(const DataState& state = {}) const {
+    return BatchPacker(*mixture, *encoder, config.batch, state);
+  }
 };
 
 void AddLines(Json& json) {
@@ -77,9 +79,9 @@ bool Same(const StepData& a, const StepData& b) {
   return true;
 }
 
-TEST(Packer, FillsEachBatchWithWholeDocuments) {
+TEST(BatchPacker, FillsEachBatchWithWholeDocuments) {
   const Pipeline setup(AddLines);
-  Packer packer = setup.MakePacker();
+  BatchPacker packer = setup.MakePacker();
   DataState state;
   uint64_t examples = 0;
   for (int step = 0; step < 5; ++step) {
@@ -118,13 +120,13 @@ TEST(Packer, FillsEachBatchWithWholeDocuments) {
   EXPECT_NEAR(static_cast<double>(state.drawn[1]) / static_cast<double>(state.examples), 0.75, 0.12);
 }
 
-TEST(Packer, GoesOnFromAnyState) {
+TEST(BatchPacker, GoesOnFromAnyState) {
   const Pipeline setup(AddLines);
-  Packer whole = setup.MakePacker();
+  BatchPacker whole = setup.MakePacker();
   DataState state;
   for (int step = 0; step < 6; ++step) {
     const StepData expected = whole.Next();
-    Packer resumed = setup.MakePacker(DataState::FromJson(state.ToJson(), step == 0 ? 0 : 2, "state"));
+    BatchPacker resumed = setup.MakePacker(DataState::FromJson(state.ToJson(), step == 0 ? 0 : 2, "state"));
     EXPECT_TRUE(Same(resumed.Next(), expected)) << step;
     state = expected.after;
   }
@@ -132,7 +134,7 @@ TEST(Packer, GoesOnFromAnyState) {
 
 TEST(StepQueue, GivesThePackersSteps) {
   const Pipeline setup(AddLines);
-  Packer packer = setup.MakePacker();
+  BatchPacker packer = setup.MakePacker();
   StepQueue queue(setup.MakePacker());
   for (int step = 0; step < 6; ++step) EXPECT_TRUE(Same(queue.Next(), packer.Next())) << step;
 }

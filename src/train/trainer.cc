@@ -127,7 +127,7 @@ class Trainer : public RunWork {
   }
 
   bool Step(RunState& state, Json& line) override {
-    if (!queue_) queue_.emplace(Packer(mixture_, encoder_, config_.batch, state.data));
+    if (!queue_) queue_.emplace(BatchPacker(mixture_, encoder_, config_.batch, state.data));
     const auto start = Clock::now();
     const StepData data = queue_->Next();
     learner_->ZeroGradient();
