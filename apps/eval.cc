@@ -38,7 +38,7 @@ struct Options {
   int difficulty = 0;
   int64_t batch = 64;
   int64_t show = 0;
-  bool json = false, each = false;
+  bool json = false, each = false, count_given = false;
   SamplingOptions sampling;
   BenchmarkEvalOptions benchmark;
 };
@@ -138,6 +138,8 @@ std::vector<Problem> MakeProblems(const Options& options, uint64_t seed, std::un
 
 void Run(Options options) {
   if (options.benchmark.asked()) {
+    if (options.count_given) options.benchmark.problems = options.count;
+    if (options.difficulty > 0) options.benchmark.difficulty = options.difficulty;
     return RunBenchmarkEval(options.benchmark, options.model, options.sampling, options.batch, options.json);
   }
   if (options.model.empty()) throw Error("which model? Give its folder");
@@ -232,7 +234,10 @@ void AddEval(CLI::App& parent) {
   for (CLI::Option* option : {count, difficulty}) option->excludes(problems);
   options->benchmark.AddTo(*app, {task, problems});
   options->sampling.AddTo(*app);
-  SetAction(*app, [options] { Run(*options); });
+  SetAction(*app, [options, count] {
+    options->count_given = count->count() > 0;
+    Run(*options);
+  });
 }
 
 }  // namespace fulgur

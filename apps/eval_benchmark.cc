@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -38,6 +39,12 @@ BenchmarkRunOptions RunOptions(const BenchmarkEvalOptions& options, const Sampli
   run.set.examples = options.examples;
   run.set.verdicts = options.verdicts;
   run.limit = options.limit;
+  if (!options.benchmark.starts_with("env:") && (options.problems || options.difficulty)) {
+    throw Error("--count and --difficulty are for tasks; --limit N takes the first N questions of {}",
+                options.benchmark);
+  }
+  run.set.problems = options.problems.value_or(run.set.problems);
+  run.set.difficulty = options.difficulty.value_or(0);
   const BenchmarkPreset preset = PresetOf(*MakeBenchmark(options.benchmark, {}), options.preset);
   run.samples = options.samples > 0 ? options.samples : preset.samples;
   return run;
@@ -142,7 +149,19 @@ void RunSuite(const BenchmarkEvalOptions& options, const std::string& model_name
     Json row = {{"benchmark", one.benchmark}};
     if (entry.contains("needs")) {
       row["left_out"] = "needs " + JsonGet<std::string>(entry, "needs", path.string());
+    } else if (one.benchmark.starts_with("env:")) {
+      if (!one.problems && entry.contains("count")) one.problems = JsonGet<int64_t>(entry, "count", path.string());
+      if (!one.difficulty && entry.contains("difficulty")) {
+        one.difficulty = static_cast<int>(JsonGet<int64_t>(entry, "difficulty", path.string()));
+      }
+      one.data.clear();
+      if (options.samples == 0) one.samples = JsonGetOr<int64_t>(entry, "samples", 0, path.string());
+      std::string folder = one.benchmark;
+      std::replace(folder.begin(), folder.end(), ':', '-');
+      row["results"] = RunOne(RunOptions(one, sampling), model, std::filesystem::path(options.out) / folder);
     } else {
+      one.problems.reset();
+      one.difficulty.reset();
       one.data = (data / JsonGet<std::string>(entry, "data", path.string())).string();
       if (entry.contains("examples"))
         one.examples = (data / JsonGet<std::string>(entry, "examples", path.string())).string();
@@ -193,7 +212,8 @@ void BenchmarkEvalOptions::AddTo(CLI::App& app, const std::vector<CLI::Option*>&
     return app.add_option(name, value, text)->group(kGroup);
   };
   CLI::Option* one =
-      add("--benchmark", benchmark, "aime-2024, math-500, gpqa-diamond, ... of --data FILE, into --out RUN");
+      add("--benchmark", benchmark,
+          "aime-2024, math-500, gpqa-diamond, ... of --data FILE; or env:TASK, a task as a run; into --out RUN");
   CLI::Option* all =
       add("--suite", suite, "All benchmarks of a file such as configs/eval-m1.json, their data in --data DIR");
   CLI::Option* again =
@@ -235,7 +255,8 @@ void BenchmarkEvalOptions::AddTo(CLI::App& app, const std::vector<CLI::Option*>&
       ->transform(CLI::AsSizeValue(false));
   add("--plot", plot, "With --rescore: draw strict accuracy against tokens of the prompt, as an SVG file")
       ->needs(again);
-  one->needs(file, folder);
+  file->needs(folder);
+  one->needs(folder);
   all->needs(folder);
   const std::vector<CLI::Option*> modes = {one, all, again, page, runs};
   for (size_t i = 0; i < modes.size(); ++i) {

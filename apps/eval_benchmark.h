@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct BenchmarkEvalOptions {
   int64_t samples = 0, limit = 0, concurrency = 16;
   uint64_t cache_memory = uint64_t{2} << 30;
   std::string tokenizer, plot;
+  std::optional<int64_t> problems;  // of env:TASK: eval's --count and --difficulty
+  std::optional<int> difficulty;
   int64_t max_prompt_tokens = 0;
   std::string endpoint_model, api_key_variable = "OPENAI_API_KEY", extra;
   double request_seconds = 3600, total_seconds = 14400;

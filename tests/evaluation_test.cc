@@ -41,9 +41,11 @@ void WriteSuite(const std::filesystem::path& path) {
                                                         {"ifeval", "ifeval.jsonl"},
                                                         {"ifbench", "ifbench.jsonl"},
                                                         {"livecodebench", "livecodebench.jsonl"},
+                                                        {"needles", "needles.jsonl"},
                                                         {"aime-2025", "missing.jsonl"}}) {
     suite["benchmarks"].push_back({{"benchmark", name}, {"data", file}, {"samples", 2}});
   }
+  suite["benchmarks"].push_back({{"benchmark", "env:addition"}, {"count", 4}, {"samples", 2}});
   suite["benchmarks"].push_back({{"benchmark", "hle"}, {"needs", "a judge"}});
   WriteFileAtomic(path, suite.dump());
 }
@@ -58,16 +60,18 @@ Json RunSuite(const std::string& model, const std::filesystem::path& folder, con
 }
 
 void ExpectWholeSuite(const Json& suite) {
-  ASSERT_EQ(suite["benchmarks"].size(), 12u);
-  for (size_t i = 0; i < 10; ++i) {
+  ASSERT_EQ(suite["benchmarks"].size(), 14u);
+  for (size_t i = 0; i < 13; ++i) {
+    if (i == 11) continue;
     const Json& row = suite["benchmarks"][i];
     ASSERT_TRUE(row.contains("results")) << row.dump();
     const Json& r = row["results"];
     EXPECT_EQ(r["states"]["error"], 0) << row.dump();
     EXPECT_EQ(r["answers"], r["items"].get<int64_t>() * 2);
   }
-  EXPECT_NE(suite["benchmarks"][10]["left_out"].get<std::string>().find("missing.jsonl"), std::string::npos);
-  EXPECT_EQ(suite["benchmarks"][11]["left_out"], "needs a judge");
+  EXPECT_NE(suite["benchmarks"][11]["left_out"].get<std::string>().find("missing.jsonl"), std::string::npos);
+  EXPECT_EQ(suite["benchmarks"][12]["results"]["items"], 4);
+  EXPECT_EQ(suite["benchmarks"][13]["left_out"], "needs a judge");
 }
 
 TEST(Evaluation, TheSuiteWithTheBundledModel) {
@@ -142,6 +146,33 @@ TEST(Evaluation, Killed20TimesItEndsWithTheSameBytesOfAServerSlow) {
 }
 
 TEST(Evaluation, TenThousandAnswersKilled20TimesSlow) { ExpectTheSameAfter20Kills(kModel, 2500, 4, 60000); }
+
+// A task as a run says what --task says, and is scored again and compared as every run.
+TEST(Evaluation, ATaskAsARun) {
+  TestFolder folder;
+  const auto eval = [](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "eval");
+    arguments.emplace_back("--json");
+    const CommandResult result = RunFulgur(arguments);
+    EXPECT_EQ(result.status, 0) << result.err;
+    return ParseJson(result.out, "the output");
+  };
+  const std::string a = (folder / "a").string(), b = (folder / "b").string();
+  const Json direct = eval({kModel, "--task", "cipher", "--count", "12", "--batch", "4"});
+  const Json run =
+      eval({kModel, "--benchmark", "env:cipher", "--count", "12", "--batch", "4", "--preset", "official", "--out", a});
+  EXPECT_EQ(run["strict"]["mean"], direct["mean_accuracy"]);
+  EXPECT_EQ(run["output_tokens"], direct["tasks"][0]["output_tokens"]);
+  EXPECT_GT(run["groups"].size(), 1u) << "by difficulty";
+  const std::string results = ReadFile(folder / "a/results.json");
+  eval({"--rescore", a});
+  EXPECT_EQ(ReadFile(folder / "a/results.json"), results);
+  eval({kModel, "--benchmark", "env:cipher", "--count", "12", "--temperature", "1", "--out", b});
+  EXPECT_EQ(eval({"--compare", a, b})["comparisons"][0]["items"], 12);
+  const CommandResult other = RunFulgur({"eval", kModel, "--benchmark", "env:cipher", "--count", "13", "--out", b});
+  EXPECT_NE(other.status, 0);
+  EXPECT_NE(other.err.find("\"problems\" is 12, now 13"), std::string::npos) << other.err;
+}
 
 // Tokens of the prompts of a run, and those of them that were read from the prefix cache.
 std::pair<int64_t, int64_t> PromptTokens(const std::filesystem::path& run) {

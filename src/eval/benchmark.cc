@@ -27,11 +27,12 @@ std::unique_ptr<Benchmark> MakeBenchmark(const std::string& name, const Benchmar
   if (name == "mrcr") return MakeMrcr();
   if (name == "longbench-v2") return MakeLongBenchV2();
   if (name == "ifeval" || name == "ifbench") return MakeInstructionSet(name);
+  if (name.starts_with("env:")) return MakeEnvTasks(name.substr(4), options);
   if (name == "needles") return MakeNeedles();
   if (name == "livecodebench") return MakeLiveCodeBench(options);
   std::string names;
   for (const std::string& known : BenchmarkNames()) names += (names.empty() ? "" : ", ") + known;
-  throw Error("there is no benchmark \"{}\"; there are {}", name, names);
+  throw Error("there is no benchmark \"{}\"; there are {}, and env:TASK for the tasks of fulgur env", name, names);
 }
 
 std::optional<char> FinalLetter(const std::string& content, int choices) {

@@ -88,6 +88,8 @@ class Benchmark {
   // cache reads it once. Empty: it has none.
   virtual std::string SharedText(const BenchmarkItem& item) const { return ""; }
 
+  // The items of a set that is made and has no file.
+  virtual std::optional<std::vector<BenchmarkItem>> Make() const { return std::nullopt; }
   // Error that names file, record and field.
   virtual std::vector<BenchmarkItem> Read(const BenchmarkFile& file) const = 0;
   // What the model is asked, in this sample of the item. `prompt` is of prompt_name() or the user's.
@@ -106,13 +108,15 @@ class Benchmark {
 struct BenchmarkOptions {
   uint64_t seed = 1;               // of drawn orders of choices
   bool official_order = false;     // GPQA's choices in the order that its official code draws
+  int64_t problems = 100;          // of each task, of env:TASK
+  int difficulty = 0;              // of them; 0: every level that the bundled model is trained on, equally
   std::filesystem::path examples;  // worked examples (MMLU-Pro's validation file); empty: none
   std::filesystem::path verdicts;  // of LiveCodeBench's official evaluator, instead of ours; empty: none
 };
 
 // Error that lists the names for one that is not known.
 std::unique_ptr<Benchmark> MakeBenchmark(const std::string& name, const BenchmarkOptions& options);
-std::vector<std::string> BenchmarkNames();
+std::vector<std::string> BenchmarkNames();  // of those with files; env:TASK are beside them
 
 // One a file.
 std::unique_ptr<Benchmark> MakeAime(std::string name);
@@ -124,6 +128,7 @@ std::unique_ptr<Benchmark> MakeMrcr();
 std::unique_ptr<Benchmark> MakeLongBenchV2();
 std::unique_ptr<Benchmark> MakeInstructionSet(std::string name);  // ifeval, ifbench
 std::unique_ptr<Benchmark> MakeNeedles();
+std::unique_ptr<Benchmark> MakeEnvTasks(const std::string& what, const BenchmarkOptions& options);
 std::unique_ptr<Benchmark> MakeLiveCodeBench(const BenchmarkOptions& options);
 
 // --- What several sets use.

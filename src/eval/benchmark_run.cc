@@ -120,13 +120,23 @@ void HoldToDescription(const Json& description, const std::filesystem::path& fol
 
 BenchmarkTask::BenchmarkTask(BenchmarkRunOptions options)
     : options_(std::move(options)), set_(MakeBenchmark(options_.benchmark, options_.set)) {
-  const BenchmarkFile file(options_.data);
-  items_ = set_->Read(file);
-  data_checksum_ = FileChecksum(options_.data);
-  std::map<std::string, size_t> ids;
-  for (size_t i = 0; i < items_.size(); ++i) {
-    if (const auto [known, is_new] = ids.emplace(items_[i].id, i); !is_new) {
-      throw Error("{}: the id \"{}\" is record {}'s too", file.Where(i), items_[i].id, known->second + 1);
+  if (auto made = set_->Make()) {
+    if (!options_.data.empty()) throw Error("{} makes its problems and takes no --data", set_->name());
+    items_ = std::move(*made);
+    for (const BenchmarkItem& item : items_) {
+      const std::string text = item.record.dump(-1, ' ', false, Json::error_handler_t::replace);
+      data_checksum_ = Crc32c(text.data(), text.size(), data_checksum_);
+    }
+  } else {
+    if (options_.data.empty()) throw Error("{} needs its official file: --data FILE", set_->name());
+    const BenchmarkFile file(options_.data);
+    items_ = set_->Read(file);
+    data_checksum_ = FileChecksum(options_.data);
+    std::map<std::string, size_t> ids;
+    for (size_t i = 0; i < items_.size(); ++i) {
+      if (const auto [known, is_new] = ids.emplace(items_[i].id, i); !is_new) {
+        throw Error("{}: the id \"{}\" is record {}'s too", file.Where(i), items_[i].id, known->second + 1);
+      }
     }
   }
   if (options_.limit > 0 && static_cast<size_t>(options_.limit) < items_.size()) {
@@ -150,7 +160,9 @@ BenchmarkQuestion BenchmarkTask::Question(size_t item, int64_t sample) const {
 
 Json BenchmarkTask::Describe() const {
   return {{"benchmark", options_.benchmark},
-          {"data", std::filesystem::absolute(options_.data).string()},
+          {"data", options_.data.empty() ? "" : std::filesystem::absolute(options_.data).string()},
+          {"problems", options_.set.problems},
+          {"difficulty", options_.set.difficulty},
           {"data_checksum", data_checksum_},
           {"prompt", options_.prompt.empty() ? "" : std::filesystem::absolute(options_.prompt).string()},
           {"prompt_checksum", prompt_ ? Crc32c(prompt_->text().data(), prompt_->text().size()) : 0},
@@ -173,6 +185,8 @@ BenchmarkRunOptions BenchmarkTask::FromDescription(const Json& run) {
   options.preset = JsonGet<std::string>(task, "preset", where);
   options.set.official_order = JsonGet<bool>(task, "official_order", where);
   options.set.examples = JsonGet<std::string>(task, "examples", where);
+  options.set.problems = JsonGetOr<int64_t>(task, "problems", options.set.problems, where);
+  options.set.difficulty = static_cast<int>(JsonGetOr<int64_t>(task, "difficulty", 0, where));
   options.samples = JsonGet<int64_t>(task, "samples", where);
   options.seed = options.set.seed = static_cast<uint64_t>(JsonGet<int64_t>(task, "seed", where));
   options.limit = JsonGet<int64_t>(task, "limit", where);
@@ -327,7 +341,10 @@ BenchmarkTask TaskOf(const Json& description, const std::filesystem::path& folde
   for (const char* key : {"data_checksum", "prompt_checksum"}) {
     if (now[key] != description["task"][key]) {
       throw Error("{}: {} is not what the run was asked with (\"{}\" differs)", folder.string(),
-                  key == std::string("data_checksum") ? task.options().data.string() : "the prompt", key);
+                  key == std::string("prompt_checksum") ? "the prompt"
+                  : task.options().data.empty()         ? "what the task makes"
+                                                        : task.options().data.string(),
+                  key);
     }
   }
   return task;

@@ -22,7 +22,7 @@ namespace fulgur {
 // What decides which questions are asked. Kept in run.json.
 struct BenchmarkRunOptions {
   std::string benchmark;
-  std::filesystem::path data;
+  std::filesystem::path data;    // empty: of a set that is made
   std::filesystem::path prompt;  // empty: the set's own
   std::string preset = "report";
   BenchmarkOptions set;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <numeric>
 #include <set>
 #include <string>
 #include <string_view>
@@ -110,19 +109,17 @@ Json MakeNeedleTask(int64_t characters, int needles, uint64_t seed) {
 
 FactText MakeFactText(int64_t characters, int facts, int questions, uint64_t seed) {
   FULGUR_CHECK(characters >= 1 && questions >= 1 && questions <= facts && facts <= kMostFacts);
-  static_assert(kMostFacts == kForms.size() * kTopics.size());
   Rng rng(Mix(seed, Mix(static_cast<uint64_t>(characters), static_cast<uint64_t>(facts))));
-  std::vector<size_t> keys(kMostFacts);
-  std::iota(keys.begin(), keys.end(), size_t{0});
+  std::string letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
   std::vector<std::string> sentences;
   FactText task;
   int64_t length = 0;
   for (size_t i = 0; i < static_cast<size_t>(facts); ++i) {
-    std::swap(keys[i], keys[i + rng.Below(keys.size() - i)]);
-    const std::string key =
-        fmt::format("the number of the {} {}", kTopics[keys[i] / kForms.size()], kForms[keys[i] % kForms.size()]);
-    sentences.push_back(fmt::format("T{} is {}.", key.substr(1), 1000 + rng.Below(9000)));
-    if (static_cast<int>(i) < questions) task.questions.emplace_back("What is " + key + "?", sentences.back());
+    std::swap(letters[i], letters[i + rng.Below(letters.size() - i)]);
+    sentences.push_back(fmt::format("{} is {}.", letters[i], 100 + rng.Below(900)));
+    if (static_cast<int>(i) < questions) {
+      task.questions.emplace_back(fmt::format("What is {}?", letters[i]), sentences.back());
+    }
     length += static_cast<int64_t>(sentences.back().size()) + 1;
   }
   while (length < characters) {

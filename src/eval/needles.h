@@ -15,11 +15,11 @@ namespace fulgur {
 // give the same. characters >= 1, needles 1 to 8.
 Json MakeNeedleTask(int64_t characters, int needles, uint64_t seed);
 
-// A text of at least `characters` characters with `facts` sentences such as "The number of the snow poem is 4821."
+// A text of at least `characters` characters with `facts` sentences such as "Q is 482."
 // among others, and questions for some of them: for small models, which do not copy long answers. An answer is the
 // sentence that it is found in. The same arguments give the same. characters >= 1, 1 <= questions <= facts <=
 // kMostFacts.
-inline constexpr int kMostFacts = 72;
+inline constexpr int kMostFacts = 26;
 struct FactText {
   std::string text;
   std::vector<std::pair<std::string, std::string>> questions;  // and answers
