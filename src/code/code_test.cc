@@ -250,7 +250,7 @@ TEST_F(CodeJudgeTest, SaysWhatFailed) {
   EXPECT_EQ(compile.end, "compile");
   EXPECT_EQ(compile.score, 0);
   EXPECT_EQ(Python(kAdd, "while True: pass").end, "cpu");
-  EXPECT_EQ(Python(kAdd, "x = []\nwhile True: x.append(bytearray(1 << 20))").end, "memory");
+  EXPECT_EQ(Python(kAdd, "x = []\nwhile True: x.append(bytearray(1 << 26))").end, "memory");
   EXPECT_EQ(Python(kAdd, "print('x' * 3000000)").end, "output");
   EXPECT_EQ(Judge(kAdd, Language::kLua, "while true do end").end, "fuel");
   EXPECT_EQ(Python(kAdd, "").end, "none");

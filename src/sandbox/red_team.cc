@@ -43,7 +43,8 @@ AttackResult TryAttack(Sandbox& sandbox, const Attack& attack) {
   run.files.push_back({"/" + name, RedTeamProgram(), true});
   run.input.assign(4 << 20, 'x');  // more than a pipe holds
   run.collect = {"out"};
-  run.limits.cpu_seconds = 0.5;
+  // To touch new memory takes long on a busy machine.
+  run.limits.cpu_seconds = IsAmong("memory", attack.ends) ? 10 : 0.5;
   run.limits.wall_seconds = IsAmong("wall", attack.ends) ? 0.5 : 60;
   run.limits.memory_bytes = 256 << 20;
   const SandboxOutcome outcome = sandbox.Run(std::move(run)).get();
