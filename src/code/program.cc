@@ -78,7 +78,7 @@ ReadyProgram Programs::Prepare(const ProgramText& program, double cpu_seconds, i
     case Language::kLua:
       ready.command = {"/lua", fmt::format("{:.0f}", std::ceil(kInstructionsPerSecond * cpu_seconds)),
                        std::to_string(memory_bytes), "/answer.lua"};
-      ready.files = {{"/lua", LuaRunnerProgram(), true}, {"/answer.lua", program.code, false}};
+      ready.files = {LuaRunnerFile("/lua"), {"/answer.lua", program.code, false}};
       break;
     case Language::kCpp:
       return Compiled(program);

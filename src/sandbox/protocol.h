@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,8 @@ struct LauncherHello {
 // Fields one after another.
 class Packer {
  public:
+  // sent: the shared bytes that the other side has; those that it gets are added.
+  explicit Packer(std::set<int64_t>* sent = nullptr) : sent_(sent) {}
   void Add(int64_t value) { bytes_.append(reinterpret_cast<const char*>(&value), sizeof value); }
   void Add(double value) { bytes_.append(reinterpret_cast<const char*>(&value), sizeof value); }
   void Add(std::string_view text) {
@@ -39,11 +42,15 @@ class Packer {
       Add(file.to);
       Add(file.content);
       Add(static_cast<int64_t>(file.executable));
+      const int64_t id = file.shared == nullptr ? 0 : file.shared->id;
+      Add(id);
+      if (id != 0) Add(sent_ != nullptr && sent_->insert(id).second ? file.shared->bytes : std::string_view());
     }
   }
   std::string& bytes() { return bytes_; }
 
  private:
+  std::set<int64_t>* sent_;
   std::string bytes_;
 };
 
@@ -76,6 +83,7 @@ class Unpacker {
       file.to = Text();
       file.content = Text();
       file.executable = Integer() != 0;
+      if (const int64_t id = Integer(); id != 0) file.shared = std::make_shared<SharedBytes>(SharedBytes{id, Text()});
       files.push_back(std::move(file));
     }
     return files;
@@ -112,9 +120,9 @@ inline bool Unpack(std::string_view bytes, LauncherHello* hello) {
   return u.ok();
 }
 
-// Descriptors go beside the message; here it is only said which there are.
-inline std::string Pack(const SandboxRun& run) {
-  Packer p;
+// Descriptors go beside the message; here it is only said which there are. sent: as of Packer.
+inline std::string Pack(const SandboxRun& run, std::set<int64_t>* sent) {
+  Packer p(sent);
   p.Add(run.command);
   p.Add(run.environment);
   p.Add(run.files);

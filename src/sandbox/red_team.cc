@@ -40,7 +40,7 @@ AttackResult TryAttack(Sandbox& sandbox, const Attack& attack) {
   const auto profile = attack.as == AttackRuns::kJudge ? SandboxProfile::kJudge : SandboxProfile::kRepository;
   const std::string name = fmt::format("fa-{:x}-{:x}", getpid(), g_runs++).substr(0, 15);
   SandboxRun run = MakeSandboxRun(profile, {"/" + name, std::string(attack.name)});
-  run.files.push_back({"/" + name, RedTeamProgram(), true});
+  run.files.push_back(RedTeamFile("/" + name));
   run.input.assign(4 << 20, 'x');  // more than a pipe holds
   run.collect = {"out"};
   // To touch new memory takes long on a busy machine.

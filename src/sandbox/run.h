@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -27,10 +28,17 @@ SandboxLimits LimitsOf(SandboxProfile profile);
 // The wall limit that belongs to a CPU limit.
 inline double WallLimit(double cpu_seconds) { return 5 * cpu_seconds + 2; }
 
+// Bytes that many runs get, such as an interpreter: a launcher is sent them once, and its runs share one file.
+struct SharedBytes {
+  int64_t id = 0;  // from 1 on, of no others in this process
+  std::string bytes;
+};
+
 struct SandboxFile {
   std::string to;  // in the sandbox; a relative path is below the working folder, /tmp. Elsewhere it is read-only
   std::string content;
   bool executable = false;
+  std::shared_ptr<const SharedBytes> shared = nullptr;  // instead of content; `to` is then outside /tmp
 };
 
 struct SandboxRun {

@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <set>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -218,6 +219,9 @@ void CheckRun(const SandboxRun& run) {
           "/proc and the folders of programs are the system's",
           file.to);
     }
+    if (file.shared != nullptr && (file.to[0] != '/' || file.to.starts_with("/tmp/"))) {
+      throw Error("a file that runs share cannot be put at \"{}\", which a run may change", file.to);
+    }
   }
 }
 
@@ -286,7 +290,7 @@ class Sandbox::Launcher {
     for (const int fd : {run.input_fd, run.output_fd}) {
       if (fd >= 0) fds.push_back(fd);
     }
-    const std::string packed = Pack(run);
+    const std::string packed = Pack(run, &sent_);
     const uint64_t size = packed.size();
     std::string message;
     return SendAll(socket_.get(), {reinterpret_cast<const char*>(&size), sizeof size}, fds) &&
@@ -305,13 +309,14 @@ class Sandbox::Launcher {
 
   OwnedFd socket_;
   pid_t pid_ = -1;
+  std::set<int64_t> sent_;  // shared bytes that it has
 };
 
 Sandbox::Sandbox(int runs_at_a_time) : runs_at_a_time_(runs_at_a_time) {
   if (runs_at_a_time < 1) throw Error("a sandbox needs at least 1 run at a time, not {}", runs_at_a_time);
   Return(std::make_unique<Launcher>());
   SandboxRun trial = MakeSandboxRun(SandboxProfile::kJudge, {"/trial", "nothing"});
-  trial.files.push_back({"/trial", RedTeamProgram(), true});
+  trial.files.push_back(RedTeamFile("/trial"));
   const SandboxOutcome outcome = RunNow(trial);
   if (outcome.end != RunEnd::kExit || outcome.exit_code != 0) {
     throw Error("programs cannot be contained here, so none is run: {}",
@@ -405,7 +410,15 @@ SandboxProbe ProbeSandbox() {
   return probe;
 }
 
-std::string LuaRunnerProgram() { return std::string(BytesOf(sandbox_lua_program)); }
-std::string RedTeamProgram() { return std::string(BytesOf(sandbox_attacker_program)); }
+SandboxFile LuaRunnerFile(std::string to) {
+  static const auto bytes = std::make_shared<SharedBytes>(SharedBytes{1, std::string(BytesOf(sandbox_lua_program))});
+  return {std::move(to), "", true, bytes};
+}
+
+SandboxFile RedTeamFile(std::string to) {
+  static const auto bytes =
+      std::make_shared<SharedBytes>(SharedBytes{2, std::string(BytesOf(sandbox_attacker_program))});
+  return {std::move(to), "", true, bytes};
+}
 
 }  // namespace fulgur

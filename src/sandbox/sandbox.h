@@ -56,8 +56,8 @@ class Sandbox {
 // A run under a profile with all that it allows.
 SandboxRun MakeSandboxRun(SandboxProfile profile, std::vector<std::string> command);
 
-// The static programs that are brought along, to be placed in a run.
-std::string LuaRunnerProgram();
-std::string RedTeamProgram();
+// The static programs that are brought along, as files of a run.
+SandboxFile LuaRunnerFile(std::string to);
+SandboxFile RedTeamFile(std::string to);
 
 }  // namespace fulgur

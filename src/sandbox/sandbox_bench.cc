@@ -52,7 +52,7 @@ class ProgramFile {
 };
 
 void NothingBare(benchmark::State& state) {
-  const ProgramFile program("fulgur-bench-nothing", RedTeamProgram());
+  const ProgramFile program("fulgur-bench-nothing", RedTeamFile("").shared->bytes);
   StartBare(state, {program.path(), "nothing"});
 }
 BENCHMARK(NothingBare)->UseRealTime();
@@ -63,7 +63,7 @@ void PythonBare(benchmark::State& state) {
 BENCHMARK(PythonBare)->UseRealTime();
 
 void LuaBare(benchmark::State& state) {
-  const ProgramFile runner("fulgur-bench-lua", LuaRunnerProgram()), program("fulgur-bench.lua", "print(1)");
+  const ProgramFile runner("fulgur-bench-lua", LuaRunnerFile("").shared->bytes), program("fulgur-bench.lua", "print(1)");
   StartBare(state, {runner.path(), "1000000", "10000000", program.path()});
 }
 BENCHMARK(LuaBare)->UseRealTime();
@@ -88,7 +88,7 @@ void Contained(benchmark::State& state, const SandboxRun& run) {
 
 void Nothing(benchmark::State& state) {
   SandboxRun run = MakeSandboxRun(SandboxProfile::kJudge, {"/nothing", "nothing"});
-  run.files = {{"/nothing", RedTeamProgram(), true}};
+  run.files = {RedTeamFile("/nothing")};
   Contained(state, run);
 }
 BENCHMARK(Nothing)->Arg(1)->Arg(2)->UseRealTime();
@@ -101,7 +101,7 @@ BENCHMARK(Python)->Arg(1)->Arg(2)->UseRealTime();
 
 void Lua(benchmark::State& state) {
   SandboxRun run = MakeSandboxRun(SandboxProfile::kJudge, {"/lua", "1000000", "10000000", "/p.lua"});
-  run.files = {{"/lua", LuaRunnerProgram(), true}, {"/p.lua", "print(1)", false}};
+  run.files = {LuaRunnerFile("/lua"), {"/p.lua", "print(1)", false}};
   Contained(state, run);
 }
 BENCHMARK(Lua)->Arg(1)->Arg(2)->UseRealTime();

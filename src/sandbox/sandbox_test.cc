@@ -180,7 +180,7 @@ void RunMany(int runs) {
     for (int i = 0; i < n; ++i) {
       SandboxRun run =
           MakeSandboxRun(SandboxProfile::kRepository, {"/attack", i % 3 == 0 ? kHostile[i / 3 % 5] : "nothing"});
-      run.files = {{"/attack", RedTeamProgram(), true}};
+      run.files = {RedTeamFile("/attack")};
       run.limits.tmp_files = 100;
       outcomes.push_back(sandbox.Run(std::move(run)));
       if (outcomes.size() < 64) continue;
@@ -227,7 +227,7 @@ TEST(SandboxTest, KilledWithAllThatItStarted) {
     std::vector<std::future<SandboxOutcome>> outcomes;
     for (int i = 0; i < 2; ++i) {
       SandboxRun run = MakeSandboxRun(SandboxProfile::kRepository, {"/" + name, "sleep"});
-      run.files = {{"/" + name, RedTeamProgram(), true}};
+      run.files = {RedTeamFile("/" + name)};
       run.limits.wall_seconds = 1000;
       outcomes.push_back(sandbox.Run(std::move(run)));
     }
@@ -249,7 +249,7 @@ TEST(LuaRunnerTest, FuelAndMemoryAreCounted) {
   Sandbox sandbox(1);
   const auto lua = [&](const std::string& program, const char* fuel = "1000000", const char* memory = "10000000") {
     SandboxRun run = MakeSandboxRun(SandboxProfile::kJudge, {"/lua", fuel, memory, "/p.lua"});
-    run.files = {{"/lua", LuaRunnerProgram(), true}, {"/p.lua", program, false}};
+    run.files = {LuaRunnerFile("/lua"), {"/p.lua", program, false}};
     return sandbox.Run(std::move(run)).get();
   };
   EXPECT_EQ(lua("print(1 + 1)").out, "2\n");

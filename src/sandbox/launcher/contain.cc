@@ -72,7 +72,7 @@ bool BindFile(const char* from, const char* to) {
 
 // In the current folder, which becomes the root. Null, or the step that failed.
 const char* MakeRoot() {
-  for (const char* folder : {"usr", "dev", "etc", "proc", "run"}) {
+  for (const char* folder : {"usr", "dev", "etc", "proc", "run", "kept"}) {
     if (mkdir(folder, 0755) != 0) return "making folders";
   }
   if (!Bind("/usr", "usr")) return "binding /usr";
@@ -128,6 +128,9 @@ const char* EnterRoot() {
   if (syscall(SYS_mount_setattr, AT_FDCWD, "usr", AT_RECURSIVE, &attributes, sizeof attributes) != 0) {
     return "taking devices out of /usr";
   }
+  if (mount("tmpfs", "kept", "tmpfs", MS_NOSUID | MS_NODEV, "size=64m,nr_inodes=100,mode=755") != 0) {
+    return "mounting a tmpfs for what runs share";
+  }
   if (!Bind("/proc", "proc")) return "binding /proc";  // a run can have a /proc only where there is one
   if (syscall(SYS_pivot_root, ".", ".") != 0) return "pivot_root";
   if (umount2(".", MNT_DETACH) != 0) return "leaving the old root";
@@ -137,6 +140,16 @@ const char* EnterRoot() {
 }  // namespace
 
 const std::vector<RootEntry>& RootEntries() { return Entries(); }
+
+std::string KeptPath(const SharedBytes& shared) { return "/kept/" + std::to_string(shared.id); }
+
+bool Keep(const SandboxRun& run) {
+  for (const SandboxFile& file : run.files) {
+    if (file.shared == nullptr || file.shared->bytes.empty()) continue;
+    if (!WriteWholeFile(KeptPath(*file.shared).c_str(), file.shared->bytes, 0555)) return false;
+  }
+  return true;
+}
 
 LauncherHello Contain(int slot) {
   if (access("/proc/self/uid_map", F_OK) != 0) return Failed("finding /proc");

@@ -60,7 +60,7 @@ class Init {
     if (!DropCapabilities()) Fail("dropping capabilities");
     prctl(PR_SET_DUMPABLE,
           0);  // nothing in the run can look into this process, whose memory is a copy of the launcher's
-    program_ = fork();
+    program_ = vfork();  // what it has of this process's memory it leaves when it becomes the program
     if (program_ < 0) Fail("the first fork");
     if (program_ == 0) BecomeProgram(started[1]);
     close(started[1]);
@@ -91,6 +91,7 @@ class Init {
 
   [[noreturn]] void Report() {
     WriteAll(fds_.report, Pack(report_));
+    close(fds_.report);  // its end is waited for; the end of the namespaces takes longer
     _exit(0);
   }
 
@@ -139,16 +140,39 @@ class Init {
     std::snprintf(options, sizeof options, "size=%lld,nr_inodes=%lld,mode=700",
                   static_cast<long long>(run_.limits.tmp_bytes), static_cast<long long>(run_.limits.tmp_files + 1));
     if (mount("tmpfs", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, options) != 0) return "the run's /tmp";
+    for (const SandboxFile& file : run_.files) {
+      if (file.shared != nullptr && !TakeShared(*file.shared)) return "the files that runs share";
+    }
     if (syscall(SYS_pivot_root, ".", ".") != 0) return "the run's pivot_root";
     if (umount2(".", MNT_DETACH) != 0) return "leaving the launcher's root";
     if (chdir("/tmp") != 0) return "entering /tmp";
+    size_t shared = 0;
     for (const SandboxFile& file : run_.files) {
       if (!Place(file)) return "placing the run's files";
+      if (file.shared != nullptr && !Attach(shared_[shared++], file.to.c_str())) return "placing files that runs share";
     }
     if (mount(nullptr, "/", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, nullptr) != 0) {
       return "making the run's root read-only";
     }
     return nullptr;
+  }
+
+  // A mount of the one file, read-only, that is at no place yet.
+  bool TakeShared(const SharedBytes& shared) {
+    shared_.push_back(static_cast<int>(
+        syscall(SYS_open_tree, AT_FDCWD, KeptPath(shared).c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
+    mount_attr attributes{};
+    attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    return shared_.back() >= 0 &&
+           syscall(SYS_mount_setattr, shared_.back(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0;
+  }
+
+  static bool Attach(int tree, const char* to) {
+    const bool moved = syscall(SYS_move_mount, tree, "", AT_FDCWD, to, MOVE_MOUNT_F_EMPTY_PATH) == 0;
+    const int reason = errno;
+    close(tree);
+    errno = reason;
+    return moved;
   }
 
   // Nothing untrusted has run yet, so there are no links to be led astray by.
@@ -190,12 +214,12 @@ class Init {
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
     __user_cap_data_struct none[2]{};
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    for (int c = 0; prctl(PR_CAPBSET_READ, c) >= 0; ++c) prctl(PR_CAPBSET_DROP, c, 0, 0, 0);
+    for (int c = 0; prctl(PR_CAPBSET_DROP, c, 0, 0, 0) == 0; ++c) {
+    }
     return syscall(SYS_capset, &header, none) == 0;
   }
 
   [[noreturn]] void BecomeProgram(int started) {
-    prctl(PR_SET_DUMPABLE, 1);
     setsid();
     std::vector<std::string> environment = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "TMPDIR=/tmp",
                                             "LANG=C.UTF-8", "PYTHONHASHSEED=0"};
@@ -408,6 +432,7 @@ class Init {
   const InitFds fds_;
   const std::vector<sock_filter>& filter_;
   InitReport report_;
+  std::vector<int> shared_;  // mounts of files that runs share, until they are placed
   pid_t program_ = -1;
   double reaped_seconds_ = 0;
   std::chrono::steady_clock::time_point looked_ = std::chrono::steady_clock::now();

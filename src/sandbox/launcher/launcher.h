@@ -29,6 +29,11 @@ struct RootEntry {
 };
 const std::vector<RootEntry>& RootEntries();
 
+// Keeps those of the run's shared bytes that came with it, as files that this run and later ones bind. False with errno
+// set if one cannot be kept.
+bool Keep(const SandboxRun& run);
+std::string KeptPath(const SharedBytes& shared);
+
 // --- init.cc
 
 // The first process of a run, in namespaces of its own. Makes the run's files, starts the program, watches its CPU time
@@ -54,9 +59,9 @@ bool Unpack(std::string_view bytes, InitReport* report);
 
 // --- supervise.cc
 
-// One run, from start to end. socket: where it is noticed that Fulgur has gone; then this process ends.
-// Closes the run's descriptors.
-SandboxOutcome Supervise(const SandboxRun& run, int socket);
+// One run, from start to end; its outcome goes to the socket. Where it is noticed that Fulgur has gone, this process
+// ends. Closes the run's descriptors. False if the outcome cannot be sent.
+bool Supervise(const SandboxRun& run, int socket);
 
 // --- io.cc
 

@@ -19,13 +19,11 @@ int Serve() {
     std::vector<int> fds;
     if (!ReceiveMessage(kLauncherSocket, &message, &fds)) return 0;
     SandboxRun run;
-    SandboxOutcome outcome;
-    if (Unpack(message, fds, &run)) {
-      outcome = Supervise(run, kLauncherSocket);
-    } else {
-      outcome.problem = "the launcher does not understand the run";
-    }
-    if (!SendMessage(kLauncherSocket, Pack(outcome))) return 0;
+    SandboxOutcome not_understood;
+    not_understood.problem = "the launcher does not understand the run";
+    const bool sent = Unpack(message, fds, &run) ? Supervise(run, kLauncherSocket)
+                                                 : SendMessage(kLauncherSocket, Pack(not_understood));
+    if (!sent) return 0;
   }
 }
 

@@ -69,10 +69,17 @@ const std::vector<sock_filter>& FilterOf(SandboxProfile profile) {
 class Supervisor {
  public:
   Supervisor(const SandboxRun& run, int socket) : run_(run), socket_(socket) {}
+  // The first process may still be on its way out, with its namespaces.
+  ~Supervisor() {
+    if (pidfd_ >= 0 && !ended_) AwaitEnd();
+  }
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
 
   SandboxOutcome Run() {
     const std::vector<sock_filter>& filter = FilterOf(run_.profile);
     if (filter.empty()) return Infrastructure("no filter of system calls");
+    if (!Keep(run_)) return Infrastructure("no place for files that runs share");
     int in = -1, out = -1, err = -1, report = -1, alive = -1;
     if (!fds_.Pipe(&in, &stdin_) || !fds_.Pipe(&stdout_, &out) || !fds_.Pipe(&stderr_, &err) ||
         !fds_.Pipe(&report_, &report) || !fds_.Pipe(&alive, &alive_)) {
@@ -95,6 +102,7 @@ class Supervisor {
     if (run_.input_fd >= 0 || run_.input.empty()) fds_.Close(&stdin_);
     while (Step()) {
     }
+    wall_seconds_ = std::chrono::duration<double>(Clock::now() - start_).count();
     return Outcome();
   }
 
@@ -110,6 +118,13 @@ class Supervisor {
     if (pid_ < 0) return false;
     if (pid_ > 0) pidfd_ = fds_.Add(pidfd);
     return true;
+  }
+
+  void AwaitEnd() {
+    siginfo_t end{};
+    while (waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd_), &end, WEXITED) < 0 && errno == EINTR) {
+    }
+    ended_ = true;
   }
 
   void Kill() {
@@ -130,7 +145,7 @@ class Supervisor {
     if (ready < 0) return errno == EINTR;
     if (p[0].revents != 0) {  // Fulgur has gone: the run goes, then this process
       Kill();
-      waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd_), &end_, WEXITED);
+      AwaitEnd();
       _exit(0);
     }
     if (ready == 0 && !killed_) {
@@ -142,13 +157,13 @@ class Supervisor {
     if (p[4].revents != 0) Drain(&stderr_, &err_);
     if (p[5].revents != 0) Read(&report_, &said_);
     if (p[1].revents != 0) {
-      waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd_), &end_, WEXITED);
-      wall_seconds_ = std::chrono::duration<double>(Clock::now() - start_).count();
-      ended_ = true;
+      AwaitEnd();
       fds_.Close(&stdin_);
     }
-    // All writers were in the sandbox and have ended, so the pipes end too.
-    return !ended_ || stdout_ >= 0 || stderr_ >= 0 || report_ >= 0;
+    // All writers were in the sandbox and have ended, so the pipes end too. The first process reports when all others
+    // have ended and been waited for; then nothing of the run is left but itself, and its own end need not be awaited.
+    const bool reported = !killed_ && !said_.empty();
+    return !(ended_ || reported) || stdout_ >= 0 || stderr_ >= 0 || report_ >= 0;
   }
 
   void Feed() {
@@ -241,7 +256,6 @@ class Supervisor {
   pid_t pid_ = -1;
   int pidfd_ = -1, stdin_ = -1, stdout_ = -1, stderr_ = -1, report_ = -1, alive_ = -1;
   Clock::time_point start_;
-  siginfo_t end_{};
   bool ended_ = false, killed_ = false, out_of_time_ = false, out_of_output_ = false;
   size_t fed_ = 0;
   std::string out_, err_, said_;
@@ -250,6 +264,9 @@ class Supervisor {
 
 }  // namespace
 
-SandboxOutcome Supervise(const SandboxRun& run, int socket) { return Supervisor(run, socket).Run(); }
+bool Supervise(const SandboxRun& run, int socket) {
+  Supervisor supervisor(run, socket);
+  return SendMessage(socket, Pack(supervisor.Run()));
+}
 
 }  // namespace fulgur
