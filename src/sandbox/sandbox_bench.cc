@@ -63,7 +63,8 @@ void PythonBare(benchmark::State& state) {
 BENCHMARK(PythonBare)->UseRealTime();
 
 void LuaBare(benchmark::State& state) {
-  const ProgramFile runner("fulgur-bench-lua", LuaRunnerFile("").shared->bytes), program("fulgur-bench.lua", "print(1)");
+  const ProgramFile runner("fulgur-bench-lua", LuaRunnerFile("").shared->bytes),
+      program("fulgur-bench.lua", "print(1)");
   StartBare(state, {runner.path(), "1000000", "10000000", program.path()});
 }
 BENCHMARK(LuaBare)->UseRealTime();

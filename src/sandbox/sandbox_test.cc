@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -108,6 +109,24 @@ TEST(SandboxTest, NothingStaysFromRunToRun) {
   const SandboxRun second =
       MakeSandboxRun(SandboxProfile::kRepository, {"bash", "-c", "ls -A /tmp; echo /proc/[0-9]*"});
   EXPECT_EQ(sandbox.Run(second).get().out, "/proc/1 /proc/2\n");
+}
+
+TEST(SandboxTest, AFileThatRunsShareStaysAsItIs) {
+  SKIP_UNLESS_CONTAINED();
+  Sandbox sandbox(1);  // one launcher, so that its runs have the same file
+  const auto shared = std::make_shared<SharedBytes>(SharedBytes{1000, "shared\n"});
+  SandboxRun run = MakeSandboxRun(
+      SandboxProfile::kRepository,
+      {"bash", "-c",
+       "f=/in/shared; (echo x > $f || echo x >> $f || chmod 777 $f || rm -f $f || mv $f $f.b || ln $f /tmp/l || "
+       "truncate -s 0 $f || touch -d 2000-01-01 $f) 2>/dev/null && echo CHANGED; cat $f; stat -c '%a %s' $f"});
+  run.files = {{"/in/shared", "", true, shared}, {"/in/own", "own\n", false}};
+  EXPECT_EQ(sandbox.Run(run).get().out, "shared\n555 7\n");
+  EXPECT_EQ(sandbox.Run(run).get().out, "shared\n555 7\n");
+  for (const char* to : {"shared", "/tmp/shared"}) {
+    run.files = {{to, "", true, shared}};
+    EXPECT_THAT([&] { sandbox.Run(run); }, testing::ThrowsMessage<Error>(testing::HasSubstr(to)));
+  }
 }
 
 TEST(SandboxTest, TwoRunsTalkToEachOther) {

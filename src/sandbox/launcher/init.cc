@@ -60,7 +60,8 @@ class Init {
     if (!DropCapabilities()) Fail("dropping capabilities");
     prctl(PR_SET_DUMPABLE,
           0);  // nothing in the run can look into this process, whose memory is a copy of the launcher's
-    program_ = vfork();  // what it has of this process's memory it leaves when it becomes the program
+    // No copy of this process's memory; the child leaves it when it becomes the program.
+    program_ = vfork();
     if (program_ < 0) Fail("the first fork");
     if (program_ == 0) BecomeProgram(started[1]);
     close(started[1]);
