@@ -5,8 +5,8 @@ include(GNUInstallDirs)
 add_library(fulgur_archive STATIC)
 add_library(fulgur::fulgur ALIAS fulgur_archive)
 set_target_properties(fulgur_archive PROPERTIES OUTPUT_NAME fulgur EXPORT_NAME fulgur)
-foreach(part base sandbox tensor ops unicode jinja text grammar model engine math envs code code_drivers eval judge train rl report_page serve
-        web_page)
+foreach(part base sandbox tensor ops unicode jinja text grammar model engine math envs code code_drivers eval judge
+        train rl report_page serve web_page)
   target_sources(fulgur_archive PRIVATE $<TARGET_OBJECTS:fulgur_${part}>)
 endforeach()
 set(headers ${CMAKE_INSTALL_INCLUDEDIR}/fulgur)

@@ -335,7 +335,7 @@ TEST(Evaluation, AServerThatFailsLosesAndDoublesNothing) {
 TEST(Evaluation, AServerThatIsNotThereIsAnError) {
   EndpointOptions options;
   options.url = "http://127.0.0.1:1";
-  options.total_seconds = 1;
+  options.name_seconds = 1;
   options.first_pause_seconds = 0.1;
   EXPECT_THROW(ChatEndpoint{options}, Error);
 }

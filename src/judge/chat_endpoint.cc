@@ -90,7 +90,7 @@ ChatEndpoint::ChatEndpoint(EndpointOptions options) : options_(std::move(options
   while (options_.url.ends_with('/')) options_.url.pop_back();
   if (!options_.url.ends_with("/v1")) options_.url += "/v1";
   if (!options_.model.empty()) return;
-  const EndpointReply reply = Request("/models", nullptr);
+  const EndpointReply reply = Request("/models", nullptr, options_.name_seconds);
   if (!reply.body) throw Error("{}: {}", options_.url, reply.error);
   const Json& body = *reply.body;
   if (!body.contains("data") || !body["data"].is_array() || body["data"].empty() || !body["data"][0].contains("id")) {
@@ -102,14 +102,12 @@ ChatEndpoint::ChatEndpoint(EndpointOptions options) : options_(std::move(options
 EndpointReply ChatEndpoint::Complete(Json body) const {
   body["model"] = options_.model;
   const std::string text = body.dump(-1, ' ', false, Json::error_handler_t::replace);
-  return Request("/chat/completions", &text);
+  return Request("/chat/completions", &text, options_.total_seconds);
 }
 
-EndpointReply ChatEndpoint::Request(const std::string& path, const std::string* body) const {
+EndpointReply ChatEndpoint::Request(const std::string& path, const std::string* body, double total_seconds) const {
   const Clock::time_point start = Clock::now();
-  const auto left = [&] {
-    return options_.total_seconds - std::chrono::duration<double>(Clock::now() - start).count();
-  };
+  const auto left = [&] { return total_seconds - std::chrono::duration<double>(Clock::now() - start).count(); };
   // How long to wait is the only thing drawn here; it decides no result.
   std::minstd_rand random(std::random_device{}());
   double pause = options_.first_pause_seconds;

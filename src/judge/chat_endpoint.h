@@ -17,6 +17,8 @@ struct EndpointOptions {
   std::string api_key;  // sent as a bearer token; empty: none
   // Of one request, and of all tries at one question together.
   double request_seconds = 3600, total_seconds = 4 * 3600.0;
+  // Of all tries to ask for the model's name: as long as a server that is just starting may take.
+  double name_seconds = 30;
   // For tests: the first pause between two tries; each further one is twice as long, at most 60 s.
   double first_pause_seconds = 1;
 };
@@ -28,7 +30,7 @@ struct EndpointReply {
 };
 
 // Thread-safe: each call has a connection of its own. The one layer that tries again: after no answer, 408, 429 and
-// 5xx, with pauses that double and vary, or as long as Retry-After says, until total_seconds are over. What a server
+// 5xx, with pauses that double and vary, or as long as Retry-After says, until its seconds are over. What a server
 // says to a request that is wrong (other 4xx) is final.
 class ChatEndpoint {
  public:
@@ -40,7 +42,7 @@ class ChatEndpoint {
   EndpointReply Complete(Json body) const;
 
  private:
-  EndpointReply Request(const std::string& path, const std::string* body) const;
+  EndpointReply Request(const std::string& path, const std::string* body, double total_seconds) const;
   EndpointOptions options_;
 };
 

@@ -206,6 +206,7 @@ INLINE Floats ScalesOf(V bytes) {
   return _mm256_mul_ps(_mm256_castsi256_ps(_mm256_slli_epi32(bytes, 20)), _mm256_set1_ps(kScaleByteUnit));
 }
 
+#include "ops/dot_byte_codes-inl.h"
 #include "ops/dot_q2-inl.h"
 #include "ops/dot_q3-inl.h"
 #include "ops/dot_q4k-inl.h"

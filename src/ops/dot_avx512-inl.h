@@ -220,6 +220,7 @@ INLINE Floats ScalesOf(V bytes) {
   return _mm512_mul_ps(_mm512_castsi512_ps(_mm512_slli_epi32(bytes, 20)), _mm512_set1_ps(kScaleByteUnit));
 }
 
+#include "ops/dot_byte_codes-inl.h"
 #include "ops/dot_q2-inl.h"
 #include "ops/dot_q3-inl.h"
 #include "ops/dot_q4k-inl.h"

@@ -1,7 +1,8 @@
 // q2's groups in registers; see dot_q4k-inl.h.
-struct Q2Group {
+struct Q2Group : ByteCodes<288> {
   static constexpr int kBytes = kQ2GroupBytes, kMostLevel = 12;
-  V offsets = Table(kQ2Offsets), factors = Table32(kFactors), mask = Set8(12);
+  V mask = Set8(12);
+  Q2Group() : ByteCodes(kQ2Offsets, kFactors) {}
 
   INLINE void Levels(const char* group, int v, V (&out)[8]) const {
 #pragma GCC unroll 2
@@ -13,12 +14,4 @@ struct Q2Group {
       out[4 * i + 3] = And(ShiftRight<4>(bytes), mask);
     }
   }
-  INLINE V Factors(const char* group, int v) const {
-    return Lookup32(factors, ShiftRight<6>(LoadBytes(group + 288 + v * kLanes)));
-  }
-  INLINE V Offsets(const char* group, int v) const {
-    const V both = LoadBytes(group + 288 + v * kLanes);
-    return LookupPairs(offsets, Or(And(both, Set32(7)), And(ShiftLeft32<13>(both), Set32(7 << 16))));
-  }
-  INLINE Floats Scales(const char* group, int v) const { return ScalesOf(LoadBytes(group + 256 + v * kLanes)); }
 };
